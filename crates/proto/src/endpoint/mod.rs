@@ -1,0 +1,384 @@
+//! Where to listen, as a string that a person can type.
+//!
+//! | text | meaning |
+//! |---|---|
+//! | `tcp://host:port`, `host:port` | TCP; the port is 0 (the system picks one) to 65535 |
+//! | `:port` | TCP on 127.0.0.1 alone |
+//! | `*:port` | TCP on every address, IPv6 and IPv4 |
+//! | `[::1]:80`, `[fe80::1%eth0]:80` | TCP on an IPv6 address, with its interface where it needs one |
+//! | `unix:/run/app.sock`, `unix:app.sock` | a Unix socket; `unix:///run/app.sock` is the same as the first |
+//! | `unix:/run/app.sock?mode=660` | the same, and the permissions of its file, in octal |
+//! | `unix:@app` | a Unix socket in Linux's abstract namespace |
+//! | `fd:3` | a socket that the process has inherited as this descriptor |
+//!
+//! A scheme may be written in capitals. In a Unix name `%41` stands for the byte 0x41, so that `%`,
+//! `?`, `#` and any other byte can be written. A host that is called as a scheme is (`unix`, `udp`)
+//! needs `tcp://` before it.
+
+mod error;
+mod host;
+mod unix;
+
+pub use error::EndpointError;
+pub use host::Host;
+pub use unix::UnixName;
+
+use error::{Fault, Quoted};
+use std::fmt;
+use std::str::FromStr;
+
+/// The schemes that the project will have, but does not have yet.
+const LATER: [&str; 8] = ["tls", "udp", "unixgram", "seqpacket", "ws", "wss", "systemd", "raw"];
+
+const FD_EXAMPLE: &str = "fd:3";
+
+/// Where to listen, or whom to connect to; the [module](self) has the syntax.
+///
+/// It is parsed from a string by [`str::parse`] and printed by [`Display`](fmt::Display). What is
+/// printed has no white space and gives the same value when it is parsed again. (Values that no
+/// string gives, such as a host with an empty name, can be made by hand; they print, but need not
+/// parse.) Nothing is looked up: a name is resolved, and a path or a descriptor touched, only by
+/// whoever binds or connects.
+///
+/// ```
+/// use socketserver_proto::{Endpoint, Host, UnixName};
+///
+/// let tcp: Endpoint = "localhost:8080".parse()?;
+/// assert_eq!(tcp, Endpoint::Tcp { host: Host::Name("localhost".into()), port: 8080 });
+/// assert_eq!(tcp.to_string(), "tcp://localhost:8080");
+///
+/// let unix: Endpoint = "unix:/run/app.sock?mode=660".parse()?;
+/// let name = UnixName::Path("/run/app.sock".into());
+/// assert_eq!(unix, Endpoint::Unix { name, mode: Some(0o660) });
+///
+/// assert_eq!("fd:3".parse::<Endpoint>()?, Endpoint::Fd(3));
+/// # Ok::<(), socketserver_proto::EndpointError>(())
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// TCP: `tcp://host:port`.
+    Tcp {
+        /// The address, or the name that has one.
+        host: Host,
+        /// The port; 0 lets the system pick a free one.
+        port: u16,
+    },
+    /// A stream socket of the Unix family: `unix:/path` or `unix:@abstract`.
+    Unix {
+        /// The path or the abstract name.
+        name: UnixName,
+        /// The permission bits of the socket's file, 1 to 0o777. `None`: as the umask leaves them.
+        mode: Option<u32>,
+    },
+    /// An inherited descriptor, 0 to `i32::MAX`, that is a socket already: `fd:3`.
+    Fd(u32),
+}
+
+impl Endpoint {
+    /// The scheme with which it prints: `tcp`, `unix` or `fd`.
+    ///
+    /// ```
+    /// # use socketserver_proto::Endpoint;
+    /// assert_eq!(":80".parse::<Endpoint>()?.scheme(), "tcp");
+    /// # Ok::<(), socketserver_proto::EndpointError>(())
+    /// ```
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Tcp { .. } => "tcp",
+            Self::Unix { .. } => "unix",
+            Self::Fd(_) => "fd",
+        }
+    }
+
+    /// Whether only this machine can reach it, as far as the text tells: 127.0.0.0/8, `::1`, the
+    /// name `localhost`, and every Unix socket. `*` and a descriptor, of which the text tells
+    /// nothing, are not.
+    ///
+    /// ```
+    /// # use socketserver_proto::Endpoint;
+    /// assert!("localhost:80".parse::<Endpoint>()?.is_loopback());
+    /// assert!(!"*:80".parse::<Endpoint>()?.is_loopback());
+    /// # Ok::<(), socketserver_proto::EndpointError>(())
+    /// ```
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Tcp { host, .. } => host.is_loopback(),
+            Self::Unix { .. } => true,
+            Self::Fd(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Unix { name, mode: None } => write!(f, "unix:{name}"),
+            Self::Unix { name, mode: Some(mode) } => write!(f, "unix:{name}?mode={mode:o}"),
+            Self::Fd(fd) => write!(f, "fd:{fd}"),
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).map_err(|fault| EndpointError::new(text, fault, |s| parse(s).is_ok()))
+    }
+}
+
+fn parse(text: &str) -> Result<Endpoint, Fault<'_>> {
+    check_ends(text)?;
+    if let Some(fault) = bare_path(text) {
+        return Err(fault);
+    }
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return parse_tcp(text, "");
+    };
+    let is = |name: &&str| scheme.eq_ignore_ascii_case(name);
+    if is(&"unix") {
+        let (name, mode) = unix::parse_unix(rest)?;
+        return Ok(Endpoint::Unix { name, mode });
+    }
+    if is(&"fd") {
+        return parse_fd(rest);
+    }
+    if LATER.iter().any(is) {
+        let reason = format!("scheme {} is not supported yet, only `tcp`, `unix` and `fd` are", Quoted(scheme));
+        return Err(Fault::new(scheme, reason, host::TCP_EXAMPLE));
+    }
+    if is(&"tcp") {
+        let Some(authority) = rest.strip_prefix("//") else {
+            let part = &text[..=scheme.len()];
+            let reason = format!("{} has no `//` after it", Quoted(part));
+            return Err(Fault::new(part, reason, host::TCP_EXAMPLE).suggest(&["tcp://", rest]));
+        };
+        return parse_tcp(authority, "tcp://");
+    }
+    // No port begins with these: what stands before the colon was meant for a scheme.
+    if rest.starts_with("//") || (!scheme.is_empty() && rest.starts_with(['/', '@', '.'])) {
+        return Err(unknown_scheme(text, scheme));
+    }
+    parse_tcp(text, "")
+}
+
+fn check_ends(text: &str) -> Result<(), Fault<'_>> {
+    if text.is_empty() {
+        return Err(Fault::new("", "an endpoint cannot be empty", host::TCP_EXAMPLE));
+    }
+    let start = text.trim_start();
+    let end = text.trim_end();
+    let (part, place) = if start.len() < text.len() {
+        (&text[..text.len() - start.len()], "at the beginning")
+    } else if end.len() < text.len() {
+        (&text[end.len()..], "at the end")
+    } else {
+        return Ok(());
+    };
+    let reason = format!("white space {} {place}", Quoted(part));
+    Err(Fault::new(part, reason, host::TCP_EXAMPLE).suggest(&[text.trim()]))
+}
+
+/// A path, or an abstract name, with no `unix:` before it.
+fn bare_path(text: &str) -> Option<Fault<'_>> {
+    let is_path = text.find([':', '/']).is_some_and(|at| text[at..].starts_with('/'));
+    if !is_path && !text.starts_with('@') {
+        return None;
+    }
+    let reason = format!("{} has no `unix:` before it", Quoted(text));
+    Some(Fault::new(text, reason, unix::UNIX_EXAMPLE).suggest(&["unix:", text]))
+}
+
+fn parse_tcp<'a>(text: &'a str, prefix: &'static str) -> Result<Endpoint, Fault<'a>> {
+    let (host, port) = host::parse_host_port(text, prefix)?;
+    Ok(Endpoint::Tcp { host, port })
+}
+
+fn parse_fd(text: &str) -> Result<Endpoint, Fault<'_>> {
+    if text.is_empty() {
+        let reason = format!("{} has no number after it", Quoted("fd:"));
+        return Err(Fault::new("fd:", reason, FD_EXAMPLE));
+    }
+    let wrong = |why: &str| {
+        let digits = text.strip_prefix("//").unwrap_or(text);
+        let reason = format!("descriptor {} {why}", Quoted(text));
+        Fault::new(text, reason, FD_EXAMPLE).suggest(&["fd:", digits])
+    };
+    if !host::is_number(text) {
+        return Err(wrong("is not a number"));
+    }
+    // A descriptor is a C int.
+    let fd = text.parse::<i32>().ok().and_then(|fd| u32::try_from(fd).ok());
+    fd.map(Endpoint::Fd).ok_or_else(|| wrong("is not between 0 and 2147483647"))
+}
+
+fn unknown_scheme<'a>(text: &'a str, scheme: &'a str) -> Fault<'a> {
+    if scheme.is_empty() {
+        let reason = format!("{} has no scheme before its colon", Quoted(text));
+        return Fault::new(text, reason, host::TCP_EXAMPLE).suggest(&["tcp", text]);
+    }
+    let reason = format!("unknown scheme {}, only `tcp`, `unix` and `fd` are known", Quoted(scheme));
+    Fault::new(scheme, reason, host::TCP_EXAMPLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::error::{example_of, refused};
+    use super::*;
+    use proptest::prelude::*;
+    use std::ffi::OsString;
+    use std::net::{IpAddr, Ipv6Addr};
+    use std::os::unix::ffi::OsStringExt as _;
+
+    const TCP: &str = host::TCP_EXAMPLE;
+    const UNIX: &str = unix::UNIX_EXAMPLE;
+
+    #[test]
+    fn descriptors() {
+        for (text, fd) in [("fd:0", 0), ("fd:3", 3), ("FD:03", 3), ("fd:2147483647", 2147483647)] {
+            assert_eq!(text.parse(), Ok(Endpoint::Fd(fd)), "{text}");
+        }
+    }
+
+    #[test]
+    fn accessors() {
+        let cases = [(":80", "tcp", true), ("*:80", "tcp", false), ("unix:/x", "unix", true)];
+        for (text, scheme, loopback) in cases.into_iter().chain([("fd:3", "fd", false)]) {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!(endpoint.scheme(), scheme, "{text}");
+            assert_eq!(endpoint.is_loopback(), loopback, "{text}");
+            assert!(endpoint.to_string().starts_with(scheme), "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed() {
+        // (input, the offending part, words of the reason, the example)
+        let cases = [
+            ("", "", "empty", TCP),
+            (" ", " ", "white space", TCP),
+            (" h:80", " ", "white space ` ` at the beginning", "h:80"),
+            ("h:80\n", r"\n", r"white space `\n` at the end", "h:80"),
+            ("unix:/x \t", r" \t", "at the end", "unix:/x"),
+            ("\u{2003}h:80", r"\u{2003}", "at the beginning", "h:80"),
+            // No scheme.
+            ("/tmp/x.sock", "/tmp/x.sock", "`unix:`", "unix:/tmp/x.sock"),
+            ("./x.sock", "./x.sock", "`unix:`", "unix:./x.sock"),
+            ("run/x.sock", "run/x.sock", "`unix:`", "unix:run/x.sock"),
+            ("/tmp/a:80", "/tmp/a:80", "`unix:`", "unix:/tmp/a:80"),
+            ("/tmp/x.sock?mode=600", "/tmp/x.sock?mode=600", "`unix:`", "unix:/tmp/x.sock?mode=600"),
+            ("/tmp/50%", "/tmp/50%", "`unix:`", UNIX),
+            ("//x", "//x", "`unix:`", UNIX),
+            ("@app", "@app", "`unix:`", "unix:@app"),
+            ("@a:80", "@a:80", "`unix:`", "unix:@a:80"),
+            ("://h:80", "://h:80", "no scheme", "tcp://h:80"),
+            // A scheme that is not there yet, or never.
+            ("tls://h:80", "tls", "not supported yet", TCP),
+            ("udp://:53", "udp", "not supported yet", TCP),
+            ("unixgram:/x", "unixgram", "not supported yet", TCP),
+            ("seqpacket:@x", "seqpacket", "not supported yet", TCP),
+            ("ws://h:80/chat", "ws", "not supported yet", TCP),
+            ("WSS://h:80", "WSS", "not supported yet", TCP),
+            ("systemd:", "systemd", "not supported yet", TCP),
+            ("raw:80", "raw", "only `tcp`, `unix` and `fd`", TCP),
+            ("http://h:80", "http", "unknown scheme", TCP),
+            ("uinx:/x", "uinx", "unknown scheme", TCP),
+            ("uinx:@x", "uinx", "unknown scheme", TCP),
+            ("uinx:./x", "uinx", "only `tcp`, `unix` and `fd`", TCP),
+            ("tcp:h:80", "tcp:", "no `//`", "tcp://h:80"),
+            ("TCP:80", "TCP:", "no `//`", TCP),
+            ("tcp:/h:80", "tcp:", "no `//`", TCP),
+            // Descriptors.
+            ("fd:", "fd:", "no number", FD_EXAMPLE),
+            ("fd:x", "x", "not a number", FD_EXAMPLE),
+            ("fd:-1", "-1", "not a number", FD_EXAMPLE),
+            ("fd:+4", "+4", "not a number", FD_EXAMPLE),
+            ("fd://4", "//4", "not a number", "fd:4"),
+            ("fd:2147483648", "2147483648", "not between", FD_EXAMPLE),
+            ("fd:99999999999", "99999999999", "not between", FD_EXAMPLE),
+        ];
+        for (input, part, words, example) in cases {
+            assert_eq!(refused(input, part, words), example, "{input:?}");
+        }
+    }
+
+    fn host() -> impl Strategy<Value = Host> {
+        let name = "[a-zA-Z0-9_-]{1,20}(\\.[a-zA-Z0-9_-]{1,20}){0,5}"
+            .prop_filter("a number", |name| name.contains(|c: char| c != '.' && !c.is_ascii_digit()));
+        prop_oneof![
+            Just(Host::Any),
+            any::<IpAddr>().prop_map(Host::Ip),
+            (any::<Ipv6Addr>(), "[!-~&&[^/:?#%`\\[\\]]]{1,15}").prop_map(|(ip, scope)| Host::Scoped(ip, scope)),
+            name.prop_map(Host::Name),
+        ]
+    }
+
+    /// Bytes of any value, but often such as mean something in an endpoint.
+    fn name_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            any::<u8>(),
+            proptest::sample::select(b"@/%?#&=.: \n`a\x7f\xc2\x85\xff\xe2\x80\x83".as_slice()),
+        ];
+        let text = "\\PC{1,26}".prop_map(String::into_bytes);
+        prop_oneof![proptest::collection::vec(byte, 1..=107), text]
+    }
+
+    fn endpoint() -> impl Strategy<Value = Endpoint> {
+        let path = name_bytes()
+            .prop_filter("NUL", |bytes| !bytes.contains(&0))
+            .prop_map(|bytes| UnixName::Path(OsString::from_vec(bytes).into()));
+        prop_oneof![
+            (host(), any::<u16>()).prop_map(|(host, port)| Endpoint::Tcp { host, port }),
+            (path, proptest::option::of(1..=0o777_u32)).prop_map(|(name, mode)| Endpoint::Unix { name, mode }),
+            name_bytes().prop_map(|name| Endpoint::Unix { name: UnixName::Abstract(name), mode: None }),
+            (0..=i32::MAX.unsigned_abs()).prop_map(Endpoint::Fd),
+        ]
+    }
+
+    /// `PathBuf`s that differ by a slash or a `.` are equal; their `Debug` texts are not.
+    fn exactly(endpoint: &Endpoint) -> String {
+        format!("{endpoint:?}")
+    }
+
+    proptest! {
+        #[test]
+        fn printing_then_parsing_gives_the_same(endpoint in endpoint()) {
+            let text = endpoint.to_string();
+            prop_assert!(!text.contains(|c: char| c.is_whitespace() || c.is_control()), "{text:?}");
+            let parsed = text.parse::<Endpoint>();
+            prop_assert_eq!(parsed.as_ref(), Ok(&endpoint), "{}", text);
+            prop_assert_eq!(parsed.as_ref().map(exactly), Ok(exactly(&endpoint)), "{}", text);
+        }
+
+        #[test]
+        fn any_string_is_an_endpoint_or_an_error(text in any::<String>()) {
+            holds_for(&text)?;
+        }
+
+        #[test]
+        fn nearly_endpoints_too(
+            text in "((tcp|unix|fd|udp|x)?:(//)?)?[ \n@/%?#&=.:*`\\[\\]\u{e9}0-9a-f]{0,12}(\\?mode=|:80|)[0-9]{0,4}"
+        ) {
+            holds_for(&text)?;
+        }
+    }
+
+    /// What parses prints so that it parses to the same; what does not has a right example.
+    fn holds_for(text: &str) -> Result<(), TestCaseError> {
+        match text.parse::<Endpoint>() {
+            Ok(endpoint) => {
+                let again = endpoint.to_string().parse::<Endpoint>();
+                prop_assert_eq!(again.as_ref().map(exactly), Ok(exactly(&endpoint)));
+            }
+            Err(error) => {
+                example_of(&error);
+                prop_assert!(error.to_string().contains(error.part()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! The parts of `socketserver` that need no socket: pure values and decisions, tested without a
+//! network, a runtime or a clock.
+//!
+//! - [`endpoint`]: where to listen, as a string that a person can type (`tcp://127.0.0.1:8080`).
+//! - [`accept`]: what a failed `accept(2)` means for the loop that called it.
+//! - [`backoff`]: how long that loop waits while the process is out of descriptors or memory.
+//!
+//! ```
+//! use socketserver_proto::{Endpoint, Host};
+//!
+//! let endpoint: Endpoint = "*:8080".parse()?;
+//! assert_eq!(endpoint, Endpoint::Tcp { host: Host::Any, port: 8080 });
+//! assert_eq!(endpoint.to_string(), "tcp://*:8080");
+//! # Ok::<(), socketserver_proto::EndpointError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod accept;
+pub mod backoff;
+pub mod endpoint;
+
+pub use accept::{AcceptFailure, classify};
+pub use backoff::Backoff;
+pub use endpoint::{Endpoint, EndpointError, Host, UnixName};

@@ -1,0 +1,30 @@
+//! Every `unsafe` block of socketserver, and the thin safe wrappers round system calls that stand beside them.
+//!
+//! Each unsafe block carries its proof. Nothing here knows what a server is.
+#![cfg_attr(not(target_os = "linux"), allow(unused))]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "socketserver runs on Linux 5.10 or later and nowhere else: fork supervision, epoll and pidfds are what it is made of"
+);
+
+#[cfg(target_os = "linux")]
+mod linux {
+    mod cpu;
+    mod credentials;
+    mod descriptor;
+    mod fork;
+    mod shared;
+    mod wake;
+
+    pub use cpu::process_cpu;
+    pub use credentials::{Credentials, peer_credentials};
+    pub use descriptor::{descriptor_limit, set_descriptor_limit};
+    pub use descriptor::{disown, inherit, receive_descriptor, send_descriptor};
+    pub use fork::{Child, Ended, Fork, exit_child, fork, thread_count};
+    pub use shared::SharedWords;
+    pub use wake::Wake;
+}
+
+#[cfg(target_os = "linux")]
+pub use linux::*;

@@ -1,0 +1,106 @@
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, FdFlags};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
+use rustix::process::{Resource, Rlimit};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// Takes over a descriptor that this process was started with (`fd:3`, socket activation).
+///
+/// What comes back is a duplicate, marked close-on-exec; the number itself stays open, for it may belong to other
+/// code, and is marked close-on-exec too, so that no program started later inherits a listener by accident.
+///
+/// # Errors
+/// `EBADF` when nothing is open under that number, `EMFILE` when no descriptor is left.
+pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(Errno::BADF.into());
+    }
+    // SAFETY: the number is not -1. It is borrowed for the two calls below alone, neither of which closes it or takes
+    // it over; if it is not open they answer EBADF.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    let own = rustix::io::fcntl_dupfd_cloexec(borrowed, 3)?;
+    rustix::io::fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
+    Ok(own)
+}
+
+/// In a child after `fork(2)`: lets go of what a descriptor stands for, while its number and its owner stay valid.
+/// The number then stands for `/dev/null`.
+///
+/// A child's copies of its parent's sockets would keep ports bound and connections open that the parent closed.
+///
+/// # Errors
+/// What `open(2)` of `/dev/null` and `dup3(2)` say.
+pub fn disown(descriptor: impl AsFd) -> io::Result<()> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let target = descriptor.as_fd().as_raw_fd();
+    // SAFETY: both numbers are open and borrowed. dup3 replaces what `target` stands for in one step, so its owner goes
+    // on owning an open descriptor, and nobody else's is touched.
+    if unsafe { libc::dup3(null.as_raw_fd(), target, libc::O_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Sends a descriptor and a word of context over a Unix socket (`SCM_RIGHTS`, `unix(7)`).
+///
+/// # Errors
+/// What `sendmsg(2)` says, `EPIPE` when the other side is gone; `WouldBlock` on a full non-blocking socket.
+pub fn send_descriptor(socket: impl AsFd, descriptor: impl AsFd, word: u64) -> io::Result<()> {
+    let descriptors = [descriptor.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(Errno::NOBUFS.into());
+    }
+    let word = word.to_ne_bytes();
+    rustix::io::retry_on_intr(|| {
+        rustix::net::sendmsg(&socket, &[IoSlice::new(&word)], &mut control, SendFlags::NOSIGNAL)
+    })?;
+    Ok(())
+}
+
+/// Receives what [`send_descriptor`] sent. `None`: the other side closed. The descriptor is close-on-exec.
+///
+/// # Errors
+/// What `recvmsg(2)` says; `InvalidData` when a message came without its descriptor (this process has none left).
+pub fn receive_descriptor(socket: impl AsFd) -> io::Result<Option<(OwnedFd, u64)>> {
+    let mut word = [0; 8];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut word)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            result => break result?,
+        }
+    };
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    let descriptor = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    match descriptor {
+        Some(descriptor) if received.bytes == word.len() => Ok(Some((descriptor, u64::from_ne_bytes(word)))),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a message came without its descriptor")),
+    }
+}
+
+/// How many descriptors this process may have open: the soft limit of `RLIMIT_NOFILE`. `None` is no limit.
+#[must_use]
+pub fn descriptor_limit() -> Option<u64> {
+    rustix::process::getrlimit(Resource::Nofile).current
+}
+
+/// Sets the soft limit of `RLIMIT_NOFILE`, `getrlimit(2)`.
+///
+/// # Errors
+/// `EINVAL` above the hard limit.
+pub fn set_descriptor_limit(limit: u64) -> io::Result<()> {
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    Ok(rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum })?)
+}

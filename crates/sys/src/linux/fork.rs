@@ -1,0 +1,148 @@
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// On which side of [`fork`] the caller is.
+#[derive(Debug)]
+pub enum Fork {
+    /// The process that called it, with its new child.
+    Parent(Child),
+    /// The new process. It ends with [`exit_child`].
+    Child,
+}
+
+/// A child process of our own, held by a pidfd: it cannot be mistaken for another, and waiting for it reaps no child
+/// that somebody else started.
+///
+/// Dropping it neither kills nor reaps the child.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ended {
+    /// It exited with this status.
+    Exited(i32),
+    /// A signal of this number ended it.
+    Killed(i32),
+    /// It is gone, and how is not known: the process ignores SIGCHLD, so the kernel reaped it.
+    Unknown,
+}
+
+impl Child {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().cast_unsigned()
+    }
+
+    /// Reaps it if it has ended. Never waits.
+    ///
+    /// # Errors
+    /// What `waitid(2)` says.
+    pub fn try_wait(&self) -> io::Result<Option<Ended>> {
+        self.wait_with(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+    }
+
+    /// Waits until it has ended, and reaps it.
+    ///
+    /// # Errors
+    /// What `waitid(2)` says.
+    pub fn wait(&self) -> io::Result<Ended> {
+        Ok(self.wait_with(WaitIdOptions::EXITED)?.unwrap_or(Ended::Unknown))
+    }
+
+    fn wait_with(&self, options: WaitIdOptions) -> io::Result<Option<Ended>> {
+        let waited = rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options));
+        match waited {
+            Ok(None) => Ok(None),
+            Ok(Some(status)) => Ok(Some(match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Ended::Exited(code),
+                (_, Some(signal)) => Ended::Killed(signal),
+                _ => Ended::Unknown,
+            })),
+            // With SIGCHLD ignored there is nothing to reap; the pidfd told that it ended, or will (waitid(2), NOTES).
+            Err(rustix::io::Errno::CHILD) => Ok(Some(Ended::Unknown)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Kills it (SIGKILL). One that has ended already is no error.
+    pub fn kill(&self) {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+}
+
+/// The pidfd: readable once the child has ended.
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+/// How many threads this process has.
+///
+/// # Errors
+/// What `stat(2)` says of `/proc/self/task`: an error where `/proc` is not mounted.
+pub fn thread_count() -> io::Result<u64> {
+    // A directory has a link from itself, one from its parent and one from each directory in it (proc(5): one a
+    // thread). That costs one call and no descriptor.
+    Ok(u64::from(rustix::fs::stat("/proc/self/task")?.st_nlink as u32).saturating_sub(2))
+}
+
+/// Makes a child process: `fork(2)`.
+///
+/// The child is killed when this process dies, however that comes about (`PR_SET_PDEATHSIG`), so none is left behind.
+///
+/// # Errors
+/// `Unsupported` when the process has more than one thread: a child would inherit locks that nobody in it can
+/// release. `EAGAIN` and `ENOMEM` as `fork(2)` says, `EMFILE` when there is no descriptor for the pidfd (then no
+/// child is left).
+pub fn fork() -> io::Result<Fork> {
+    let threads = thread_count()?;
+    if threads != 1 {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("forking needs a process with one thread, and this one has {threads}"),
+        ));
+    }
+    let parent = rustix::process::getpid();
+    // SAFETY: the process has this one thread, as was just counted, and only a running thread could start another: so no
+    // lock can be held by a thread that the child lacks, and the child may run any code, as after a fork in C.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+            // The parent may have died before that call.
+            if rustix::process::getppid() != Some(parent) {
+                exit_child(1);
+            }
+            Ok(Fork::Child)
+        }
+        pid => {
+            let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ECHILD))?;
+            // Not reaped yet, so the number still stands for our child.
+            match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+                Ok(pidfd) => Ok(Fork::Parent(Child { pid, pidfd })),
+                Err(error) => {
+                    let _ = rustix::process::kill_process(pid, Signal::KILL);
+                    let _ = rustix::io::retry_on_intr(|| {
+                        rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty())
+                    });
+                    Err(error.into())
+                }
+            }
+        }
+    }
+}
+
+/// Ends a child at once: no destructor, no exit handler and no buffered output of the parent's runs twice
+/// (`_exit(2)`).
+pub fn exit_child(status: i32) -> ! {
+    // SAFETY: _exit ends the process without touching its memory.
+    unsafe { libc::_exit(status) }
+}

@@ -1,0 +1,51 @@
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A descriptor that one side makes readable and another waits for: `eventfd(2)`.
+///
+/// It works across `fork(2)`, where atomics in ordinary memory do not.
+///
+/// ```
+/// let wake = socketserver_sys::Wake::new()?;
+/// wake.wake();
+/// assert!(wake.clear());
+/// assert!(!wake.clear());
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct Wake(OwnedFd);
+
+impl Wake {
+    /// A new one, not readable.
+    ///
+    /// # Errors
+    /// `EMFILE` and `ENFILE` when no descriptor is left, `ENOMEM`.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?))
+    }
+
+    /// Makes it readable until the next [`clear`](Self::clear). Never waits.
+    pub fn wake(&self) {
+        // The only failure of a write of 1 is EAGAIN at 2^64-2 unread wake-ups: then it is readable already.
+        while rustix::io::write(&self.0, &1u64.to_ne_bytes()) == Err(Errno::INTR) {}
+    }
+
+    /// Makes it unreadable, and tells whether it was readable.
+    pub fn clear(&self) -> bool {
+        let mut count = [0; 8];
+        loop {
+            match rustix::io::read(&self.0, &mut count) {
+                Err(Errno::INTR) => {}
+                result => return result.is_ok(),
+            }
+        }
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
