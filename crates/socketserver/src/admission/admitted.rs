@@ -1,0 +1,83 @@
+use crate::connection::pipeline::Ending;
+use crate::connection::{Connection, Reason};
+use crate::endpoint::Accepted;
+use crate::events::{Closed, Opened};
+use crate::lifecycle::Run;
+use std::sync::Arc;
+
+/// A place for one connection, taken before there is one: so a drain that finds no place taken can be sure that none is
+/// about to come.
+#[derive(Debug)]
+pub(crate) struct Place {
+    run: Arc<Run>,
+}
+
+impl Place {
+    pub(crate) fn take(run: &Arc<Run>) -> Self {
+        run.shared.control.enter();
+        Self { run: run.clone() }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.run.shared.control.leave(self.run.number);
+    }
+}
+
+/// A connection that was let in: its place in the registry, the counters and the events, for exactly as long as it is
+/// open. Dropping it closes the connection (this process' part of it) and tells.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// `None` only in `drop`.
+    connection: Option<Arc<Connection>>,
+    pub(crate) ending: Option<Ending>,
+    place: Place,
+}
+
+impl Admitted {
+    pub(crate) fn new(accepted: Accepted, endpoint: usize, slot: crate::connection::Slot, place: Place) -> Self {
+        let shared = &place.run.shared;
+        let id = shared.control.next_id();
+        let connection = Arc::new(Connection::new(id, accepted.socket, accepted.peer, endpoint, slot));
+        shared.control.count_accepted();
+        shared.registry.add(connection.clone());
+        place.run.observe(|observer| {
+            observer.opened(&Opened { id, peer: &connection.peer, endpoint: &shared.endpoints[endpoint] });
+        });
+        Self { connection: Some(connection), ending: None, place }
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.connection.as_ref().unwrap_or_else(|| unreachable!("it is taken in `drop` alone"))
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let run = &self.place.run;
+        // A model that drops a job turns the peer away.
+        let ending = self.ending.take().unwrap_or_else(|| Ending::of(Reason::Refused));
+        let (read, written) = (connection.slot.read(), connection.slot.written());
+        run.shared.control.count_closed(ending.reason, read, written);
+        run.shared.registry.remove(connection.id);
+        if let Some((hook, failure)) = &ending.broken_hook {
+            run.hook_failed(hook, failure);
+        }
+        run.observe(|observer| {
+            observer.closed(&Closed {
+                id: connection.id,
+                peer: &connection.peer,
+                endpoint: &run.shared.endpoints[connection.endpoint],
+                read,
+                written,
+                duration: connection.since.elapsed(),
+                reason: ending.reason,
+                failure: ending.failure.as_deref(),
+            });
+        });
+        // The socket closes here, before the place is free: whoever counts the places counts the descriptors too.
+        drop(connection);
+    }
+}

@@ -1,0 +1,106 @@
+//! The client's side of the same connections.
+
+use crate::connection::stream::Stream;
+use crate::connection::{Connection, Core, Limits, Peer, Slot, SyncIo};
+use crate::endpoint::{abstract_name, resolve};
+use crate::engine::Conn;
+use crate::lifecycle::Handle;
+use crate::{Error, ErrorKind};
+use socket2::{Domain, SockAddr, Socket, Type};
+use socketserver_proto::{Endpoint, Host, UnixName};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long [`connect`] waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects to an address as [`Server::bind`](crate::Server::bind) takes them (not `fd:`; `*` is this machine), and
+/// gives the same [`Stream`] that handlers have, idle and write deadlines included. It waits 10 s at most.
+///
+/// ```
+/// use socketserver::{Serial, Server, blocking, client};
+/// let server = Server::bind("unix:@doc-connect")?
+///     .spawn(Serial::default(), |c: &mut blocking::Stream| { c.write_all(b"hello")?; Ok(()) })?;
+/// let mut c = client::connect("unix:@doc-connect")?;
+/// assert_eq!(c.read_to_end(100)?, b"hello");
+/// server.handle().shutdown();
+/// server.join()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+///
+/// # Errors
+/// An address that is not understood, a name without an address, nobody there.
+pub fn connect(endpoint: impl Target) -> Result<Stream, Error> {
+    connect_within(endpoint, PATIENCE)
+}
+
+/// As [`connect`], with a time limit of your own.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, Error> {
+    let endpoint = endpoint.endpoint()?;
+    let failed = |error| Error::io(format!("cannot connect to `{endpoint}`"), error);
+    let (addr, domain, peer) = match &endpoint {
+        Endpoint::Tcp { host, port } => {
+            let addr = match host {
+                Host::Any => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port),
+                host => resolve(host, *port).map_err(failed)?,
+            };
+            (SockAddr::from(addr), Domain::for_address(addr), Some(Peer::from(addr)))
+        }
+        Endpoint::Unix { name: UnixName::Path(path), .. } => {
+            (SockAddr::unix(path).map_err(failed)?, Domain::UNIX, None)
+        }
+        Endpoint::Unix { name: UnixName::Abstract(name), .. } => {
+            (abstract_name(name).map_err(failed)?, Domain::UNIX, None)
+        }
+        other => return Err(Error::new(ErrorKind::Unsupported, format!("`{other}` cannot be connected to"))),
+    };
+    let socket = Socket::new(domain, Type::STREAM, None).map_err(failed)?;
+    socket.connect_timeout(&addr, time).map_err(failed)?;
+    let peer = match peer {
+        Some(peer) => {
+            socket.set_tcp_nodelay(true).map_err(failed)?;
+            peer
+        }
+        None => Peer::unix(socketserver_sys::peer_credentials(&socket).ok()),
+    };
+    let connection = Arc::new(Connection::new(0, socket.into(), peer, usize::MAX, Slot::own()));
+    let io = SyncIo::new(connection.clone());
+    Ok(Stream::new(Core::new(io, connection, Handle::nobodys(), Limits::default())))
+}
+
+/// What can be connected to: an [`Endpoint`], or the text of one.
+pub trait Target {
+    /// The address.
+    ///
+    /// # Errors
+    /// One that names the part that is wrong and shows what would be right.
+    fn endpoint(self) -> Result<Endpoint, Error>;
+}
+
+impl Target for Endpoint {
+    fn endpoint(self) -> Result<Endpoint, Error> {
+        Ok(self)
+    }
+}
+
+impl Target for &Endpoint {
+    fn endpoint(self) -> Result<Endpoint, Error> {
+        Ok(self.clone())
+    }
+}
+
+impl Target for &str {
+    fn endpoint(self) -> Result<Endpoint, Error> {
+        Ok(self.parse()?)
+    }
+}
+
+impl Target for &String {
+    fn endpoint(self) -> Result<Endpoint, Error> {
+        Ok(self.parse()?)
+    }
+}

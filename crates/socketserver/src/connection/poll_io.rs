@@ -1,0 +1,37 @@
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// All that an engine supplies of a connection. The blocking one always answers `Ready`.
+///
+/// Not part of the public interface: engines are two, and both are here.
+pub trait PollIo {
+    /// Reads what there is, and waits for it as `wait` says; `TimedOut` when that time is up.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>>;
+
+    /// Writes as much as goes, and waits until some of it goes; `TimedOut` when for `stall` none did.
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>>;
+
+    /// Tells the peer that nothing more comes.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// How long a read waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all: `WouldBlock` when there is nothing.
+    Not,
+    /// For as long as this from now; for ever if `None`.
+    For(Option<Duration>),
+    /// To this point in time.
+    Until(Instant),
+}
+
+/// Runs a future of the blocking engine: it never pends.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("a blocking transport never pends"),
+    }
+}

@@ -1,0 +1,96 @@
+use std::fmt;
+
+/// Why a connection ended, as recorded when it happened.
+///
+/// ```
+/// assert_eq!(socketserver::Reason::WriteTimeout.to_string(), "write-timeout");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The handler was through with it.
+    Finished,
+    /// The peer left in the middle: reset, broken pipe, or the end of its input inside a line or an exact read.
+    Disconnected,
+    /// The peer sent nothing for as long as the idle deadline allows, while the handler waited for it.
+    Idle,
+    /// The peer took nothing of what was written for as long as the write deadline allows.
+    WriteTimeout,
+    /// The server drains: a handler that waited for the next request was given the end of input.
+    Drained,
+    /// The drain's deadline passed and the connection was cut.
+    Aborted,
+    /// `verify` turned the peer away.
+    Refused,
+    /// A hook of the handler returned an error.
+    Failed,
+    /// A hook of the handler panicked.
+    Panicked,
+    /// Its child process was killed by this signal.
+    Killed(i32),
+    /// Its child process exited by itself with this status.
+    Exited(i32),
+}
+
+impl Reason {
+    /// The name in events, `kebab-case`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Disconnected => "disconnected",
+            Self::Idle => "idle",
+            Self::WriteTimeout => "write-timeout",
+            Self::Drained => "drained",
+            Self::Aborted => "aborted",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::Killed(_) => "killed",
+            Self::Exited(_) => "exited",
+        }
+    }
+
+    /// For the memory that parent and child share. 0 stands for "not ended yet".
+    pub(crate) fn to_word(self) -> u64 {
+        match self {
+            Self::Finished => 1,
+            Self::Disconnected => 2,
+            Self::Idle => 3,
+            Self::WriteTimeout => 4,
+            Self::Drained => 5,
+            Self::Aborted => 6,
+            Self::Refused => 7,
+            Self::Failed => 8,
+            Self::Panicked => 9,
+            // What only the parent finds out never travels.
+            Self::Killed(_) | Self::Exited(_) => 0,
+        }
+    }
+
+    pub(crate) fn from_word(word: u64) -> Option<Self> {
+        [
+            Self::Finished,
+            Self::Disconnected,
+            Self::Idle,
+            Self::WriteTimeout,
+            Self::Drained,
+            Self::Aborted,
+            Self::Refused,
+            Self::Failed,
+            Self::Panicked,
+        ]
+        .into_iter()
+        .find(|reason| reason.to_word() == word)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Killed(signal) => write!(f, "killed by signal {signal}"),
+            Self::Exited(status) => write!(f, "exited with status {status}"),
+            other => f.write_str(other.as_str()),
+        }
+    }
+}

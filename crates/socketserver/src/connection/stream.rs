@@ -1,0 +1,281 @@
+use super::{Core, Peer, SyncIo, now};
+use crate::engine::Conn;
+use crate::lifecycle::Handle;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+/// A blocking connection, buffered: TCP and Unix sockets alike, on the server's side and on the client's.
+///
+/// **Reading** waits at most for the idle deadline (60 s by default), then fails with `TimedOut`. Every helper is
+/// bounded, so no peer can make memory grow. While the server drains, a read that would wait for the next request gives
+/// the end of input instead.
+///
+/// **Writing** takes everything or fails. Bytes leave at once, unless input that was read waits to be handled: then
+/// replies gather (to 64 KiB) and leave in one piece when the input is used up, at [`flush`](Self::flush), at the next
+/// wait, or at the end. A write that makes no progress for the write deadline (30 s by default) fails with `TimedOut`.
+///
+/// It implements [`Read`](io::Read), [`BufRead`](io::BufRead) and [`Write`](io::Write) as well.
+///
+/// ```
+/// use socketserver::{Server, Threads, blocking, client};
+///
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Threads::default(), |c: &mut blocking::Stream| {
+///     while let Some(line) = c.read_line(1024)? {
+///         c.write_all(format!("{} bytes\n", line.len()).as_bytes())?;
+///     }
+///     Ok(())
+/// })?;
+/// let mut c = client::connect(&server.handle().endpoints()[0])?;
+/// c.write_all(b"hello\n")?;
+/// assert_eq!(c.read_line(1024)?.as_deref(), Some("5 bytes"));
+/// drop(c);
+/// server.handle().shutdown();
+/// server.join()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+pub struct Stream {
+    core: Core<SyncIo>,
+}
+
+impl Stream {
+    /// Some bytes as they come, at least one; 0 is the end of input.
+    ///
+    /// # Errors
+    /// `TimedOut` at the idle deadline, `ConnectionReset` and its like when the peer is gone, `ConnectionAborted` when
+    /// the drain's deadline passed. So for all reads.
+    pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        now(self.core.read(buf))
+    }
+
+    /// Fills all of `buf`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the input ends before.
+    pub fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        now(self.core.read_exact(buf))
+    }
+
+    /// All bytes up to and with `delimiter`, at most `max`; `None` when the input ends before the first.
+    ///
+    /// # Errors
+    /// `InvalidData` when `max` bytes hold no delimiter (they stay unread), `UnexpectedEof` when the input ends before
+    /// it.
+    pub fn read_until(&mut self, delimiter: u8, max: usize) -> io::Result<Option<Vec<u8>>> {
+        now(self.core.read_until(delimiter, max))
+    }
+
+    /// A line of UTF-8 text without its line end (LF or CRLF), which counts toward `max`; `None` at the end of input.
+    ///
+    /// # Errors
+    /// As [`read_until`](Self::read_until), and `InvalidData` for bytes that are not UTF-8.
+    pub fn read_line(&mut self, max: usize) -> io::Result<Option<String>> {
+        let Some(mut line) = self.read_until(b'\n', max)? else { return Ok(None) };
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        String::from_utf8(line).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// All bytes to the end of input, at most `max`.
+    ///
+    /// # Errors
+    /// `InvalidData` when there are more.
+    pub fn read_to_end(&mut self, max: usize) -> io::Result<Vec<u8>> {
+        now(self.core.read_to_end(max))
+    }
+
+    /// What is read already and not yet taken; nothing is waited for.
+    #[must_use]
+    pub fn buffered(&self) -> &[u8] {
+        self.core.buffered()
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// `TimedOut` at the write deadline, `BrokenPipe` and its like when the peer is gone, `ConnectionAborted` when the
+    /// drain's deadline passed. After an error it is not known how much the peer got.
+    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        now(self.core.write_all(bytes))
+    }
+
+    /// Sends what was gathered, now. Needed only before work of your own that takes a while.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all).
+    pub fn flush(&mut self) -> io::Result<()> {
+        now(self.core.flush())
+    }
+
+    /// Half-close: the peer sees the end of our output and may go on sending. Writing after it fails.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all), and `NotConnected` when the peer is gone.
+    pub fn close_write(&mut self) -> io::Result<()> {
+        now(self.core.close_write())
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.core.connection.peer
+    }
+
+    /// Our own address; `None` over Unix sockets.
+    #[must_use]
+    pub fn local(&self) -> Option<SocketAddr> {
+        let addr = rustix::net::getsockname(&*self.core.connection).ok()?;
+        SocketAddr::try_from(addr).ok().and_then(|addr| Peer::from(addr).addr())
+    }
+
+    /// The number of this connection, unique in its server. 0 on the client side.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.core.connection.id
+    }
+
+    /// Which of the server's endpoints it came in by, counted as in [`Handle::endpoints`]; `None` on the client side.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<usize> {
+        Some(self.core.connection.endpoint).filter(|index| *index != usize::MAX)
+    }
+
+    /// The server, to stop it or to ask it things. On the client side it is nobody's: it stops nothing.
+    #[must_use]
+    pub fn server(&self) -> &Handle {
+        &self.core.handle
+    }
+
+    /// Whether the server drains: a handler with much to do may want to come to an end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.core.handle.is_stopping()
+    }
+
+    /// How long a read waits for the peer; `None` is for ever. Applies to this connection, from the next read on.
+    pub fn set_idle(&mut self, time: Option<Duration>) {
+        self.core.limits.idle = time;
+    }
+
+    /// How long a write may make no progress; `None` is for ever. Applies to this connection, from the next write on.
+    pub fn set_write_timeout(&mut self, time: Option<Duration>) {
+        self.core.limits.write = time;
+    }
+
+    /// Two halves, so that one thread reads while another writes. What was read already goes with the reading half,
+    /// what was gathered is sent.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn split(mut self) -> io::Result<(ReadHalf, WriteHalf)> {
+        self.flush()?;
+        let connection = self.core.connection.clone();
+        let io = SyncIo::new(connection.clone());
+        let write = Core::new(io, connection, self.core.handle.clone(), self.core.limits);
+        Ok((ReadHalf(self), WriteHalf(Self { core: write })))
+    }
+}
+
+impl Conn for Stream {
+    type Io = SyncIo;
+
+    fn new(core: Core<SyncIo>) -> Self {
+        Self { core }
+    }
+
+    fn core(&mut self) -> &mut Core<SyncIo> {
+        &mut self.core
+    }
+}
+
+impl io::Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        Self::read(self, buf)
+    }
+}
+
+impl io::BufRead for Stream {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.core.buffered().is_empty() {
+            now(self.core.fill())?;
+        }
+        Ok(self.core.buffered())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.core.consume(count);
+    }
+}
+
+impl io::Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::write_all(self, bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::flush(self)
+    }
+}
+
+/// The socket, for options and for `poll(2)`. Reading or writing it directly loses what is buffered.
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.core.connection.as_fd()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("id", &self.id()).field("peer", self.peer()).finish_non_exhaustive()
+    }
+}
+
+/// The half of a [`Stream`] that reads.
+#[derive(Debug)]
+pub struct ReadHalf(Stream);
+
+impl io::Read for ReadHalf {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl io::BufRead for ReadHalf {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.0.consume(count);
+    }
+}
+
+/// The half of a [`Stream`] that writes.
+///
+/// Dropping it does not tell the peer: the connection stays open for the other half. [`close`](Self::close) does.
+#[derive(Debug)]
+pub struct WriteHalf(Stream);
+
+impl WriteHalf {
+    /// Half-close: the peer sees the end of our output.
+    ///
+    /// # Errors
+    /// As [`Stream::close_write`].
+    pub fn close(mut self) -> io::Result<()> {
+        self.0.close_write()
+    }
+}
+
+impl io::Write for WriteHalf {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

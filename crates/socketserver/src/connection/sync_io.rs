@@ -1,0 +1,102 @@
+use super::{Connection, PollIo, Wait};
+use crate::endpoint::timespec_until;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// The blocking engine's socket: a thread sits in `recv`, and `SO_RCVTIMEO` is its clock.
+#[derive(Debug)]
+pub struct SyncIo {
+    connection: Arc<Connection>,
+    /// What `SO_RCVTIMEO` is set to: it is set again only when that changes.
+    timeout: Option<Duration>,
+}
+
+impl SyncIo {
+    pub(crate) fn new(connection: Arc<Connection>) -> Self {
+        Self { connection, timeout: None }
+    }
+
+    fn read(&mut self, buf: &mut [u8], wait: Wait) -> io::Result<usize> {
+        let until = match wait {
+            Wait::Not => return self.recv(buf, RecvFlags::DONTWAIT).map_err(Into::into),
+            Wait::Until(until) => Some(until),
+            Wait::For(time) => {
+                self.set_timeout(time)?;
+                match self.recv(buf, RecvFlags::empty()) {
+                    // A plain recv that came back empty-handed waited for all of SO_RCVTIMEO.
+                    Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
+                    // After a signal a second recv would wait for the whole time again.
+                    Err(Errno::INTR) => time.and_then(|time| Instant::now().checked_add(time)),
+                    result => return Ok(result?),
+                }
+            }
+        };
+        loop {
+            self.poll(PollFlags::IN, until)?;
+            match self.recv(buf, RecvFlags::DONTWAIT) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    fn write(&self, buf: &[u8], stall: Option<Duration>) -> io::Result<usize> {
+        let mut until = None;
+        loop {
+            match rustix::net::send(&*self.connection, buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Err(Errno::AGAIN) => {
+                    let until = *until.get_or_insert_with(|| stall.and_then(|time| Instant::now().checked_add(time)));
+                    self.poll(PollFlags::OUT, until)?;
+                }
+                Err(Errno::INTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    fn recv(&self, buf: &mut [u8], flags: RecvFlags) -> Result<usize, Errno> {
+        rustix::net::recv(&*self.connection, buf, flags).map(|(received, _)| received)
+    }
+
+    fn poll(&self, flags: PollFlags, until: Option<Instant>) -> io::Result<()> {
+        loop {
+            let timeout = until.map(timespec_until);
+            match rustix::event::poll(&mut [PollFd::new(&*self.connection, flags)], timeout.as_ref()) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn set_timeout(&mut self, time: Option<Duration>) -> io::Result<()> {
+        if self.timeout != time {
+            // Zero would mean "for ever" to the system, and to us "not at all".
+            let some = time.map(|time| time.max(Duration::from_millis(1)));
+            rustix::net::sockopt::set_socket_timeout(&*self.connection, rustix::net::sockopt::Timeout::Recv, some)?;
+            self.timeout = time;
+        }
+        Ok(())
+    }
+}
+
+impl PollIo for SyncIo {
+    fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.read(buf, wait))
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write(buf, stall))
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.connection.shutdown(Shutdown::Write))
+    }
+}

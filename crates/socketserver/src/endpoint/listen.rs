@@ -1,0 +1,369 @@
+use super::listener::Listener;
+use super::unix_file::SocketFile;
+use crate::{Error, ErrorKind, Server};
+use socket2::{Domain, SockAddr, Socket, Type};
+use socketserver_proto::{Endpoint, Host, UnixName};
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+type BindHook = Box<dyn FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Send>;
+
+/// How sockets are made and bound. [`Server::bind`] uses the defaults.
+///
+/// | option | default |
+/// |---|---|
+/// | [`reuse_address`](Self::reuse_address) (`SO_REUSEADDR`) | on: a restart need not wait for old connections to time out |
+/// | [`reuse_port`](Self::reuse_port) (`SO_REUSEPORT`) | off: two servers on one port are a mistake more often than a wish |
+/// | [`backlog`](Self::backlog) | the system's maximum, `/proc/sys/net/core/somaxconn` |
+///
+/// Without delay (`TCP_NODELAY`) is always on. An IPv6 address takes IPv6 alone, `*` takes both families.
+///
+/// ```
+/// use socketserver::ListenOptions;
+/// let server = ListenOptions::new()
+///     .backlog(64)
+///     .on_bind(|endpoint, socket| {
+///         println!("about to bind {endpoint}: {socket:?}");
+///         Ok(())
+///     })
+///     .bind("tcp://127.0.0.1:0")?;
+/// assert_eq!(server.endpoints().len(), 1);
+/// # Ok::<_, socketserver::Error>(())
+/// ```
+pub struct ListenOptions {
+    reuse_address: bool,
+    reuse_port: bool,
+    backlog: i32,
+    on_bind: Option<BindHook>,
+}
+
+impl ListenOptions {
+    /// The defaults above.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { reuse_address: true, reuse_port: false, backlog: i32::MAX, on_bind: None }
+    }
+
+    /// `SO_REUSEADDR`, `socket(7)`.
+    #[must_use]
+    pub fn reuse_address(mut self, on: bool) -> Self {
+        self.reuse_address = on;
+        self
+    }
+
+    /// `SO_REUSEPORT`, `socket(7)`: several servers of one user share a port, and the kernel spreads connections.
+    #[must_use]
+    pub fn reuse_port(mut self, on: bool) -> Self {
+        self.reuse_port = on;
+        self
+    }
+
+    /// How many established connections wait to be accepted, `listen(2)`. The system caps it.
+    #[must_use]
+    pub fn backlog(mut self, connections: u16) -> Self {
+        self.backlog = connections.into();
+        self
+    }
+
+    /// A look at each socket before it is bound, for options of your own. An error ends the bind. Sockets that were
+    /// bound elsewhere do not come by.
+    #[must_use]
+    pub fn on_bind(mut self, hook: impl FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Send + 'static) -> Self {
+        self.on_bind = Some(Box::new(hook));
+        self
+    }
+
+    /// Binds and listens, and gives the server.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn bind(self, endpoints: impl Endpoints) -> Result<Server, Error> {
+        Server::from_listeners(self.listeners(endpoints)?)
+    }
+
+    /// All or none: an error closes what was bound before it, and unlinks its files.
+    fn listeners(mut self, endpoints: impl Endpoints) -> Result<Vec<Listener>, Error> {
+        endpoints.places()?.into_iter().map(|place| self.listen(place)).collect()
+    }
+
+    fn listen(&mut self, place: Where) -> Result<Listener, Error> {
+        match place.0 {
+            Place::Endpoint(endpoint) => match &endpoint {
+                Endpoint::Tcp { host: Host::Any, port } => self.listen_everywhere(&endpoint, *port),
+                Endpoint::Tcp { host, port } => {
+                    let addr = resolve(host, *port).map_err(|e| Error::io(format!("`{endpoint}`"), e))?;
+                    self.listen_tcp(&endpoint, addr, addr.is_ipv6())
+                        .map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))
+                }
+                Endpoint::Unix { name, mode } => self.listen_unix(&endpoint, name, *mode),
+                Endpoint::Fd(number) => {
+                    let number = i32::try_from(*number).unwrap_or(-1);
+                    let fd = socketserver_sys::inherit(number).map_err(|e| {
+                        Error::io(format!("`{endpoint}`: this process was started with no such descriptor"), e)
+                    })?;
+                    adopt(fd, &format!("`{endpoint}`"))
+                }
+                other => Err(Error::new(ErrorKind::Unsupported, format!("`{other}` cannot be listened on"))),
+            },
+            Place::Listener(fd) => adopt(fd, "the socket handed in"),
+        }
+    }
+
+    /// IPv6 and IPv4 on one socket; IPv4 alone where the system has no IPv6.
+    fn listen_everywhere(&mut self, endpoint: &Endpoint, port: u16) -> Result<Listener, Error> {
+        let v6 = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
+        let listener = match self.listen_tcp(endpoint, v6, false) {
+            Err(e) if [Some(libc_errno::EAFNOSUPPORT), Some(libc_errno::EADDRNOTAVAIL)].contains(&e.raw_os_error()) => {
+                self.listen_tcp(endpoint, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), false)
+            }
+            result => result,
+        };
+        let mut listener = listener.map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))?;
+        if let Endpoint::Tcp { host, .. } = &mut listener.endpoint {
+            *host = Host::Any;
+        }
+        Ok(listener)
+    }
+
+    fn listen_tcp(&mut self, endpoint: &Endpoint, addr: SocketAddr, only_v6: bool) -> io::Result<Listener> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(only_v6)?;
+        }
+        socket.set_reuse_address(self.reuse_address)?;
+        socket.set_reuse_port(self.reuse_port)?;
+        self.look(endpoint, &socket)?;
+        socket.bind(&addr.into())?;
+        socket.listen(self.backlog)?;
+        prepare(&socket, false)?;
+        let bound = tcp_endpoint(&socket)?;
+        Ok(Listener::socket(bound, socket.into(), None))
+    }
+
+    fn listen_unix(&mut self, endpoint: &Endpoint, name: &UnixName, mode: Option<u32>) -> Result<Listener, Error> {
+        let failed = |e: io::Error| Error::io(format!("cannot listen on `{endpoint}`"), e);
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+        self.look(endpoint, &socket).map_err(failed)?;
+        let file = match name {
+            UnixName::Path(path) => Some(SocketFile::listen(&socket, path, mode, self.backlog)?),
+            UnixName::Abstract(name) => {
+                socket.bind(&abstract_name(name).map_err(failed)?).map_err(failed)?;
+                socket.listen(self.backlog).map_err(failed)?;
+                None
+            }
+            other => return Err(Error::new(ErrorKind::Unsupported, format!("cannot listen on {other:?}"))),
+        };
+        prepare(&socket, true).map_err(failed)?;
+        Ok(Listener::socket(endpoint.clone(), socket.into(), file))
+    }
+
+    fn look(&mut self, endpoint: &Endpoint, socket: &Socket) -> io::Result<()> {
+        self.on_bind.as_mut().map_or(Ok(()), |hook| hook(endpoint, socket.as_fd()))
+    }
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ListenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenOptions")
+            .field("reuse_address", &self.reuse_address)
+            .field("reuse_port", &self.reuse_port)
+            .field("backlog", &self.backlog)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place to listen: an address, or a listening socket that was made elsewhere.
+///
+/// ```
+/// use socketserver::{Server, Where};
+/// let elsewhere = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let server = Server::bind(vec![Where::parse("tcp://127.0.0.1:0")?, Where::from(elsewhere)])?;
+/// assert_eq!(server.endpoints().len(), 2);
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+#[derive(Debug)]
+pub struct Where(Place);
+
+#[derive(Debug)]
+enum Place {
+    Endpoint(Endpoint),
+    Listener(OwnedFd),
+}
+
+impl Where {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// One that names the part that is wrong and shows what would be right.
+    pub fn parse(endpoint: &str) -> Result<Self, Error> {
+        Ok(endpoint.parse::<Endpoint>()?.into())
+    }
+}
+
+impl From<Endpoint> for Where {
+    fn from(endpoint: Endpoint) -> Self {
+        Self(Place::Endpoint(endpoint))
+    }
+}
+
+macro_rules! listener {
+    ($($kind:ty),*) => { $(
+        impl From<$kind> for Where {
+            fn from(listener: $kind) -> Self {
+                Self(Place::Listener(listener.into()))
+            }
+        }
+
+        impl Endpoints for $kind {
+            fn places(self) -> Result<Vec<Where>, Error> {
+                Ok(vec![self.into()])
+            }
+        }
+    )* };
+}
+listener!(std::net::TcpListener, std::os::unix::net::UnixListener, OwnedFd);
+
+/// One or many places: a string, an [`Endpoint`], a listening socket; arrays of strings, slices and vectors of strings or
+/// endpoints, and vectors of [`Where`] for a mixture.
+pub trait Endpoints {
+    /// The places.
+    ///
+    /// # Errors
+    /// The first address that is not understood.
+    fn places(self) -> Result<Vec<Where>, Error>;
+}
+
+macro_rules! endpoints {
+    ($($kind:ty => |$it:ident| $place:expr),* $(,)?) => { $(
+        impl Endpoints for $kind {
+            fn places(self) -> Result<Vec<Where>, Error> {
+                let $it = self;
+                Ok(vec![$place])
+            }
+        }
+        impl Endpoints for Vec<$kind> {
+            fn places(self) -> Result<Vec<Where>, Error> {
+                self.into_iter().map(|$it| Ok($place)).collect()
+            }
+        }
+        impl Endpoints for &[$kind] {
+            fn places(self) -> Result<Vec<Where>, Error> {
+                self.iter().map(|$it| Ok($place)).collect()
+            }
+        }
+    )* };
+}
+endpoints! {
+    &str => |it| Where::parse(it)?,
+    String => |it| Where::parse(it.as_str())?,
+    Endpoint => |it| it.clone().into(),
+}
+
+/// Arrays of strings alone, so that the type of `[]` is known.
+impl<const N: usize> Endpoints for [&str; N] {
+    fn places(self) -> Result<Vec<Where>, Error> {
+        self.as_slice().places()
+    }
+}
+
+impl Endpoints for &String {
+    fn places(self) -> Result<Vec<Where>, Error> {
+        self.as_str().places()
+    }
+}
+
+impl Endpoints for Where {
+    fn places(self) -> Result<Vec<Where>, Error> {
+        Ok(vec![self])
+    }
+}
+
+impl Endpoints for Vec<Where> {
+    fn places(self) -> Result<Vec<Where>, Error> {
+        Ok(self)
+    }
+}
+
+/// The errors that say that there is no IPv6 here.
+mod libc_errno {
+    use rustix::io::Errno;
+    pub(super) const EAFNOSUPPORT: i32 = Errno::AFNOSUPPORT.raw_os_error();
+    pub(super) const EADDRNOTAVAIL: i32 = Errno::ADDRNOTAVAIL.raw_os_error();
+}
+
+/// The one address of a host: of several that a name has, the first IPv4 one, else the first.
+pub(crate) fn resolve(host: &Host, port: u16) -> io::Result<SocketAddr> {
+    let name = match host {
+        Host::Any => return Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)),
+        Host::Ip(ip) => return Ok(SocketAddr::new(*ip, port)),
+        Host::Scoped(ip, scope) => format!("{ip}%{scope}"),
+        Host::Name(name) => name.clone(),
+        other => return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other:?}"))),
+    };
+    let found: Vec<_> = (name.as_str(), port).to_socket_addrs()?.collect();
+    let first = found.iter().find(|addr| addr.is_ipv4()).or_else(|| found.first());
+    first.copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("`{name}` has no address")))
+}
+
+pub(crate) fn abstract_name(name: &[u8]) -> io::Result<SockAddr> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    // socket2 takes a name that begins with a zero byte as abstract.
+    SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat()))
+}
+
+/// Checks a socket that was made elsewhere, and makes it one of ours.
+fn adopt(fd: OwnedFd, name: &str) -> Result<Listener, Error> {
+    let wrong = |what: &str| Error::new(ErrorKind::Endpoint, format!("{name} {what}"));
+    let socket = Socket::from(fd);
+    let kind = socket.r#type().map_err(|e| Error::io(format!("{name} is not a socket"), e))?;
+    if kind != Type::STREAM {
+        return Err(wrong("is not a stream socket; it must be a TCP or Unix stream socket that listens"));
+    }
+    if !socket.is_listener().map_err(|e| Error::io(name, e))? {
+        return Err(wrong("does not listen; it must be bound, and listen(2) called on it"));
+    }
+    let addr = socket.local_addr().map_err(|e| Error::io(name, e))?;
+    let unix = addr.is_unix();
+    let endpoint = if unix {
+        let name = match (addr.as_pathname(), addr.as_abstract_namespace()) {
+            (Some(path), _) => UnixName::Path(path.into()),
+            (_, Some(name)) => UnixName::Abstract(name.to_vec()),
+            _ => UnixName::Path(PathBuf::from("unnamed")),
+        };
+        Endpoint::Unix { name, mode: None }
+    } else {
+        tcp_endpoint(&socket).map_err(|e| Error::io(name, e))?
+    };
+    prepare(&socket, unix).map_err(|e| Error::io(name, e))?;
+    Ok(Listener::socket(endpoint, socket.into(), None))
+}
+
+/// What every listener of ours has, whoever made it.
+fn prepare(socket: &Socket, unix: bool) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    socket.set_cloexec(true)?;
+    if !unix {
+        // Accepted connections inherit it: no call a connection.
+        socket.set_tcp_nodelay(true)?;
+    }
+    Ok(())
+}
+
+fn tcp_endpoint(socket: &Socket) -> io::Result<Endpoint> {
+    let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+    let host = match addr {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => Host::Scoped(*v6.ip(), v6.scope_id().to_string()),
+        _ => Host::Ip(addr.ip()),
+    };
+    Ok(Endpoint::Tcp { host, port: addr.port() })
+}

@@ -1,0 +1,14 @@
+//! Where: addresses, bound sockets, the life of a Unix socket's file.
+
+mod listen;
+mod listener;
+mod listeners;
+mod source;
+mod unix_file;
+
+pub use listen::{Endpoints, ListenOptions, Where};
+pub(crate) use listener::{Accepted, Listener};
+pub(crate) use listeners::{Listeners, is_ready, poll_until, readable, timespec_until};
+pub use source::Accept;
+
+pub(crate) use listen::{abstract_name, resolve};

@@ -1,0 +1,37 @@
+//! Which engine a model runs on.
+
+use crate::connection::stream::Stream;
+use crate::connection::{Core, PollIo, SyncIo};
+
+/// Which engine a [`Model`](crate::Model) runs on. Sealed.
+pub trait Engine: sealed::Sealed + Sized + 'static {
+    /// Its connections.
+    #[doc(hidden)]
+    type Stream: Conn<Io = Self::Io>;
+    #[doc(hidden)]
+    type Io: PollIo;
+}
+
+/// The blocking engine: `std` sockets, a thread or a process that waits. [`Serial`](crate::Serial),
+/// [`Threads`](crate::Threads) and [`Forks`](crate::Forks) run on it.
+#[derive(Debug)]
+pub enum Blocking {}
+
+impl Engine for Blocking {
+    type Stream = Stream;
+    type Io = SyncIo;
+}
+
+/// A connection as handlers of an engine see it, made of the core that all share.
+#[doc(hidden)]
+pub trait Conn {
+    type Io: PollIo;
+    fn new(core: Core<Self::Io>) -> Self;
+    fn core(&mut self) -> &mut Core<Self::Io>;
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "what cannot be named cannot be implemented")]
+    pub trait Sealed {}
+    impl Sealed for super::Blocking {}
+}

@@ -1,0 +1,208 @@
+//! The catalogue of everything that can happen.
+
+use crate::{Peer, Reason};
+use socketserver_proto::Endpoint;
+use std::io;
+use std::time::Duration;
+
+/// Is told what happens. The library prints and logs nothing by itself; whoever wants to know implements this and hands
+/// it to [`Server::observe`](crate::Server::observe). Every method does nothing unless you write it.
+///
+/// | event | when |
+/// |---|---|
+/// | [`opened`](Self::opened) | a connection was let in, before its handler runs |
+/// | [`closed`](Self::closed) | it ended, however that came about; exactly one for each `opened` |
+/// | [`refused`](Self::refused) | a peer was turned away before its connection was opened |
+/// | [`accept_failed`](Self::accept_failed) | `accept(2)` failed |
+/// | [`spawn_failed`](Self::spawn_failed) | no thread or process could be had |
+/// | [`child_ended`](Self::child_ended) | a child process ended that should not have |
+/// | [`hook_failed`](Self::hook_failed) | one of your hooks that stands beside the handler failed or panicked |
+/// | [`draining`](Self::draining) | the server stopped accepting |
+/// | [`cut`](Self::cut) | the drain's deadline passed and this connection is cut |
+///
+/// Methods are called from the threads that serve (under [`Forks`](crate::Forks) always in the parent): they must not
+/// wait for long. A panic in one is swallowed.
+///
+/// ```
+/// use socketserver::{Closed, Observer, Server};
+///
+/// struct Print;
+/// impl Observer for Print {
+///     fn closed(&self, c: &Closed<'_>) {
+///         println!("{} left after {:?}: {}", c.peer, c.duration, c.reason);
+///     }
+/// }
+/// let server = Server::bind("tcp://127.0.0.1:0")?.observe(Print);
+/// # Ok::<_, socketserver::Error>(())
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// A connection was let in.
+    fn opened(&self, event: &Opened<'_>) {
+        let _ = event;
+    }
+    /// A connection ended.
+    fn closed(&self, event: &Closed<'_>) {
+        let _ = event;
+    }
+    /// A peer was turned away.
+    fn refused(&self, event: &Refused<'_>) {
+        let _ = event;
+    }
+    /// `accept(2)` failed.
+    fn accept_failed(&self, event: &AcceptFailed<'_>) {
+        let _ = event;
+    }
+    /// No thread or process could be had.
+    fn spawn_failed(&self, event: &SpawnFailed<'_>) {
+        let _ = event;
+    }
+    /// A child process ended that should not have.
+    fn child_ended(&self, event: &ChildEnded) {
+        let _ = event;
+    }
+    /// A hook failed.
+    fn hook_failed(&self, event: &HookFailed<'_>) {
+        let _ = event;
+    }
+    /// The server stopped accepting.
+    fn draining(&self, event: &Draining) {
+        let _ = event;
+    }
+    /// The drain's deadline passed for this connection.
+    fn cut(&self, event: &Cut) {
+        let _ = event;
+    }
+}
+
+/// A connection was let in.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Opened<'a> {
+    /// Its number, unique in its server.
+    pub id: u64,
+    /// Who it is.
+    pub peer: &'a Peer,
+    /// Where it came in.
+    pub endpoint: &'a Endpoint,
+}
+
+/// A connection ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Closed<'a> {
+    /// Its number, unique in its server.
+    pub id: u64,
+    /// Who it was.
+    pub peer: &'a Peer,
+    /// Where it came in.
+    pub endpoint: &'a Endpoint,
+    /// Bytes read from the peer.
+    pub read: u64,
+    /// Bytes that the system took for the peer.
+    pub written: u64,
+    /// From accept to close.
+    pub duration: Duration,
+    /// Why.
+    pub reason: Reason,
+    /// What the handler failed with, when that is the reason.
+    pub failure: Option<&'a str>,
+}
+
+/// A peer was turned away.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refused<'a> {
+    /// Who.
+    pub peer: &'a Peer,
+    /// Where.
+    pub endpoint: &'a Endpoint,
+}
+
+/// `accept(2)` failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AcceptFailed<'a> {
+    /// Where.
+    pub endpoint: &'a Endpoint,
+    /// With what.
+    pub error: &'a io::Error,
+    /// What the server does about it.
+    pub then: AcceptThen,
+}
+
+/// What a server does about a failed `accept(2)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptThen {
+    /// One connection was lost on its way; the next is tried at once.
+    Retried,
+    /// Descriptors or memory ran out: `shed` waiting peers were closed with the spare descriptor, and accepting rests
+    /// for `delay`.
+    BackedOff {
+        /// How long.
+        delay: Duration,
+        /// How many peers were closed.
+        shed: usize,
+    },
+    /// The listener is of no use any more: the server ends.
+    GaveUp,
+}
+
+/// No thread or process could be had; the server goes on with those it has.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SpawnFailed<'a> {
+    /// `"thread"` or `"process"`.
+    pub what: &'a str,
+    /// Why.
+    pub error: &'a io::Error,
+}
+
+/// A child process of [`Forks`](crate::Forks) was killed, aborted or exited by itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ChildEnded {
+    /// Its process id.
+    pub pid: u32,
+    /// [`Reason::Killed`] or [`Reason::Exited`].
+    pub how: Reason,
+    /// The connection that it served, which is lost.
+    pub connection: Option<u64>,
+}
+
+/// A hook that stands beside the handler failed or panicked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HookFailed<'a> {
+    /// `"verify"`, `"on_error"`, `"every"` or `"on_signal"`.
+    pub hook: &'a str,
+    /// How.
+    pub failure: &'a str,
+}
+
+/// The server stopped accepting.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Draining {
+    /// How many connections are open.
+    pub open: u64,
+    /// How long they may take.
+    pub deadline: Duration,
+}
+
+/// A connection that the drain's deadline cut: in events and in the [`Report`](crate::Report).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cut {
+    /// Its number.
+    pub id: u64,
+    /// Who it was.
+    pub peer: Peer,
+    /// Where it came in.
+    pub endpoint: Endpoint,
+    /// How long it had been open.
+    pub age: Duration,
+    /// Its handler did not come back even so. Under [`Threads`](crate::Threads) its thread was abandoned, under
+    /// [`Forks`](crate::Forks) its process killed.
+    pub abandoned: bool,
+}

@@ -1,0 +1,81 @@
+use super::Handle;
+use super::signals::{OnSignal, Signal};
+use crate::Result;
+use crate::connection::pipeline::catch;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// A function of yours that a server calls beside its handlers: each `period`, or on a signal.
+pub(super) type Duty = Box<dyn FnMut(&Handle) -> Result + Send>;
+
+/// What a server does beside serving.
+#[derive(Debug, Default)]
+pub(crate) struct Duties {
+    every: Vec<Every>,
+    signals: Vec<OnSignal>,
+}
+
+struct Every {
+    period: Duration,
+    next: Option<Instant>,
+    duty: Duty,
+}
+
+impl Duties {
+    pub(crate) fn add_every(&mut self, period: Duration, duty: Duty) {
+        // Without any pause it would be a loop that leaves no time for anything else.
+        self.every.push(Every { period: period.max(Duration::from_millis(1)), next: None, duty });
+    }
+
+    pub(crate) fn add_signal(&mut self, signal: Signal, duty: Duty) -> io::Result<()> {
+        self.signals.push(OnSignal::new(signal, duty)?);
+        Ok(())
+    }
+
+    /// Does what is due, and tells when the next is.
+    pub(crate) fn turn(&mut self, handle: &Handle, failed: &mut dyn FnMut(&'static str, String)) -> Option<Instant> {
+        let mut call = |name, duty: &mut Duty| match catch(|| duty(handle)) {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => failed(name, failure.to_string()),
+            Err(panic) => failed(name, panic.to_string()),
+        };
+        for signal in &mut self.signals {
+            for _ in 0..signal.take() {
+                call("on_signal", &mut signal.hook);
+            }
+        }
+        let now = Instant::now();
+        for every in &mut self.every {
+            let next = *every.next.get_or_insert_with(|| now + every.period);
+            if next <= now {
+                call("every", &mut every.duty);
+                // From now on and not from when it was due: what was missed is not made up for.
+                every.next = Some(now + every.period);
+            }
+        }
+        self.every.iter().filter_map(|every| every.next).min()
+    }
+
+    /// A new run counts its periods from its own start.
+    pub(crate) fn rewind(&mut self) {
+        self.every.iter_mut().for_each(|every| every.next = None);
+    }
+
+    /// What to wait on for signals.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.signals.iter().map(AsFd::as_fd)
+    }
+
+    /// In a forked child: signals are the parent's business.
+    pub(crate) fn disown(&self) {
+        self.signals.iter().for_each(OnSignal::disown);
+    }
+}
+
+impl fmt::Debug for Every {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Every({:?})", self.period)
+    }
+}

@@ -1,0 +1,52 @@
+use crate::events::Cut;
+
+/// What happened from `serve` to its return.
+///
+/// ```
+/// # use socketserver::{Serial, Server, blocking};
+/// let mut server = Server::bind("tcp://127.0.0.1:0")?;
+/// server.handle().shutdown();
+/// let report = server.serve(Serial::default(), |_: &mut blocking::Stream| Ok(()))?;
+/// assert_eq!(report.served, 0);
+/// assert!(report.is_clean());
+/// # Ok::<_, socketserver::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// How many connections were let in.
+    pub served: u64,
+    /// Those that the drain's deadline found still open: they were cut.
+    pub cut: Vec<Cut>,
+    /// The number of the signal that asked for an end without delay, if one did
+    /// ([`Server::stop_on_signals`](crate::Server::stop_on_signals)).
+    pub hurried: Option<i32>,
+    /// The sums at the end, over all runs of this server.
+    pub totals: Totals,
+}
+
+impl Report {
+    /// Whether every connection came to its own end.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.cut.is_empty()
+    }
+}
+
+/// Sums over all connections of a server, the open ones too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Connections let in.
+    pub accepted: u64,
+    /// Of these, closed again.
+    pub closed: u64,
+    /// Peers turned away by `verify`.
+    pub refused: u64,
+    /// Connections whose handler failed, panicked, or lost its process.
+    pub failed: u64,
+    /// Bytes read.
+    pub read: u64,
+    /// Bytes written.
+    pub written: u64,
+}

@@ -1,0 +1,157 @@
+use super::{Duties, Handle, Keeper, Report, Shared};
+use crate::Error;
+use crate::connection::Limits;
+use crate::connection::pipeline::catch;
+use crate::endpoint::Listeners;
+use crate::events::{Cut, HookFailed, Observer};
+use std::fmt;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// What a server was told before it serves.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+/// One run of a server: from `serve` to its return.
+pub(crate) struct Run {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) listeners: Arc<Listeners>,
+    pub(crate) settings: Settings,
+    pub(crate) number: u64,
+    duties: Arc<Mutex<Duties>>,
+    state: Mutex<State>,
+    over: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    keeper: Option<JoinHandle<()>>,
+    /// What the drain left; the run is over once it is there.
+    outcome: Option<Vec<Cut>>,
+    /// A single connection was served, and nobody asked for a drain.
+    dismissed: bool,
+}
+
+impl Run {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        listeners: Arc<Listeners>,
+        duties: Arc<Mutex<Duties>>,
+        settings: Settings,
+    ) -> Arc<Self> {
+        let number = shared.control.current_run();
+        shared.control.begin(number);
+        let new = Self { shared, listeners, settings, number, duties, state: Mutex::default(), over: Condvar::new() };
+        new.duties().rewind();
+        Arc::new(new)
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        Handle::new(self.shared.clone(), self.number)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.control.is_stopping(self.number)
+    }
+
+    pub(crate) fn duties(&self) -> MutexGuard<'_, Duties> {
+        self.duties.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the observer, if there is one. A panic of its own is swallowed: there is nobody left to tell.
+    pub(crate) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.settings.observer {
+            let _ = catch(|| tell(&**observer));
+        }
+    }
+
+    pub(crate) fn hook_failed(&self, hook: &str, failure: &str) {
+        self.observe(|observer| observer.hook_failed(&HookFailed { hook, failure }));
+    }
+
+    /// Puts a thread to it that does the duties and watches over the drain, while other threads serve.
+    pub(crate) fn start_keeper(self: &Arc<Self>) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.keeper.is_none() && state.outcome.is_none() {
+            let run = self.clone();
+            let keeper = std::thread::Builder::new()
+                .name("socketserver-keeper".into())
+                .spawn(move || Keeper::new(run).keep())
+                .map_err(|error| Error::io("cannot start the thread that watches over the server", error))?;
+            state.keeper = Some(keeper);
+        }
+        Ok(())
+    }
+
+    /// The drain is over.
+    pub(crate) fn conclude(&self, cut: Vec<Cut>) {
+        self.state().outcome = Some(cut);
+        self.over.notify_all();
+    }
+
+    /// Waits until the drain is over. The caller has made sure that there is one.
+    pub(crate) fn wait_until_over(&self) {
+        let over = self.over.wait_while(self.state(), |state| state.outcome.is_none());
+        drop(over.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.state().dismissed
+    }
+
+    /// How many connections the drain left behind.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.state().outcome.iter().flatten().filter(|cut| cut.abandoned).count()
+    }
+
+    /// The end of a run: whatever made it end, what is open is drained, and the keeper goes.
+    pub(crate) fn finish(self: &Arc<Self>, accepted_before: u64) -> Report {
+        if !self.is_stopping() {
+            // The model came to an end by itself.
+            self.handle().shutdown();
+        }
+        let keeper = self.state().keeper.take();
+        match keeper {
+            Some(keeper) => {
+                self.wait_until_over();
+                // It cannot panic: what it calls of a user's is caught.
+                let _ = keeper.join();
+            }
+            None if self.state().outcome.is_none() => Keeper::new(self.clone()).keep(),
+            None => {}
+        }
+        let cut = self.state().outcome.take().unwrap_or_default();
+        let control = &self.shared.control;
+        control.end(self.number);
+        let hurried = Some(self.shared.hurried.swap(0, SeqCst)).filter(|signal| *signal != 0);
+        let totals = self.handle().totals();
+        Report { served: totals.accepted - accepted_before, cut, hurried, totals }
+    }
+
+    /// One connection was served, and the run goes on with the next call.
+    pub(crate) fn dismiss(&self) {
+        let keeper = {
+            let mut state = self.state();
+            state.dismissed = true;
+            state.keeper.take()
+        };
+        self.shared.control.keeper.wake();
+        if let Some(keeper) = keeper {
+            let _ = keeper.join();
+        }
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("number", &self.number).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,461 @@
+use super::{Model, Work};
+use crate::admission::{Admitted, Gate, Place};
+use crate::connection::pipeline::{Ending, catch};
+use crate::connection::{Connection, Core, Peer, Reason, SLOT_WORDS, Slot, SyncIo, now, pipeline};
+use crate::endpoint::{is_ready, poll_until, readable};
+use crate::engine::Blocking;
+use crate::events::{ChildEnded, SpawnFailed};
+use crate::handler::Service;
+use crate::lifecycle::{Keeper, Run, Step};
+use crate::{Error, ErrorKind};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use socketserver_sys::{Child, Ended, Fork, SharedWords};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// A process a connection: one that crashes, leaks or hangs takes nothing with it but its own connection.
+///
+/// The parent accepts, watches over its children and tells of them; it reaps nobody else's. At the maximum new
+/// connections wait in the backlog. With [`prefork`](Self::prefork) children are kept ready and serve one connection
+/// after the other.
+///
+/// A child sees the memory of the server as it was when the child was made; what it changes there nobody else sees.
+/// Counters, the report and [`Handle::shutdown`](crate::Handle::shutdown) work from children too. `verify`, `every`,
+/// signals and the observer run in the parent, the other hooks in the child.
+///
+/// `serve` must be called in a process with one thread, for a child of a process with several could wait for ever on a
+/// lock that another thread held: it is refused with [`ErrorKind::Unsupported`]. So `spawn` is no use with it.
+///
+/// ```no_run
+/// use socketserver::{Forks, Server, blocking};
+/// let mut server = Server::bind("tcp://127.0.0.1:8080")?;
+/// server.serve(Forks::new(40), |c: &mut blocking::Stream| {
+///     c.write_all(format!("process {}\n", std::process::id()).as_bytes())?;
+///     Ok(())
+/// })?;
+/// # Ok::<_, socketserver::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Forks {
+    max: usize,
+    ready: Option<usize>,
+}
+
+impl Forks {
+    /// At most `max` connections, and so processes, at a time; at least 1.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self { max: max.max(1), ready: None }
+    }
+
+    /// Keeps `ready` children (at least 1, at most the maximum) that wait for connections, and lets each serve many. A
+    /// connection then costs no fork, and what a handler leaves behind in its process meets the next one.
+    #[must_use]
+    pub fn prefork(mut self, ready: usize) -> Self {
+        self.ready = Some(ready.clamp(1, self.max));
+        self
+    }
+}
+
+/// 40 processes, one for each connection.
+impl Default for Forks {
+    fn default() -> Self {
+        Self::new(40)
+    }
+}
+
+impl Model for Forks {
+    type Engine = Blocking;
+
+    fn run<S: Service<Blocking> + Send + Sync>(self, work: Work<Blocking, S>) -> Result<(), Error> {
+        let threads = socketserver_sys::thread_count().map_err(|e| Error::io("cannot count threads in /proc", e))?;
+        if threads != 1 {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "`Forks` needs a process with one thread, and this one has {threads}: call `serve` before any \
+                     thread is started (`spawn` starts one)"
+                ),
+            ));
+        }
+        Parent::new(&self, work)?.run()
+    }
+}
+
+/// The process that accepts.
+struct Parent<S> {
+    work: Work<Blocking, S>,
+    gate: Gate,
+    keeper: Keeper,
+    children: Vec<Worker>,
+    slots: Slots,
+    max: usize,
+    ready: Option<usize>,
+    failed: Option<Error>,
+}
+
+/// A child, and what it does at the moment.
+#[derive(Debug)]
+struct Worker {
+    child: Child,
+    /// A pre-forked one is given its connections through this, and answers a byte when it is through with one.
+    feed: Option<OwnedFd>,
+    /// What it serves. The parent keeps the connection open as long: it can end it, and when the child dies it closes.
+    serving: Option<(Admitted, usize)>,
+    /// It was told to end.
+    retired: bool,
+}
+
+/// Memory that children report in, one slot a connection.
+#[derive(Debug)]
+struct Slots {
+    map: Arc<SharedWords>,
+    free: Vec<usize>,
+}
+
+impl Worker {
+    fn is_idle(&self) -> bool {
+        self.feed.is_some() && self.serving.is_none() && !self.retired
+    }
+
+    /// Lets a pre-forked child see that no more connections come.
+    fn retire(&mut self) {
+        if let (Some(feed), false) = (&self.feed, self.retired) {
+            let _ = rustix::net::shutdown(feed, rustix::net::Shutdown::Write);
+            self.retired = true;
+        }
+    }
+}
+
+impl<S: Service<Blocking>> Parent<S> {
+    fn new(options: &Forks, work: Work<Blocking, S>) -> Result<Self, Error> {
+        let words = options.max.saturating_mul(SLOT_WORDS);
+        let map = SharedWords::new(words).map_err(|e| Error::io("cannot map memory to share with children", e))?;
+        let slots = Slots { map: Arc::new(map), free: (0..options.max).rev().collect() };
+        let run = work.run.clone();
+        Ok(Self {
+            gate: Gate::new(run.clone()),
+            keeper: Keeper::new(run),
+            work,
+            children: Vec::new(),
+            slots,
+            max: options.max,
+            ready: options.ready,
+            failed: None,
+        })
+    }
+
+    fn run_state(&self) -> &Arc<Run> {
+        &self.work.run
+    }
+
+    fn run(mut self) -> Result<(), Error> {
+        for _ in 0..self.ready.unwrap_or(0) {
+            if !self.fork_ready_worker() {
+                break;
+            }
+        }
+        while let Step::Wait(until) = self.keeper.step() {
+            if self.run_state().is_stopping() {
+                self.children.iter_mut().filter(|worker| worker.is_idle()).for_each(Worker::retire);
+            } else {
+                self.accept();
+            }
+            // What an accept or a fork has changed may be the end of it.
+            if !self.run_state().is_stopping() || self.run_state().shared.control.places() > 0 {
+                self.wait(until);
+            }
+        }
+        self.end_all();
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn has_room(&self) -> bool {
+        let busy = self.children.iter().filter(|worker| worker.serving.is_some()).count();
+        // A child that was told to end counts until it has.
+        busy < self.max && (self.children.len() < self.max || self.children.iter().any(Worker::is_idle))
+    }
+
+    /// Takes in connections while there are any, and room.
+    fn accept(&mut self) {
+        self.gate.look_everywhere();
+        while self.has_room() {
+            let Some(index) = self.slots.free.pop() else { return };
+            let map = self.slots.map.clone();
+            let place = Place::take(self.run_state());
+            let service = self.work.service.clone();
+            let next =
+                self.gate.try_next(place, &|peer| service.verify(peer), &mut || Slot::mapped(map.clone(), index));
+            match next {
+                Ok(Ok(admitted)) => self.start(admitted, index),
+                Ok(Err(_no_connection)) => {
+                    self.slots.free.push(index);
+                    return;
+                }
+                Err(error) => {
+                    self.slots.free.push(index);
+                    self.fail(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+        self.work.handle().shutdown();
+    }
+
+    /// Gives a connection to a child.
+    fn start(&mut self, admitted: Admitted, index: usize) {
+        if self.ready.is_some() {
+            self.hand_over(admitted, index);
+            return;
+        }
+        match self.fork() {
+            Ok(Fork::Parent(child)) => {
+                self.children.push(Worker { child, feed: None, serving: Some((admitted, index)), retired: false });
+            }
+            Ok(Fork::Child) => {
+                self.become_child(None, |work| serve(work, admitted.connection().clone()));
+            }
+            Err(error) => self.lost(admitted, index, &format!("no process for it: {error}")),
+        }
+    }
+
+    /// Gives a connection to a child that waits for one.
+    fn hand_over(&mut self, admitted: Admitted, index: usize) {
+        let connection = admitted.connection().clone();
+        connection.slot.introduce(connection.id, connection.endpoint);
+        loop {
+            let Some(worker) = self.children.iter_mut().find(|worker| worker.is_idle()) else {
+                if self.fork_ready_worker() {
+                    continue;
+                }
+                return self.lost(admitted, index, "no process for it");
+            };
+            let Some(feed) = &worker.feed else { unreachable!("an idle worker has a feed") };
+            match socketserver_sys::send_descriptor(feed, &*connection, index as u64) {
+                Ok(()) => {
+                    worker.serving = Some((admitted, index));
+                    return;
+                }
+                // It has just died: the event comes when it is reaped.
+                Err(_) => worker.retired = true,
+            }
+        }
+    }
+
+    fn lost(&mut self, mut admitted: Admitted, index: usize, why: &str) {
+        let failure = Some(why.to_owned());
+        admitted.ending = Some(Ending { reason: Reason::Failed, failure, broken_hook: None });
+        self.slots.free.push(index);
+    }
+
+    /// Makes a child. When that cannot be done, accepting rests; where it never can be done again, the server ends.
+    fn fork(&mut self) -> io::Result<Fork> {
+        // What waits in the buffer would come out of both processes.
+        let _ = io::stdout().flush();
+        let result = socketserver_sys::fork();
+        if let Err(error) = &result {
+            let event = SpawnFailed { what: "process", error };
+            self.run_state().observe(|observer| observer.spawn_failed(&event));
+            if error.kind() == io::ErrorKind::Unsupported {
+                self.fail(Error::new(ErrorKind::Unsupported, format!("`Forks`: {error}")));
+            } else {
+                self.gate.rest();
+            }
+        }
+        result
+    }
+
+    /// Makes a child that waits for connections.
+    fn fork_ready_worker(&mut self) -> bool {
+        let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (ours, theirs) = match pair {
+            Ok(pair) => pair,
+            Err(error) => {
+                let event = SpawnFailed { what: "process", error: &error.into() };
+                self.run_state().observe(|observer| observer.spawn_failed(&event));
+                self.gate.rest();
+                return false;
+            }
+        };
+        match self.fork() {
+            Ok(Fork::Parent(child)) => {
+                self.children.push(Worker { child, feed: Some(ours), serving: None, retired: false });
+                true
+            }
+            Ok(Fork::Child) => {
+                let map = self.slots.map.clone();
+                self.become_child(Some(&ours), |work| serve_fed(work, &map, &theirs))
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// In the child: lets go of everything that is the parent's, works, and ends.
+    fn become_child(&self, ours: Option<&OwnedFd>, work: impl FnOnce(&Work<Blocking, S>)) -> ! {
+        let let_go = || -> io::Result<()> {
+            self.run_state().duties().disown();
+            self.gate.disown()?;
+            ours.map_or(Ok(()), socketserver_sys::disown)?;
+            for other in &self.children {
+                socketserver_sys::disown(&other.child)?;
+                other.feed.as_ref().map_or(Ok(()), socketserver_sys::disown)?;
+                if let Some((admitted, _)) = &other.serving {
+                    socketserver_sys::disown(&**admitted.connection())?;
+                }
+            }
+            Ok(())
+        };
+        // With a copy of what belongs to others, closing would not close: better no child than such a one.
+        let status = match let_go() {
+            Ok(()) => catch(|| work(&self.work)).map_or(101, |()| 0),
+            Err(_) => 1,
+        };
+        let _ = io::stdout().flush();
+        socketserver_sys::exit_child(status)
+    }
+
+    /// Waits for connections, children, duties, the wish to stop.
+    fn wait(&mut self, until: Option<std::time::Instant>) {
+        let resting = self.gate.rests();
+        let accepting = !self.run_state().is_stopping() && resting.is_none() && self.has_room();
+        let until = match (until, resting.filter(|_| !self.run_state().is_stopping())) {
+            (Some(until), Some(rests)) => Some(until.min(rests)),
+            (until, rests) => until.or(rests),
+        };
+        let ready: Vec<usize> = {
+            let run = self.run_state().clone();
+            let duties = run.duties();
+            let mut fds = Vec::with_capacity(2 * self.children.len() + 4);
+            for worker in &self.children {
+                fds.push(readable(worker.child.as_fd()));
+                fds.push(readable(worker.feed.as_ref().map_or(worker.child.as_fd(), AsFd::as_fd)));
+            }
+            let workers = fds.len();
+            fds.push(readable(run.shared.control.keeper.as_fd()));
+            fds.extend(duties.descriptors().map(readable));
+            if accepting {
+                fds.push(readable(run.listeners.as_fd()));
+            }
+            // It fails for want of memory alone; then the loop looks at everything and tries again.
+            let _ = poll_until(&mut fds, until);
+            (0..workers).filter(|at| is_ready(&fds[*at])).map(|at| at / 2).collect()
+        };
+        self.gate.forget_old_wishes();
+        // From the last to the first, for one that has ended is taken out.
+        for at in ready.into_iter().rev() {
+            self.look_at(at);
+        }
+    }
+
+    /// A child has something to say, or has ended.
+    fn look_at(&mut self, at: usize) {
+        // The two descriptors of one child may both have been ready, and the first look have ended it.
+        let Some(worker) = self.children.get_mut(at) else { return };
+        if let Some(feed) = &worker.feed {
+            let mut done = [0];
+            if matches!(rustix::net::recv(feed, &mut done[..], RecvFlags::DONTWAIT), Ok((1.., _))) {
+                self.finish(at);
+            }
+        }
+        if let Ok(Some(ended)) = self.children[at].child.try_wait() {
+            self.bury(at, ended);
+        }
+    }
+
+    /// A pre-forked child is through with its connection.
+    fn finish(&mut self, at: usize) {
+        let stopping = self.run_state().is_stopping();
+        let idle = self.children.iter().filter(|worker| worker.is_idle()).count();
+        let worker = &mut self.children[at];
+        if let Some((mut admitted, index)) = worker.serving.take() {
+            admitted.ending = ending(&admitted.connection().slot);
+            self.slots.free.push(index);
+        }
+        if stopping || idle >= self.ready.unwrap_or(0) {
+            worker.retire();
+        }
+    }
+
+    /// A child has ended.
+    fn bury(&mut self, at: usize, ended: Ended) {
+        let worker = self.children.swap_remove(at);
+        let how = match ended {
+            Ended::Killed(signal) => Reason::Killed(signal),
+            Ended::Exited(status) => Reason::Exited(status),
+            _ => Reason::Exited(-1),
+        };
+        let serving = worker.serving.map(|(mut admitted, index)| {
+            admitted.ending = ending(&admitted.connection().slot);
+            (admitted, index)
+        });
+        let in_order = match &serving {
+            Some((admitted, _)) => admitted.ending.is_some(),
+            None => worker.retired,
+        };
+        if !in_order {
+            let connection = serving.as_ref().map(|(admitted, _)| admitted.connection().id);
+            let event = ChildEnded { pid: worker.child.pid(), how, connection };
+            self.run_state().observe(|observer| observer.child_ended(&event));
+        }
+        if let Some((mut admitted, index)) = serving {
+            admitted.ending.get_or_insert_with(|| Ending::of(how));
+            self.slots.free.push(index);
+        }
+    }
+
+    /// The run is over: who has not come back is killed, and everyone is reaped.
+    fn end_all(&mut self) {
+        for worker in &mut self.children {
+            if worker.serving.is_some() {
+                worker.child.kill();
+            }
+            worker.retire();
+        }
+        while let Some(at) = self.children.len().checked_sub(1) {
+            // A retired child ends by itself, a killed one must; a child that neither does is a stuck system.
+            let ended = self.children[at].child.wait().unwrap_or(Ended::Unknown);
+            self.bury(at, ended);
+        }
+    }
+}
+
+/// How a child says that its connection ended.
+fn ending(slot: &Slot) -> Option<Ending> {
+    slot.ended().map(|(reason, failure)| Ending { reason, failure, broken_hook: None })
+}
+
+/// In the child: serves one connection.
+fn serve<S: Service<Blocking>>(work: &Work<Blocking, S>, connection: Arc<Connection>) {
+    let io = SyncIo::new(connection.clone());
+    let core = Core::new(io, connection.clone(), work.handle(), work.run.settings.limits);
+    let ending = now(pipeline::connection::<Blocking, S>(core, &work.service));
+    connection.slot.end(ending.reason, ending.failure.as_deref());
+}
+
+/// In a pre-forked child: serves what it is handed, until nothing more comes.
+fn serve_fed<S: Service<Blocking>>(work: &Work<Blocking, S>, map: &Arc<SharedWords>, feed: &OwnedFd) {
+    while let Ok(Some((socket, index))) = socketserver_sys::receive_descriptor(feed) {
+        let Ok(index) = usize::try_from(index) else { return };
+        let slot = Slot::adopt(map.clone(), index);
+        let Some((id, endpoint)) = slot.introduction() else { return };
+        let peer = peer_of(&socket);
+        serve(work, Arc::new(Connection::new(id, socket, peer, endpoint, slot)));
+        if rustix::net::send(feed, &[1], SendFlags::NOSIGNAL).is_err() {
+            return;
+        }
+    }
+}
+
+fn peer_of(socket: &OwnedFd) -> Peer {
+    let addr = rustix::net::getpeername(socket).ok().flatten();
+    match addr.and_then(|addr| SocketAddr::try_from(addr).ok()) {
+        Some(addr) => addr.into(),
+        None => Peer::unix(socketserver_sys::peer_credentials(socket).ok()),
+    }
+}

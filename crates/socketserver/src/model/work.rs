@@ -1,0 +1,90 @@
+use crate::Error;
+use crate::admission::{Admitted, Gate, Next};
+use crate::connection::{Core, SyncIo, now, pipeline};
+use crate::engine::{Blocking, Engine};
+use crate::handler::Service;
+use crate::lifecycle::{Handle, Run};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Where a [`Model`](crate::Model) gets its jobs. Clone it for each thread that takes some.
+pub struct Work<E: Engine, S> {
+    pub(crate) run: Arc<Run>,
+    pub(crate) service: Arc<S>,
+    gate: Arc<Mutex<Gate>>,
+    engine: PhantomData<fn() -> E>,
+}
+
+impl<E: Engine, S> Work<E, S> {
+    pub(crate) fn new(run: Arc<Run>, service: S) -> Self {
+        let gate = Arc::new(Mutex::new(Gate::new(run.clone())));
+        Self { run, service: Arc::new(service), gate, engine: PhantomData }
+    }
+
+    /// The server that the work is for.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.run.handle()
+    }
+}
+
+impl<S: Service<Blocking>> Work<Blocking, S> {
+    /// Waits for the next connection that may come in. `None`: the server stops. Several threads may call it; one at a
+    /// time waits for connections, the others for their turn.
+    ///
+    /// # Errors
+    /// A listener that is of no use any more. Errors of single connections are dealt with inside.
+    pub fn next(&self) -> Result<Option<Job<S>>, Error> {
+        match self.next_until(None)? {
+            Next::Admitted(admitted) => Ok(Some(self.job(admitted))),
+            Next::TimedOut | Next::Stopped => Ok(None),
+        }
+    }
+
+    pub(crate) fn next_until(&self, until: Option<Instant>) -> Result<Next, Error> {
+        self.run.start_keeper()?;
+        // No user's code can leave it poisoned: panics of `verify` are caught.
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.next(until, &|peer| self.service.verify(peer))
+    }
+
+    pub(crate) fn job(&self, admitted: Admitted) -> Job<S> {
+        Job { admitted, service: self.service.clone(), run: self.run.clone() }
+    }
+}
+
+impl<E: Engine, S> Clone for Work<E, S> {
+    fn clone(&self) -> Self {
+        Self { run: self.run.clone(), service: self.service.clone(), gate: self.gate.clone(), engine: PhantomData }
+    }
+}
+
+impl<E: Engine, S> fmt::Debug for Work<E, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+/// One connection to be served. Dropping it instead of running it turns the peer away.
+pub struct Job<S> {
+    admitted: Admitted,
+    service: Arc<S>,
+    run: Arc<Run>,
+}
+
+impl<S: Service<Blocking>> Job<S> {
+    /// Runs the handler, closes the connection and tells of it. It never panics.
+    pub fn run(mut self) {
+        let connection = self.admitted.connection().clone();
+        let core = Core::new(SyncIo::new(connection.clone()), connection, self.run.handle(), self.run.settings.limits);
+        self.admitted.ending = Some(now(pipeline::connection::<Blocking, S>(core, &self.service)));
+    }
+}
+
+impl<S> fmt::Debug for Job<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("connection", self.admitted.connection()).finish_non_exhaustive()
+    }
+}
