@@ -1,0 +1,169 @@
+//! What happened, a line an event, on standard error.
+
+use crate::args::Log;
+use serde_json::{Value, json};
+use socketserver::{
+    AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, HookFailed, Observer, Opened, Refused,
+    Report, SpawnFailed, Totals,
+};
+use std::io::{self, Write};
+use std::time::Duration;
+
+impl Log {
+    /// Writes one event: as an object, or as its name and `key=value`.
+    fn event(self, name: &str, fields: &[(&str, Value)]) {
+        match self {
+            Self::Text => {
+                let mut text = name.to_owned();
+                for (key, value) in fields {
+                    text.push_str(&match value {
+                        Value::Null => continue,
+                        Value::String(value) if value.contains([' ', '"', '\n']) => format!(" {key}={value:?}"),
+                        Value::String(value) => format!(" {key}={value}"),
+                        value => format!(" {key}={value}"),
+                    });
+                }
+                line(&text);
+            }
+            Self::Json => {
+                let mut object = serde_json::Map::new();
+                object.insert("event".into(), name.into());
+                object.extend(fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+                line(&Value::Object(object).to_string());
+            }
+        }
+    }
+
+    pub(crate) fn listening(self, endpoint: &Endpoint) {
+        let message = format!("listening on {endpoint}");
+        match self {
+            Self::Text => line(&message),
+            Self::Json => {
+                self.event("listening", &[("endpoint", endpoint.to_string().into()), ("message", message.into())]);
+            }
+        }
+    }
+
+    pub(crate) fn totals(self, totals: Totals) {
+        self.event(
+            "totals",
+            &[
+                ("open", (totals.accepted - totals.closed).into()),
+                ("accepted", totals.accepted.into()),
+                ("closed", totals.closed.into()),
+                ("refused", totals.refused.into()),
+                ("failed", totals.failed.into()),
+                ("read", totals.read.into()),
+                ("written", totals.written.into()),
+            ],
+        );
+    }
+
+    pub(crate) fn stopped(self, report: &Report) {
+        self.event("stopped", &[("served", report.served.into()), ("cut", report.cut.len().into())]);
+    }
+}
+
+impl Observer for Log {
+    fn opened(&self, e: &Opened<'_>) {
+        let fields = [("id", e.id.into()), ("peer", text(e.peer)), ("endpoint", text(e.endpoint))];
+        self.event("open", &fields);
+    }
+
+    fn closed(&self, e: &Closed<'_>) {
+        self.event(
+            "close",
+            &[
+                ("id", e.id.into()),
+                ("peer", text(e.peer)),
+                ("endpoint", text(e.endpoint)),
+                ("read", e.read.into()),
+                ("written", e.written.into()),
+                ("duration", self.duration(e.duration)),
+                ("reason", e.reason.as_str().into()),
+                ("detail", detail(e.reason)),
+                ("error", e.failure.map_or(Value::Null, Into::into)),
+            ],
+        );
+    }
+
+    fn refused(&self, e: &Refused<'_>) {
+        self.event("refused", &[("peer", text(e.peer)), ("endpoint", text(e.endpoint))]);
+    }
+
+    fn accept_failed(&self, e: &AcceptFailed<'_>) {
+        let (then, delay, shed) = match e.then {
+            AcceptThen::Retried => ("retry", Value::Null, Value::Null),
+            AcceptThen::BackedOff { delay, shed } => ("back-off", self.duration(delay), shed.into()),
+            _ => ("give-up", Value::Null, Value::Null),
+        };
+        self.event(
+            "accept-failed",
+            &[
+                ("endpoint", text(e.endpoint)),
+                ("error", text(e.error)),
+                ("then", then.into()),
+                ("delay", delay),
+                ("shed", shed),
+            ],
+        );
+    }
+
+    fn spawn_failed(&self, e: &SpawnFailed<'_>) {
+        self.event("spawn-failed", &[("what", e.what.into()), ("error", text(e.error))]);
+    }
+
+    fn child_ended(&self, e: &ChildEnded) {
+        let fields = [
+            ("pid", e.pid.into()),
+            ("connection", e.connection.map_or(Value::Null, Into::into)),
+            ("reason", e.how.as_str().into()),
+            ("detail", detail(e.how)),
+        ];
+        self.event("child-ended", &fields);
+    }
+
+    fn hook_failed(&self, e: &HookFailed<'_>) {
+        self.event("hook-failed", &[("hook", e.hook.into()), ("error", e.failure.into())]);
+    }
+
+    fn draining(&self, e: &Draining) {
+        self.event("draining", &[("open", e.open.into()), ("deadline", self.duration(e.deadline))]);
+    }
+
+    fn cut(&self, e: &Cut) {
+        let fields = [
+            ("id", e.id.into()),
+            ("peer", text(&e.peer)),
+            ("endpoint", text(&e.endpoint)),
+            ("age", self.duration(e.age)),
+        ];
+        self.event("cut", &fields);
+    }
+}
+
+impl Log {
+    /// Seconds: a number in JSON, with its unit in text.
+    fn duration(self, time: Duration) -> Value {
+        match self {
+            Self::Text => format!("{:.3}s", time.as_secs_f64()).into(),
+            Self::Json => json!((time.as_secs_f64() * 1e6).round() / 1e6),
+        }
+    }
+}
+
+fn text(value: impl ToString) -> Value {
+    value.to_string().into()
+}
+
+fn detail(reason: socketserver::Reason) -> Value {
+    match reason {
+        socketserver::Reason::Killed(number) | socketserver::Reason::Exited(number) => number.into(),
+        _ => Value::Null,
+    }
+}
+
+/// A whole line in one write. When nobody reads standard error any more, serving goes on.
+pub(crate) fn line(text: &str) {
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}

@@ -1,0 +1,25 @@
+//! The `socketserver` command: thin, over the library's public interface alone.
+#![forbid(unsafe_code)]
+
+mod args;
+mod builtin;
+mod connect;
+mod log;
+mod serve;
+
+use args::{Args, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Bad arguments end here, with status 2.
+    match Args::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Connect(args) => connect::run(&args),
+    }
+}
+
+/// Says on standard error what went wrong.
+fn complain(what: impl std::fmt::Display) {
+    log::line(&format!("socketserver: {what}"));
+}
