@@ -1,0 +1,314 @@
+//! The servers that the tests talk to.
+
+use socketserver::{Failure, Forks, Peer, Report, Result, Server, Threads, blocking};
+use socketserver_testkit::{Cast, How, Role};
+use std::io::BufRead;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+pub(crate) const ALL: &[(&str, Role)] = &[
+    ("script", script),
+    ("script-idle", script_idle),
+    ("hooks", hooks),
+    ("verify", verify),
+    ("bulk", bulk),
+    ("twice", twice),
+    ("early", early),
+    ("every", every),
+    ("foreign-child", foreign_child),
+    ("threaded-forks", threaded_forks),
+    ("small-stack", small_stack),
+    ("few-descriptors", few_descriptors),
+    ("short-drain", short_drain),
+    ("write-timeout", write_timeout),
+    ("back-to-back", back_to_back),
+];
+
+/// Does what each line says.
+struct Script;
+
+impl blocking::Handler for Script {
+    fn handle(&self, c: &mut blocking::Stream) -> Result {
+        while let Some(line) = c.read_line(100_000)? {
+            let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            match word {
+                "echo" => c.write_all(format!("{rest}\n").as_bytes())?,
+                "pid" => c.write_all(format!("{}\n", std::process::id()).as_bytes())?,
+                "id" => c.write_all(format!("{} {:?}\n", c.id(), c.endpoint()).as_bytes())?,
+                "peer" => c.write_all(format!("{}\n", c.peer()).as_bytes())?,
+                "local" => c.write_all(format!("{:?}\n", c.local()).as_bytes())?,
+                "fail" => return Err(rest.to_owned().into()),
+                "panic" => panic!("{rest}"),
+                "abort" => std::process::abort(),
+                "exit" => std::process::exit(rest.parse()?),
+                "stop" => c.server().shutdown(),
+                "stop-and-fail" => {
+                    c.server().shutdown();
+                    return Err("after the stop".into());
+                }
+                "bye" => {
+                    // What the client still sends is not read by anyone.
+                    c.write_all(b"bye")?;
+                    return Ok(());
+                }
+                "wait" => {
+                    let mut word = String::new();
+                    let _ = c.read_line(100)?.map(|line| word.push_str(&line));
+                    c.write_all(format!("{word} {}\n", c.is_draining()).as_bytes())?;
+                }
+                "exact" => {
+                    let mut bytes = vec![0; rest.parse()?];
+                    c.read_exact(&mut bytes)?;
+                    c.write_all(&bytes)?;
+                }
+                // Not to be reached by anything but a signal.
+                "hang" => loop {
+                    std::thread::park();
+                },
+                "totals" => c.write_all(format!("{}\n", c.server().open()).as_bytes())?,
+                other => return Err(format!("no such word: {other}").into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn on_error(&self, error: &Failure, peer: &Peer) {
+        Cast::tell(&format!("on_error {error} peer={peer}"));
+    }
+}
+
+fn script(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?, Script)
+}
+
+fn script_idle(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?.idle(Duration::from_millis(300)), Script)
+}
+
+fn write_timeout(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?.write_timeout(Duration::from_millis(300)), |c: &mut blocking::Stream| {
+        let piece = [0; 64 * 1024];
+        loop {
+            c.write_all(&piece)?;
+        }
+    })
+}
+
+/// Tells of every hook; the first line says which is to fail, and how.
+struct Hooks;
+
+fn misbehave(how: &str, hook: &str) -> Result {
+    match how.strip_prefix(hook) {
+        Some(" fails") => Err(format!("{hook} failed").into()),
+        Some(" panics") => panic!("{hook} panicked"),
+        _ => Ok(()),
+    }
+}
+
+impl blocking::Handler for Hooks {
+    fn setup(&self, c: &mut blocking::Stream) -> Result {
+        Cast::tell("setup");
+        // Looked at and left for `handle`.
+        let line = c.fill_buf()?.to_vec();
+        misbehave(std::str::from_utf8(&line)?.trim_end(), "setup")
+    }
+
+    fn handle(&self, c: &mut blocking::Stream) -> Result {
+        Cast::tell("handle");
+        let how = c.read_line(100)?.unwrap_or_default();
+        c.write_all(b"handled\n")?;
+        misbehave(&how, "handle")?;
+        if how == "finish fails" || how == "finish panics" || how == "on_error panics" {
+            FINISH.store(how == "finish panics", Ordering::SeqCst);
+            FINISH_FAILS.store(how != "finish panics", Ordering::SeqCst);
+            ON_ERROR.store(how == "on_error panics", Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &mut blocking::Stream) -> Result {
+        Cast::tell("finish");
+        if FINISH.swap(false, Ordering::SeqCst) {
+            panic!("finish panicked");
+        }
+        if FINISH_FAILS.swap(false, Ordering::SeqCst) {
+            return Err("finish failed".into());
+        }
+        Ok(())
+    }
+
+    fn on_error(&self, error: &Failure, _: &Peer) {
+        Cast::tell(&format!("on_error {error}"));
+        if ON_ERROR.swap(false, Ordering::SeqCst) {
+            panic!("on_error panicked");
+        }
+    }
+}
+
+static FINISH: AtomicBool = AtomicBool::new(false);
+static FINISH_FAILS: AtomicBool = AtomicBool::new(false);
+static ON_ERROR: AtomicBool = AtomicBool::new(false);
+
+fn hooks(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?, Hooks)
+}
+
+/// Turns away the second peer, panics at the third.
+struct Verify(std::sync::atomic::AtomicUsize);
+
+impl blocking::Handler for Verify {
+    fn verify(&self, _: &Peer) -> bool {
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            1 => false,
+            2 => panic!("verify panicked"),
+            _ => true,
+        }
+    }
+
+    fn handle(&self, c: &mut blocking::Stream) -> Result {
+        Cast::tell("handle");
+        c.write_all(b"in\n")?;
+        Ok(())
+    }
+}
+
+fn verify(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?, Verify(0.into()))
+}
+
+/// Writes eight million bytes while signals come in.
+fn bulk(cast: &Cast) -> Result<Report> {
+    let server = cast.server()?.on_signal(socketserver::Signal::User2, |_| Ok(()))?;
+    cast.serve(server, |c: &mut blocking::Stream| {
+        let mut go = [0];
+        c.read_exact(&mut go)?;
+        let piece: Vec<u8> = (0..250u8).cycle().take(1_000_000).collect();
+        for _ in 0..8 {
+            c.write_all(&piece)?;
+        }
+        Ok(())
+    })
+}
+
+/// The same server serves again after a shutdown.
+fn twice(cast: &Cast) -> Result<Report> {
+    let mut server = cast.server()?;
+    let old = server.handle();
+    cast.serve_again(&mut server, Script)?;
+    // What was stopped once stays stopped, and says nothing about the next run.
+    old.shutdown();
+    cast.serve_again(&mut server, Script)
+}
+
+/// Stopped before it serves.
+fn early(cast: &Cast) -> Result<Report> {
+    let server = cast.server()?;
+    server.handle().shutdown();
+    server.handle().shutdown();
+    cast.serve(server, Script)
+}
+
+fn back_to_back(cast: &Cast) -> Result<Report> {
+    for at in 0..19 {
+        let mut server = Server::bind("tcp://127.0.0.1:0")?;
+        let handle = server.handle();
+        // Half of them are stopped before they begin, half in their first turn.
+        if at % 2 == 0 {
+            handle.shutdown();
+        } else {
+            server = server.every(Duration::from_millis(1), |handle| {
+                handle.shutdown();
+                Ok(())
+            });
+        }
+        cast.serve(server, Script)?;
+    }
+    cast.serve(cast.server()?, Script)
+}
+
+fn every(cast: &Cast) -> Result<Report> {
+    let mut turns = 0;
+    let server = cast.server()?.every(Duration::from_millis(5), move |handle| {
+        turns += 1;
+        match turns {
+            1 => Err("the first turn failed".into()),
+            2 => panic!("the second turn panicked"),
+            3 => {
+                Cast::tell(&format!("third turn, open={}", handle.open()));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    });
+    cast.serve(server, Script)
+}
+
+/// A child that is not the server's stays its owner's to wait for.
+fn foreign_child(cast: &Cast) -> Result<Report> {
+    let mut foreign = std::process::Command::new("true").spawn()?;
+    let report = cast.serve(cast.server()?, Script)?;
+    Cast::tell(&format!("foreign child: {}", foreign.wait()?));
+    Ok(report)
+}
+
+fn threaded_forks(cast: &Cast) -> Result<Report> {
+    let (send, receive) = std::sync::mpsc::channel::<()>();
+    let _other = std::thread::spawn(move || receive.recv());
+    let report = cast.serve_on(cast.server()?, Forks::new(2), Script);
+    drop(send);
+    report
+}
+
+fn small_stack(cast: &Cast) -> Result<Report> {
+    let How::Threads(max) = cast.how() else { return Err("a role for threads".into()) };
+    cast.serve_on(cast.server()?, Threads::new(max).stack_size(64 * 1024), Script)
+}
+
+fn few_descriptors(cast: &Cast) -> Result<Report> {
+    socketserver_sys::set_descriptor_limit(64)?;
+    cast.serve(cast.server()?, Script)
+}
+
+/// Drains within 300 ms; a connection that says so is not to be moved.
+fn short_drain(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?.drain_deadline(Duration::from_millis(300)), Stubborn)
+}
+
+struct Stubborn;
+
+impl blocking::Handler for Stubborn {
+    fn handle(&self, c: &mut blocking::Stream) -> Result {
+        let line = c.read_line(100)?.unwrap_or_default();
+        match &line[..] {
+            // Waits for its peer, in the middle of a line.
+            "half" => {
+                c.write_all(b"go\n")?;
+                c.read_line(100)?;
+            }
+            // Waits for its peer to take what it writes.
+            "stuff" => {
+                let piece = [0; 64 * 1024];
+                loop {
+                    c.write_all(&piece)?;
+                }
+            }
+            // Waits for nobody.
+            "compute" => {
+                c.write_all(b"go\n")?;
+                loop {
+                    std::thread::park();
+                }
+            }
+            _ => {
+                c.write_all(b"go\n")?;
+                c.read_to_end(100)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self, c: &mut blocking::Stream) -> Result {
+        Cast::tell(&format!("finish {}", c.id()));
+        Ok(())
+    }
+}

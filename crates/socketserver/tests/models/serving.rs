@@ -1,0 +1,212 @@
+use crate::{MODELS, PARALLEL, Suite};
+use rustix::process::Signal;
+use socketserver::Endpoint;
+use socketserver_testkit::{How, Stage};
+
+pub(crate) fn add(suite: &mut Suite) {
+    suite.both("three_clients_are_served_and_nothing_is_left", &MODELS, three_clients);
+    suite.both("close_without_a_request", &MODELS, close_without_a_request);
+    suite.both("a_write_is_visible_without_flush", &MODELS, visible_without_flush);
+    suite.both("millions_of_bytes_survive_signals", &MODELS, bulk);
+    suite.both("the_last_reply_survives_unread_input", &MODELS, last_reply);
+    suite.both("the_same_server_serves_again", &MODELS, twice);
+    suite.tcp("twenty_servers_back_to_back", &MODELS, back_to_back);
+    suite.both("stopped_before_it_serves", &MODELS, early);
+    suite.tcp("every_goes_on_after_failures", &MODELS, every);
+    suite.both("input_in_pieces_and_in_heaps", &MODELS, pieces);
+    suite.both("connections_are_served_at_a_time", &PARALLEL, parallel);
+    suite.tcp("facts_of_a_connection", &MODELS, facts);
+    suite.tcp("a_small_stack_is_enough", &[How::Threads(4)], small_stack);
+    suite.tcp("threads_end_when_idle", &[How::Threads(8)], threads_end);
+}
+
+fn three_clients(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    if let Endpoint::Tcp { port, .. } = stage.endpoint() {
+        assert_ne!(*port, 0);
+    }
+    let before = crate::sockets_at_rest(&stage, how);
+    for name in ["Ada", "Bob", "Cid"] {
+        let mut client = stage.connect();
+        client.say(format!("echo {name}\n"));
+        client.expect(format!("{name}\n"));
+        client.end();
+        client.expect_end();
+        stage.line("closed ");
+    }
+    stage.process().settles("its connections are closed", |process| process.sockets() == before);
+    let kept = if let How::Prefork(ready, _) = how { ready } else { 0 };
+    stage.process().settles("its children have ended", |process| process.children().len() <= kept);
+    let ended = stage.stop();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.line("report").starts_with("report served=3 cut=[]"), "{ended:?}");
+    assert_eq!(ended.count("closed "), 3);
+    assert_eq!(ended.lines.iter().filter(|line| line.contains("reason=finished")).count(), 3, "{ended:?}");
+    if let Some(path) = endpoint.strip_prefix("unix:") {
+        assert!(!std::path::Path::new(path).exists());
+    }
+}
+
+fn close_without_a_request(how: How, endpoint: &str) {
+    let ended = Stage::open("script", how, endpoint).stop();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.line("report").starts_with("report served=0 cut=[]"));
+}
+
+fn visible_without_flush(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    let mut client = stage.connect();
+    for word in ["one", "two"] {
+        // The handler waits for the next line when this comes out: nobody but the framework could have sent it.
+        client.say(format!("echo {word}\n"));
+        client.expect(format!("{word}\n"));
+    }
+    drop(client);
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+fn bulk(how: How, endpoint: &str) {
+    let stage = Stage::open("bulk", how, endpoint);
+    let mut client = stage.connect();
+    client.say("!");
+    let piece: Vec<u8> = (0..250u8).cycle().take(1_000_000).collect();
+    for _ in 0..8 {
+        for part in piece.chunks(50_000) {
+            stage.signal(Signal::USR2);
+            client.expect(part);
+        }
+    }
+    client.expect_end();
+    drop(client);
+    let ended = stage.stop();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.line("report").contains("written=8000000"), "{ended:?}");
+}
+
+/// A close with unread input resets a TCP connection, and a reset eats what the peer has not read yet.
+fn last_reply(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    let mut client = stage.connect();
+    client.say("bye\n");
+    client.say(vec![b'x'; 100_000]);
+    client.end();
+    assert_eq!(client.hear_all().expect("no reset"), b"bye");
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+fn twice(how: How, endpoint: &str) {
+    let stage = Stage::open("twice", how, endpoint);
+    for _ in 0..2 {
+        let mut client = stage.connect();
+        client.say("stop\n");
+        // The drain gives the handler the end of input.
+        client.expect_gone();
+        stage.line("closed ");
+    }
+    let ended = stage.wait();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.line("report").starts_with("report served=1 "), "{ended:?}");
+}
+
+fn back_to_back(how: How, endpoint: &str) {
+    let stage = Stage::open("back-to-back", how, endpoint);
+    for _ in 0..19 {
+        stage.line("listening");
+    }
+    let ended = stage.stop();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+}
+
+fn early(how: How, endpoint: &str) {
+    let ended = Stage::open("early", how, endpoint).wait();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert_eq!(ended.count("opened"), 0);
+}
+
+fn every(how: How, endpoint: &str) {
+    let stage = Stage::open("every", how, endpoint);
+    stage.line("hook_failed every the first turn failed");
+    stage.line("hook_failed every panicked: the second turn panicked");
+    stage.line("third turn, open=0");
+    let mut client = stage.connect();
+    client.say("echo still here\n");
+    client.expect("still here\n");
+    drop(client);
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+fn pieces(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    let mut client = stage.connect();
+    for byte in "echo 一个字\n".bytes() {
+        client.say([byte]);
+    }
+    client.expect("一个字\n");
+    let heap: String = (0..5000).map(|at| format!("echo {at}\n")).collect();
+    let replies: String = (0..5000).map(|at| format!("{at}\n")).collect();
+    client.say(heap);
+    client.expect(replies);
+    client.say("exact 5\nhel");
+    client.say("lo");
+    client.expect("hello");
+    // Replies that were gathered leave before the handler waits, and before it ends.
+    client.say("echo a\necho b\nbye\n");
+    client.expect("a\nb\nbye");
+    client.expect_end();
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+fn parallel(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    let mut clients: Vec<_> = (0..8).map(|_| stage.connect()).collect();
+    for client in clients.iter_mut().rev() {
+        client.say("echo me\n");
+        client.expect("me\n");
+    }
+    clients[0].say("totals\n");
+    clients[0].expect("8\n");
+    drop(clients);
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+fn facts(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    for id in 1..=2 {
+        let mut client = stage.connect();
+        client.say("id\npeer\nlocal\n");
+        let Endpoint::Tcp { host, port } = stage.endpoint() else { panic!("a TCP server") };
+        let peer = client.local().unwrap();
+        client.expect(format!("{id} Some(0)\n{peer}\nSome({host}:{port})\n"));
+    }
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+fn small_stack(how: How, endpoint: &str) {
+    pieces_on("small-stack", how, endpoint);
+}
+
+fn pieces_on(role: &str, how: How, endpoint: &str) {
+    let stage = Stage::open(role, how, endpoint);
+    let mut client = stage.connect();
+    client.say(format!("echo {}\n", "x".repeat(90_000)));
+    client.expect("x".repeat(90_000) + "\n");
+    client.say("fail on purpose\n");
+    client.expect_end();
+    stage.line("on_error on purpose");
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+fn threads_end(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    // The thread that started it, the one that watches, the one that leads.
+    stage.process().settles("three threads", |process| process.threads() == 3);
+    let mut clients: Vec<_> = (0..8).map(|_| stage.connect()).collect();
+    for client in &mut clients {
+        client.say("echo me\n");
+        client.expect("me\n");
+    }
+    assert_eq!(stage.process().threads(), 2 + 8);
+    drop(clients);
+    stage.process().settles("three threads again", |process| process.threads() == 3);
+    assert_eq!(stage.stop().status, Some(0));
+}

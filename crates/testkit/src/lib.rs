@@ -1,0 +1,53 @@
+//! Test tools for network servers: servers in processes of their own, clients that misbehave, leak checks.
+//!
+//! A test program that has its own `main` calls [`play`] first. Then it can put any of its handlers on a [`Stage`]: the
+//! same program, started again as a server, on any model ([`How`]) and any address. The process has one thread when the
+//! server starts, so [`Forks`](socketserver::Forks) works, and what it leaves behind can be read in `/proc` undisturbed
+//! by the test runner.
+//!
+//! ```no_run
+//! use socketserver::{Report, Result, blocking};
+//! use socketserver_testkit::{Cast, How, Stage, play};
+//! use std::process::ExitCode;
+//!
+//! fn echo(cast: &Cast) -> Result<Report> {
+//!     let server = cast.server()?;
+//!     cast.serve(server, |c: &mut blocking::Stream| {
+//!         while let Some(line) = c.read_until(b'\n', 1024)? {
+//!             c.write_all(&line)?;
+//!         }
+//!         Ok(())
+//!     })
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     if let Some(status) = play(&[("echo", echo)]) {
+//!         return status;
+//!     }
+//!     for how in [How::Serial, How::Threads(4), How::Forks(4)] {
+//!         let stage = Stage::open("echo", how, "tcp://127.0.0.1:0");
+//!         let mut client = stage.connect();
+//!         client.say("hello\n");
+//!         client.expect("hello\n");
+//!         drop(client);
+//!         assert_eq!(stage.stop().status, Some(0));
+//!     }
+//!     ExitCode::SUCCESS
+//! }
+//! ```
+#![forbid(unsafe_code)]
+
+mod cast;
+mod client;
+mod process;
+mod stage;
+
+pub use cast::{Cast, How, Role, play};
+pub use client::Client;
+pub use process::Process;
+pub use stage::{Ended, Stage};
+
+use std::time::Duration;
+
+/// How long anything in a test may take before it counts as hanging.
+pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,109 @@
+use crate::PATIENCE;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A process as `/proc` shows it (`proc(5)`): what it holds, and so what it has leaked.
+///
+/// ```
+/// use socketserver_testkit::Process;
+/// let me = Process::me();
+/// let before = me.descriptors().len();
+/// let file = std::fs::File::open("/dev/null").unwrap();
+/// assert_eq!(me.descriptors().len(), before + 1);
+/// drop(file);
+/// me.settles("the file is closed", |me| me.descriptors().len() == before);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    pid: u32,
+}
+
+impl Process {
+    /// This one.
+    #[must_use]
+    pub fn me() -> Self {
+        Self { pid: std::process::id() }
+    }
+
+    /// That one.
+    #[must_use]
+    pub fn of(pid: u32) -> Self {
+        Self { pid }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/{name}", self.pid).into()
+    }
+
+    /// How many threads it has; 0 when it is gone.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        fs::read_dir(self.path("task")).map_or(0, Iterator::count)
+    }
+
+    /// Its children, zombies too.
+    #[must_use]
+    pub fn children(&self) -> Vec<u32> {
+        let Ok(tasks) = fs::read_dir(self.path("task")) else { return Vec::new() };
+        let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let all: String = tasks.flatten().map(of_task).collect();
+        all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
+    /// What its descriptors stand for, in no order; the one that reads the list is left out.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path("fd")) else { return Vec::new() };
+        let own_list = format!("/proc/{}/fd", self.pid);
+        let targets = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        targets.map(|target| target.to_string_lossy().into_owned()).filter(|target| *target != own_list).collect()
+    }
+
+    /// How many of its descriptors are sockets.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.descriptors().iter().filter(|target| target.starts_with("socket:")).count()
+    }
+
+    /// Its resident memory in bytes.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(self.path("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+
+    /// The processor time it has used.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        socketserver_sys::process_cpu(self.pid).expect("the process is there")
+    }
+
+    /// Waits until `is` holds of it. There is no event for what `/proc` shows, so this looks again and again.
+    ///
+    /// # Panics
+    /// When it does not come to that in [`PATIENCE`], with what the process holds instead.
+    pub fn settles(&self, what: &str, is: impl Fn(&Self) -> bool) {
+        let give_up = Instant::now() + PATIENCE;
+        while !is(self) {
+            assert!(
+                Instant::now() < give_up,
+                "not so: {what}; {} threads, children {:?}, descriptors {:?}",
+                self.threads(),
+                self.children(),
+                self.descriptors()
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
