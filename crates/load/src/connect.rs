@@ -1,0 +1,265 @@
+//! A connection for each message.
+
+use std::time::{Duration, Instant};
+
+use socket2::{SockAddr, Socket};
+
+use crate::errors::Failure;
+use crate::load::{ConnectClose, Plan};
+use crate::meter::Meter;
+use crate::payload::Payload;
+use crate::poller::{Poller, Ready};
+use crate::socket::{Begun, CHUNK, RETRY, begin, receive, send};
+use crate::{LoadError, Outcome};
+
+/// Runs the load until its window closes or nothing moves any more.
+pub(crate) fn run<'a>(
+    plan: &'a Plan,
+    close: ConnectClose,
+    payload: &'a Payload,
+    address: &'a SockAddr,
+    poller: Poller,
+    meter: Meter<'a>,
+) -> Result<Outcome, LoadError> {
+    let mut engine = Engine {
+        close,
+        payload,
+        address,
+        poller,
+        meter,
+        slots: (0..plan.connections).map(|_| Slot::Idle).collect(),
+        active: 0,
+        vacant: plan.connections,
+        started: 0,
+        message: Vec::with_capacity(payload.len()),
+        composed: None,
+        incoming: vec![0; CHUNK],
+    };
+    engine.meter.begin();
+    let result = engine.rounds();
+    let Engine { meter, active, .. } = engine;
+    let outcome = meter.finish(active);
+    result.map(|()| outcome)
+}
+
+struct Engine<'a> {
+    close: ConnectClose,
+    payload: &'a Payload,
+    address: &'a SockAddr,
+    poller: Poller,
+    meter: Meter<'a>,
+    /// By token.
+    slots: Vec<Slot>,
+    /// Requests taken from the budget and not over.
+    active: u64,
+    /// Slots without a socket.
+    vacant: usize,
+    started: u64,
+    /// The message of the number beside it, if any.
+    message: Vec<u8>,
+    composed: Option<u64>,
+    incoming: Vec<u8>,
+}
+
+/// One of the requests made in parallel.
+enum Slot {
+    /// To be started as soon as the load allows.
+    Idle,
+    /// Taken from the budget, but the listener's backlog was full.
+    Waiting,
+    Busy(Request),
+}
+
+struct Request {
+    socket: Socket,
+    number: u64,
+    since: Instant,
+    established: bool,
+    sent: usize,
+    verified: usize,
+}
+
+/// How far a request has come.
+enum Step {
+    Waiting,
+    Over,
+}
+
+impl Engine<'_> {
+    fn rounds(&mut self) -> Result<(), LoadError> {
+        loop {
+            let now = Instant::now();
+            if !self.meter.turn(now, self.active) {
+                return Ok(());
+            }
+            if self.meter.stalled(now) {
+                for _ in 0..self.active {
+                    self.meter.failed(Failure::Timeout);
+                }
+                return Ok(());
+            }
+            // Slots stay vacant only after something went wrong or when the budget is used up: a tick is soon enough.
+            let mut patience = self.meter.patience(now);
+            if self.start_vacant() {
+                patience = patience.min(RETRY);
+            }
+            self.wait(patience)?;
+            for place in 0..self.poller.len() {
+                self.serve(self.poller.ready(place));
+            }
+        }
+    }
+
+    fn wait(&mut self, patience: Duration) -> Result<(), LoadError> {
+        self.poller.wait(patience).map_err(LoadError::system("wait for events"))
+    }
+
+    /// Starts every vacant slot; whether some are still vacant.
+    fn start_vacant(&mut self) -> bool {
+        if self.vacant > 0 {
+            for token in 0..self.slots.len() {
+                if !matches!(self.slots[token], Slot::Busy(_)) {
+                    self.start(token);
+                }
+            }
+        }
+        self.vacant > 0
+    }
+
+    /// Begins the next request in a vacant slot.
+    fn start(&mut self, token: usize) {
+        if matches!(self.slots[token], Slot::Idle) {
+            if self.meter.take(1) == 0 {
+                return;
+            }
+            self.active += 1;
+        }
+        self.slots[token] = match self.connect(token) {
+            Ok(Some(request)) => {
+                self.vacant -= 1;
+                Slot::Busy(request)
+            }
+            Ok(None) => Slot::Waiting,
+            Err(failure) => {
+                self.active -= 1;
+                self.meter.failed(failure);
+                Slot::Idle
+            }
+        };
+    }
+
+    /// Connects and sends at once: over loopback the handshake is done when connect(2) returns.
+    fn connect(&mut self, token: usize) -> Result<Option<Request>, Failure> {
+        let since = Instant::now();
+        let socket = match begin(self.address) {
+            Ok(Begun::Socket(socket)) => socket,
+            Ok(Begun::BacklogFull) => return Ok(None),
+            Err(error) => return Err(Failure::from(&error)),
+        };
+        let mut request = Request { socket, number: self.started, since, established: false, sent: 0, verified: 0 };
+        self.started += 1;
+        self.send(&mut request)?;
+        let unsent = request.sent < self.payload.len();
+        self.poller.add(&request.socket, token, unsent).map_err(|error| Failure::from(&error))?;
+        Ok(Some(request))
+    }
+
+    fn send(&mut self, request: &mut Request) -> Result<(), Failure> {
+        self.compose(request.number);
+        let sent = send(&request.socket, &self.message[request.sent..]).map_err(|error| Failure::from(&error))?;
+        request.sent += sent;
+        if sent > 0 && !request.established {
+            request.established = true;
+            self.meter.opened();
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, ready: Ready) {
+        let slot = std::mem::replace(&mut self.slots[ready.token], Slot::Idle);
+        let Slot::Busy(mut request) = slot else {
+            return;
+        };
+        let ended = match self.step(&mut request, ready) {
+            Ok(Step::Waiting) => {
+                self.slots[ready.token] = Slot::Busy(request);
+                return;
+            }
+            Ok(Step::Over) => self.end(&request),
+            Err(failure) => Err(failure),
+        };
+        let since = request.since;
+        drop(request);
+        self.active -= 1;
+        self.vacant += 1;
+        match ended {
+            Ok(()) => {
+                self.meter.completed(Instant::now(), since, 1);
+                self.start(ready.token);
+            }
+            Err(failure) => self.meter.failed(failure),
+        }
+    }
+
+    fn step(&mut self, request: &mut Request, ready: Ready) -> Result<Step, Failure> {
+        if request.sent < self.payload.len() && ready.writable {
+            self.send(request)?;
+        }
+        if !ready.readable {
+            return Ok(Step::Waiting);
+        }
+        loop {
+            let received = match receive(&request.socket, &mut self.incoming) {
+                Ok(None) => return Ok(Step::Waiting),
+                // Only a half-closed request reads on when it has everything.
+                Ok(Some(0)) if request.verified == self.payload.len() => return Ok(Step::Over),
+                Ok(Some(0)) => return Err(Failure::EarlyClose),
+                Ok(Some(received)) => received,
+                Err(error) => return Err(Failure::from(&error)),
+            };
+            if let Step::Over = self.take(request, received)? {
+                return Ok(Step::Over);
+            }
+            if received < CHUNK && !ready.closing {
+                return Ok(Step::Waiting);
+            }
+        }
+    }
+
+    /// Verifies what was received.
+    fn take(&mut self, request: &mut Request, received: usize) -> Result<Step, Failure> {
+        self.meter.received(Instant::now(), received);
+        self.compose(request.number);
+        // What was not sent yet cannot have come back.
+        let expected = &self.message[request.verified..request.sent];
+        if !expected.starts_with(&self.incoming[..received]) {
+            return Err(Failure::Mismatch);
+        }
+        request.verified += received;
+        if request.verified < self.payload.len() {
+            return Ok(Step::Waiting);
+        }
+        if self.close == ConnectClose::Reset {
+            return Ok(Step::Over);
+        }
+        let shut = request.socket.shutdown(std::net::Shutdown::Write);
+        shut.map_err(|error| Failure::from(&error))?;
+        Ok(Step::Waiting)
+    }
+
+    /// Makes `self.message` the one of this number.
+    fn compose(&mut self, number: u64) {
+        if self.composed != Some(number) {
+            self.message.clear();
+            self.payload.append(number, &mut self.message);
+            self.composed = Some(number);
+        }
+    }
+
+    fn end(&self, request: &Request) -> Result<(), Failure> {
+        if self.close == ConnectClose::Reset && !self.address.is_unix() {
+            request.socket.set_linger(Some(Duration::ZERO)).map_err(|error| Failure::from(&error))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! A closed-loop load generator for servers that echo.
+//!
+//! One thread, one epoll instance. Each connection keeps a fixed number of messages in flight and sends the next only
+//! when a reply has come back whole ("closed loop"), so the rate found is what the server sustains, not what was
+//! offered. Every byte of every reply is compared with what was sent; every message differs from every other, so
+//! that a reply that is lost, doubled, reordered or sent to the wrong connection is a mismatch and not a success.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use socketserver_load::{Load, Target};
+//!
+//! let target = Target::Tcp("127.0.0.1:8080".parse()?);
+//! let outcome = Load::new(target)
+//!     .connections(50)
+//!     .depth(16)
+//!     .size(64)
+//!     .duration(Duration::from_secs(2))
+//!     .warmup(Duration::from_millis(300))
+//!     .run()?;
+//! println!("{:.0} messages a second, p99 {:?}", outcome.rate(), outcome.latency.percentile(99.0));
+//! assert!(outcome.errors.is_empty(), "{}", outcome.errors);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`Target`]: where the server is, TCP or a Unix socket.
+//! - [`Load`]: what to do; [`ConnectClose`] makes it a connection a message.
+//! - [`Outcome`]: what came of it: counts, [`Latency`], [`Errors`], the generator's own CPU time.
+//! - [`LoadError`]: the load could not be run at all. What the server did wrong is in [`Errors`] instead.
+#![forbid(unsafe_code)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("socketserver-load is one epoll thread: it runs on Linux and nowhere else");
+
+mod connect;
+mod echo;
+mod error;
+mod errors;
+mod latency;
+mod load;
+mod meter;
+mod outcome;
+mod payload;
+mod poller;
+mod socket;
+mod target;
+
+pub use error::LoadError;
+pub use errors::Errors;
+pub use latency::Latency;
+pub use load::{ConnectClose, Load, Window};
+pub use outcome::Outcome;
+pub use target::Target;

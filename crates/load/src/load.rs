@@ -1,0 +1,241 @@
+//! What load to put on a server.
+
+use std::time::Duration;
+
+use socket2::SockAddr;
+
+use crate::meter::Meter;
+use crate::payload::Payload;
+use crate::poller::Poller;
+use crate::{LoadError, Outcome, Target, connect, echo};
+
+/// How long a run is when neither its duration nor its number of requests was given.
+const DEFAULT_DURATION: Duration = Duration::from_secs(1);
+
+/// A load to put on a server: build it, then [`run`](Self::run) it.
+///
+/// By default one connection with one message of 64 bytes in flight, for one second, without warm-up.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use socketserver_load::{ConnectClose, Load, Target};
+///
+/// let target = Target::Unix("/tmp/echo.sock".into());
+/// let outcome = Load::new(target)
+///     .connections(16)
+///     .requests(10_000)
+///     .connect_per_request(ConnectClose::Reset)
+///     .run()?;
+/// println!("{} connections served, {}", outcome.messages, outcome.errors);
+/// # Ok::<(), socketserver_load::LoadError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Load {
+    target: Target,
+    message: Message,
+    plan: Plan,
+}
+
+/// What the engines need to know of a load.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) connections: usize,
+    pub(crate) depth: usize,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) requests: Option<u64>,
+    pub(crate) warmup: Duration,
+    pub(crate) stall: Duration,
+    pub(crate) connect: Option<ConnectClose>,
+}
+
+#[derive(Debug, Clone)]
+struct Message {
+    size: usize,
+    fixed: Option<Vec<u8>>,
+    lines: bool,
+}
+
+/// How the client ends each connection when every request has its own.
+///
+/// ```
+/// use socketserver_load::{ConnectClose, Load, Target};
+///
+/// let target = Target::Tcp("127.0.0.1:8080".parse().unwrap());
+/// let load = Load::new(target).connect_per_request(ConnectClose::HalfClose);
+/// # let _ = load;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConnectClose {
+    /// By reset (`SO_LINGER` of zero, see `socket(7)`): no port is left waiting in TIME_WAIT, so that any
+    /// number of connections can follow each other.
+    Reset,
+    /// In good order: shut down the sending side, read until the server closes too, close. The client
+    /// closed first, so its port stays in TIME_WAIT for a minute: some 28,000 connections to one address, then
+    /// the ports are used up and the rest is counted under [`Errors::other`](crate::Errors::other).
+    HalfClose,
+}
+
+/// An edge of the measured window, told by [`Load::run_watched`].
+///
+/// ```no_run
+/// use socketserver_load::{Load, Target, Window};
+///
+/// let target = Target::Tcp("127.0.0.1:8080".parse()?);
+/// let outcome = Load::new(target).run_watched(|edge| match edge {
+///     Window::Opened => println!("warm: read the server's clocks now"),
+///     Window::Closed => println!("over: read them again"),
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// The warm-up is over; from here on everything counts.
+    Opened,
+    /// Counting is over; the connections are still open.
+    Closed,
+}
+
+impl Load {
+    /// A load on `target` with the defaults told above.
+    pub fn new(target: impl Into<Target>) -> Self {
+        Self {
+            target: target.into(),
+            message: Message { size: 64, fixed: None, lines: false },
+            plan: Plan {
+                connections: 1,
+                depth: 1,
+                duration: None,
+                requests: None,
+                warmup: Duration::ZERO,
+                stall: Duration::from_secs(10),
+                connect: None,
+            },
+        }
+    }
+
+    /// Connections open at a time; default 1. They are all opened before anything is sent.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.plan.connections = connections;
+        self
+    }
+
+    /// Messages in flight on each connection; default 1. Ignored with [`connect_per_request`](Self::connect_per_request).
+    pub fn depth(mut self, depth: usize) -> Self {
+        self.plan.depth = depth;
+        self
+    }
+
+    /// Bytes of each message, its newline included; default 64. Each message differs from every other as far as its size allows.
+    pub fn size(mut self, bytes: usize) -> Self {
+        self.message.size = bytes;
+        self
+    }
+
+    /// Sends these bytes each time instead of made-up ones. With equal messages a doubled one may go unseen.
+    pub fn message(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.message.fixed = Some(bytes.into());
+        self
+    }
+
+    /// Every message is a line: it ends in `\n` and has no other newline.
+    pub fn lines(mut self) -> Self {
+        self.message.lines = true;
+        self
+    }
+
+    /// How long to measure, after the warm-up; default 1 s, or unbounded when [`requests`](Self::requests) is given.
+    pub fn duration(mut self, duration: Duration) -> Self {
+        self.plan.duration = Some(duration);
+        self
+    }
+
+    /// Stop after this many messages in the measured window, and start no more than these; whichever of this and
+    /// [`duration`](Self::duration) comes first. With a connection a request, failed ones count too.
+    pub fn requests(mut self, requests: u64) -> Self {
+        self.plan.requests = Some(requests);
+        self
+    }
+
+    /// How long to run before anything is counted; default 0.
+    pub fn warmup(mut self, warmup: Duration) -> Self {
+        self.plan.warmup = warmup;
+        self
+    }
+
+    /// Give up when nothing at all has come back for this long; default 10 s. Everything then waiting is a
+    /// [timeout](crate::Errors::timeout).
+    pub fn stall(mut self, limit: Duration) -> Self {
+        self.plan.stall = limit;
+        self
+    }
+
+    /// Make a connection for each message: connect, send one, read its echo, close as told, and again;
+    /// [`connections`](Self::connections) of them in parallel.
+    pub fn connect_per_request(mut self, close: ConnectClose) -> Self {
+        self.plan.connect = Some(close);
+        self
+    }
+
+    /// Runs the load on the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// When the load makes no sense or this machine refuses what the generator needs. What the server does
+    /// wrong is counted in [`Outcome::errors`].
+    pub fn run(&self) -> Result<Outcome, LoadError> {
+        self.run_watched(|_| {})
+    }
+
+    /// The same, and tells `watch` when the measured window opens and closes, for reading other clocks just there.
+    /// What `watch` takes is outside the window. Neither is told when the run ends before its warm-up is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_watched(&self, mut watch: impl FnMut(Window)) -> Result<Outcome, LoadError> {
+        let payload = self.payload()?;
+        let plan = self.plan()?;
+        let address = self.target.address();
+        let address: SockAddr = address.map_err(LoadError::system("use that address"))?;
+        let poller = Poller::new().map_err(LoadError::system("make an epoll instance"))?;
+        let meter = Meter::new(&plan, &mut watch);
+        match plan.connect {
+            None => echo::run(&plan, &payload, &address, poller, meter),
+            Some(close) => connect::run(&plan, close, &payload, &address, poller, meter),
+        }
+    }
+
+    fn payload(&self) -> Result<Payload, LoadError> {
+        let Message { size, fixed, lines } = &self.message;
+        let Some(bytes) = fixed else {
+            return match size {
+                0 => Err(LoadError::invalid("a message needs at least one byte")),
+                _ => Ok(Payload::distinct(*size, *lines)),
+            };
+        };
+        if bytes.is_empty() {
+            return Err(LoadError::invalid("a message needs at least one byte"));
+        }
+        if *lines && bytes.iter().position(|&byte| byte == b'\n') != Some(bytes.len() - 1) {
+            return Err(LoadError::invalid("a line ends in a newline and has no other"));
+        }
+        Ok(Payload::Fixed(bytes.clone()))
+    }
+
+    fn plan(&self) -> Result<Plan, LoadError> {
+        let mut plan = self.plan.clone();
+        if plan.connections == 0 {
+            return Err(LoadError::invalid("it needs at least one connection"));
+        }
+        if plan.depth == 0 {
+            return Err(LoadError::invalid("it needs at least one message in flight"));
+        }
+        if plan.stall.is_zero() {
+            return Err(LoadError::invalid("the stall bound must not be zero"));
+        }
+        if plan.duration.is_none() && plan.requests.is_none() {
+            plan.duration = Some(DEFAULT_DURATION);
+        }
+        Ok(plan)
+    }
+}
