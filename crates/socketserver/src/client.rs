@@ -1,7 +1,7 @@
 //! The client's side of the same connections.
 
 use crate::connection::stream::Stream;
-use crate::connection::{Connection, Core, Limits, Peer, Slot, SyncIo};
+use crate::connection::{CLIENT, Connection, Core, Limits, Peer, Slot, SyncIo};
 use crate::endpoint::{abstract_name, resolve};
 use crate::engine::Conn;
 use crate::lifecycle::Handle;
@@ -67,7 +67,7 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
         }
         None => Peer::unix(socketserver_sys::peer_credentials(&socket).ok()),
     };
-    let connection = Arc::new(Connection::new(0, socket.into(), peer, usize::MAX, Slot::own()));
+    let connection = Arc::new(Connection::new(0, socket.into(), peer, CLIENT, Slot::own()));
     let io = SyncIo::new(connection.clone());
     Ok(Stream::new(Core::new(io, connection, Handle::nobodys(), Limits::default())))
 }
@@ -94,6 +94,12 @@ impl Target for &Endpoint {
 }
 
 impl Target for &str {
+    fn endpoint(self) -> Result<Endpoint, Error> {
+        Ok(self.parse()?)
+    }
+}
+
+impl Target for String {
     fn endpoint(self) -> Result<Endpoint, Error> {
         Ok(self.parse()?)
     }

@@ -3,6 +3,7 @@
 use crate::{Peer, Reason};
 use socketserver_proto::Endpoint;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Is told what happens. The library prints and logs nothing by itself; whoever wants to know implements this and hands
@@ -71,6 +72,37 @@ pub trait Observer: Send + Sync + 'static {
     /// The drain's deadline passed for this connection.
     fn cut(&self, event: &Cut) {
         let _ = event;
+    }
+}
+
+/// An observer that you keep a hand on.
+impl<O: Observer> Observer for Arc<O> {
+    fn opened(&self, event: &Opened<'_>) {
+        (**self).opened(event);
+    }
+    fn closed(&self, event: &Closed<'_>) {
+        (**self).closed(event);
+    }
+    fn refused(&self, event: &Refused<'_>) {
+        (**self).refused(event);
+    }
+    fn accept_failed(&self, event: &AcceptFailed<'_>) {
+        (**self).accept_failed(event);
+    }
+    fn spawn_failed(&self, event: &SpawnFailed<'_>) {
+        (**self).spawn_failed(event);
+    }
+    fn child_ended(&self, event: &ChildEnded) {
+        (**self).child_ended(event);
+    }
+    fn hook_failed(&self, event: &HookFailed<'_>) {
+        (**self).hook_failed(event);
+    }
+    fn draining(&self, event: &Draining) {
+        (**self).draining(event);
+    }
+    fn cut(&self, event: &Cut) {
+        (**self).cut(event);
     }
 }
 

@@ -41,6 +41,19 @@ pub mod blocking {
     pub use crate::handler::Handler;
 }
 
+/// The documents whose code is to compile and run.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../README.zh-CN.md")]
+    struct ReadmeInChinese;
+    #[doc = include_str!("../../../docs/models.md")]
+    struct Models;
+    #[doc = include_str!("../../../docs/coming-from-python.md")]
+    struct ComingFromPython;
+}
+
 /// What the sealed traits are made of; not for use.
 #[doc(hidden)]
 pub mod sealed {

@@ -151,7 +151,7 @@ impl<E> Server<E> {
         self
     }
 
-    /// Calls `duty` each `period` while the server serves; never two at a time. One that fails or panics is an event
+    /// Calls `duty` each `period` while the server serves, for the first time after one period; never two at a time. One that fails or panics is an event
     /// and is called again.
     ///
     /// It runs beside the handlers on a thread of its own, under [`Forks`](crate::Forks) in the parent, where it holds
@@ -227,7 +227,6 @@ impl<E> Server<E> {
         M: Model,
         E: Suits<M::Engine>,
         H: RunsOn<M, K> + Send + Sync + 'static,
-        H::Service: Send + Sync,
     {
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
@@ -238,6 +237,7 @@ impl<E> Server<E> {
 
     /// Waits for one connection and serves it on this thread.
     ///
+    /// While it waits a second thread does the duties and watches over a drain, as under `serve`.
     /// `serve_one` in a loop is one run: a handle made before it stops whichever call comes next.
     ///
     /// # Errors
@@ -246,7 +246,6 @@ impl<E> Server<E> {
     where
         E: Suits<Blocking>,
         H: RunsOn<Serial, K> + Send + Sync + 'static,
-        H::Service: Send + Sync,
     {
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
@@ -279,7 +278,6 @@ impl<E> Server<E> {
         M: Model + Send + 'static,
         E: Suits<M::Engine> + 'static,
         H: RunsOn<M, K> + Send + Sync + 'static,
-        H::Service: Send + Sync,
         K: 'static,
     {
         let handle = self.handle();
@@ -317,6 +315,15 @@ impl Running {
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Asks it to stop, as [`Handle::shutdown`] does, and waits until it has.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn stop(self) -> Result<Report, Error> {
+        self.handle.shutdown();
+        self.join()
     }
 
     /// Waits until it has ended; it does not ask it to.

@@ -175,7 +175,6 @@ impl Cast {
     where
         socketserver::AnyEngine: socketserver::Suits<M::Engine>,
         H: RunsOn<M, K> + Send + Sync + 'static,
-        H::Service: Send + Sync,
     {
         Self::listening(&server);
         Ok(server.serve(model, handler)?)

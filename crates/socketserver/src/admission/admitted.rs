@@ -31,6 +31,8 @@ impl Drop for Place {
 pub(crate) struct Admitted {
     /// `None` only in `drop`.
     connection: Option<Arc<Connection>>,
+    /// Where the registry keeps it.
+    at: usize,
     pub(crate) ending: Option<Ending>,
     place: Place,
 }
@@ -38,14 +40,14 @@ pub(crate) struct Admitted {
 impl Admitted {
     pub(crate) fn new(accepted: Accepted, endpoint: usize, slot: crate::connection::Slot, place: Place) -> Self {
         let shared = &place.run.shared;
-        let id = shared.control.next_id();
-        let connection = Arc::new(Connection::new(id, accepted.socket, accepted.peer, endpoint, slot));
-        shared.control.count_accepted();
-        shared.registry.add(connection.clone());
+        let id = shared.control.count_accepted();
+        let connection = Connection::new(id, accepted.socket, accepted.peer, endpoint, slot);
+        let connection = Arc::new(connection.with_receive_timeout(accepted.idle));
+        let at = shared.registry.add(connection.clone());
         place.run.observe(|observer| {
             observer.opened(&Opened { id, peer: &connection.peer, endpoint: &shared.endpoints[endpoint] });
         });
-        Self { connection: Some(connection), ending: None, place }
+        Self { connection: Some(connection), at, ending: None, place }
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
@@ -61,7 +63,7 @@ impl Drop for Admitted {
         let ending = self.ending.take().unwrap_or_else(|| Ending::of(Reason::Refused));
         let (read, written) = (connection.slot.read(), connection.slot.written());
         run.shared.control.count_closed(ending.reason, read, written);
-        run.shared.registry.remove(connection.id);
+        run.shared.registry.remove(self.at);
         if let Some((hook, failure)) = &ending.broken_hook {
             run.hook_failed(hook, failure);
         }

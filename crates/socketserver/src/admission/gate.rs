@@ -9,20 +9,22 @@ use rustix::fs::{Mode, OFlags};
 use socketserver_proto::{AcceptFailure, Backoff, classify};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The accept path. One thread at a time goes through it.
+/// The accept path.
 ///
 /// Nothing that waits for a peer ever runs here, and no error of a single connection ends it.
 #[derive(Debug)]
 pub(crate) struct Gate {
     run: Arc<Run>,
-    /// Listeners that were seen readable and may have more.
-    ready: Vec<usize>,
+    state: Mutex<State>,
+}
+
+/// What the accept path remembers. One thread at a time accepts; any number wait for their turn in the kernel.
+#[derive(Debug)]
+struct State {
     backoff: Backoff,
-    /// Accepting rests until then: descriptors or memory ran out.
-    rests: Option<Instant>,
     /// Held to be let go when there is no other descriptor, so that a peer can be accepted and closed.
     spare: Option<OwnedFd>,
     /// Failed connections in a row: an error that never ends must not make a loop that never waits.
@@ -37,115 +39,120 @@ pub(crate) enum Next {
     Stopped,
 }
 
-/// What one try gave.
-enum Tried {
-    Accepted(Accepted),
-    Nothing,
-    Again,
+/// What came of one try, on one listener.
+#[derive(Debug)]
+pub(crate) enum Tried {
+    Admitted(Admitted),
+    /// Nothing waits there; the place comes back.
+    Nothing(Place),
+    /// Descriptors, memory or luck ran out: this listener is to rest until then.
+    Rest(Place, Instant),
 }
 
 impl Gate {
-    /// How many waiting peers are closed in one go while descriptors are exhausted.
-    const SHED: usize = 64;
-    /// How many failed connections in a row are taken as bad luck of the peers.
-    const FAILURES: u32 = 64;
-
     pub(crate) fn new(run: Arc<Run>) -> Self {
-        Self { run, ready: Vec::new(), backoff: Backoff::accept(), rests: None, spare: spare(), failures: 0 }
+        let state = State { backoff: Backoff::accept(), spare: spare(), failures: 0 };
+        Self { run, state: Mutex::new(state) }
     }
 
-    /// Waits for the next connection that may come in. `slot` makes room for what is noted of it.
-    pub(crate) fn next(&mut self, until: Option<Instant>, verify: &dyn Fn(&Peer) -> bool) -> Result<Next, Error> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What a user's own source does under it may panic; nothing here is left half done by that.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next connection that may come in. Any number of threads may wait: each connection wakes one.
+    pub(crate) fn next(&self, until: Option<Instant>, verify: &dyn Fn(&Peer) -> bool) -> Result<Next, Error> {
         let mut place = Place::take(&self.run);
+        let listeners = &self.run.listeners;
+        // Under load a connection is there already, and whoever has just served one takes it without going to sleep.
+        // With several listeners that would favour one of them, and the kernel's order is fair.
+        let mut look_first = listeners.all.len() == 1;
         loop {
             if self.run.is_stopping() {
                 return Ok(Next::Stopped);
             }
-            match self.try_next(place, verify, &mut Slot::own)? {
-                Ok(admitted) => return Ok(Next::Admitted(admitted)),
-                Err(unused) => place = unused,
+            let reported = !std::mem::take(&mut look_first);
+            let found = if reported { listeners.wait(until).map_err(cannot_wait)? } else { Some(0) };
+            if let Some(index) = found {
+                let tried = self.try_next(index, place, verify, &mut Slot::own);
+                if let Ok(Tried::Rest(_, until)) = &tried {
+                    self.rest(*until).map_err(cannot_wait)?;
+                }
+                if reported {
+                    // Whatever came of it, from here on another thread may look.
+                    listeners.arm(index).map_err(cannot_wait)?;
+                }
+                match tried? {
+                    Tried::Admitted(admitted) => return Ok(Next::Admitted(admitted)),
+                    Tried::Nothing(unused) | Tried::Rest(unused, _) => place = unused,
+                }
             }
-            if until.is_some_and(|until| until <= Instant::now()) {
-                return Ok(Next::TimedOut);
+            if reported {
+                if until.is_some_and(|until| until <= Instant::now()) {
+                    return Ok(Next::TimedOut);
+                }
+                self.forget_old_wishes();
             }
-            self.wait(until)?;
         }
     }
 
-    /// The next connection that may come in, without waiting; the place comes back if there is none.
+    /// The next connection of a listener that may come in, without waiting.
     pub(crate) fn try_next(
-        &mut self,
+        &self,
+        index: usize,
         place: Place,
         verify: &dyn Fn(&Peer) -> bool,
         slot: &mut dyn FnMut() -> Slot,
-    ) -> Result<Result<Admitted, Place>, Error> {
-        if self.rests.is_some_and(|rests| rests > Instant::now()) {
-            return Ok(Err(place));
-        }
-        self.rests = None;
-        let run = self.run.clone();
-        while let Some(&index) = self.ready.last() {
-            let listener = &run.listeners.all[index];
-            match self.try_accept(listener)? {
-                Tried::Accepted(accepted) => {
-                    // Each gets its turn: the one that gave goes behind the others.
-                    self.ready.rotate_right(1);
+    ) -> Result<Tried, Error> {
+        let listener = &self.run.listeners.all[index];
+        loop {
+            let mut state = self.state();
+            match self.try_accept(&mut state, listener)? {
+                Try::Accepted(accepted) => {
+                    drop(state);
                     if self.admits(&accepted.peer, listener, verify) {
-                        return Ok(Ok(Admitted::new(accepted, index, slot(), place)));
+                        return Ok(Tried::Admitted(Admitted::new(accepted, index, slot(), place)));
                     }
                 }
-                Tried::Nothing => drop(self.ready.pop()),
-                Tried::Again => {}
+                Try::Nothing => return Ok(Tried::Nothing(place)),
+                Try::Rest(until) => return Ok(Tried::Rest(place, until)),
+                Try::Again => {}
             }
-            if self.rests.is_some() || run.is_stopping() {
-                break;
+            if self.run.is_stopping() {
+                return Ok(Tried::Nothing(place));
             }
         }
-        Ok(Err(place))
     }
 
-    /// Waits until a listener may have a connection, the run is asked to stop, or the time has come.
-    fn wait(&mut self, until: Option<Instant>) -> Result<(), Error> {
-        let waited = match self.rests {
-            // Only the wish to stop ends a rest.
-            Some(rests) => {
-                let until = until.map_or(rests, |until| until.min(rests));
-                poll_until(&mut [readable(self.run.shared.control.stop.as_fd())], Some(until)).map(drop)
+    /// Accepting rests: only the wish to stop ends it.
+    fn rest(&self, until: Instant) -> io::Result<()> {
+        let stop = &self.run.shared.control.stop;
+        loop {
+            poll_until(&mut [readable(stop.as_fd())], Some(until))?;
+            if self.run.is_stopping() || until <= Instant::now() {
+                return Ok(());
             }
-            None => self.run.listeners.wait(&mut self.ready, until),
-        };
-        waited.map_err(|error| Error::io("cannot wait for connections", error))?;
-        self.forget_old_wishes();
-        Ok(())
+            self.forget_old_wishes();
+        }
     }
 
     /// The descriptor that means stop may be readable for a wish that came when its run had just ended.
     pub(crate) fn forget_old_wishes(&self) {
-        if self.ready.is_empty() && !self.run.is_stopping() {
-            self.run.shared.control.stop.clear();
+        let stop = &self.run.shared.control.stop;
+        if !self.run.is_stopping() && stop.is_awake() {
+            stop.clear();
             if self.run.is_stopping() {
-                self.run.shared.control.stop.wake();
+                stop.wake();
             }
         }
     }
 
-    /// Every listener may have something: for those who wait in another way.
-    pub(crate) fn look_everywhere(&mut self) {
-        self.ready.clear();
-        self.ready.extend(0..self.run.listeners.all.len());
-    }
-
-    /// Until when accepting rests.
-    pub(crate) fn rests(&self) -> Option<Instant> {
-        self.rests.filter(|rests| *rests > Instant::now())
-    }
-
-    fn try_accept(&mut self, listener: &Listener) -> Result<Tried, Error> {
+    fn try_accept(&self, state: &mut State, listener: &Listener) -> Result<Try, Error> {
         let error = match listener.accept() {
             Ok(accepted) => {
-                self.backoff.reset();
-                self.failures = 0;
-                return Ok(Tried::Accepted(accepted));
+                state.backoff.reset();
+                state.failures = 0;
+                return Ok(Try::Accepted(accepted));
             }
             Err(error) => error,
         };
@@ -156,17 +163,17 @@ impl Gate {
             None => AcceptFailure::Fatal,
         };
         match class {
-            AcceptFailure::WouldBlock => Ok(Tried::Nothing),
-            AcceptFailure::Retry if self.failures < Self::FAILURES => {
-                self.failures += 1;
+            AcceptFailure::WouldBlock => Ok(Try::Nothing),
+            AcceptFailure::Retry if state.failures < FAILURES => {
+                state.failures += 1;
                 self.failed(listener, &error, AcceptThen::Retried);
-                Ok(Tried::Again)
+                Ok(Try::Again)
             }
             AcceptFailure::Retry | AcceptFailure::Exhausted => {
-                let shed = if class == AcceptFailure::Exhausted { self.shed(listener) } else { 0 };
-                let delay = self.rest();
+                let shed = if class == AcceptFailure::Exhausted { self.shed(state, listener) } else { 0 };
+                let delay = state.backoff.next_delay();
                 self.failed(listener, &error, AcceptThen::BackedOff { delay, shed });
-                Ok(Tried::Again)
+                Ok(Try::Rest(Instant::now() + delay))
             }
             _ => {
                 self.failed(listener, &error, AcceptThen::GaveUp);
@@ -175,24 +182,22 @@ impl Gate {
         }
     }
 
-    /// Accepting rests for a while: twice as long as the last time, if nothing was accepted since.
-    pub(crate) fn rest(&mut self) -> Duration {
-        let delay = self.backoff.next_delay();
-        self.rests = Instant::now().checked_add(delay);
-        delay
+    /// How long accepting is to rest for want of something else than a descriptor.
+    pub(crate) fn next_delay(&self) -> Duration {
+        self.state().backoff.next_delay()
     }
 
     /// Closes peers that wait, with the one descriptor that was kept for it: they learn at once that there is no room,
     /// and do not stay in the backlog until they give up.
-    fn shed(&mut self, listener: &Listener) -> usize {
+    fn shed(&self, state: &mut State, listener: &Listener) -> usize {
         let mut shed = 0;
-        while shed < Self::SHED && !self.run.is_stopping() {
-            drop(self.spare.take());
+        while shed < SHED && !self.run.is_stopping() {
+            drop(state.spare.take());
             let Ok(accepted) = listener.accept() else { break };
             drop(accepted);
             shed += 1;
         }
-        self.spare = spare();
+        state.spare = spare();
         shed
     }
 
@@ -213,11 +218,23 @@ impl Gate {
             observer.accept_failed(&AcceptFailed { endpoint: &listener.endpoint, error, then });
         });
     }
+}
 
-    /// In a forked child: lets go of what is the parent's.
-    pub(crate) fn disown(&self) -> io::Result<()> {
-        self.run.listeners.disown()
-    }
+/// What `accept` gave, and what to do about it.
+enum Try {
+    Accepted(Accepted),
+    Nothing,
+    Again,
+    Rest(Instant),
+}
+
+/// How many waiting peers are closed in one go while descriptors are exhausted.
+const SHED: usize = 64;
+/// How many failed connections in a row are taken as bad luck of the peers.
+const FAILURES: u32 = 64;
+
+fn cannot_wait(error: io::Error) -> Error {
+    Error::io("cannot wait for connections", error)
 }
 
 /// A descriptor to have in hand; none when there is none to be had.

@@ -4,4 +4,4 @@ mod admitted;
 mod gate;
 
 pub(crate) use admitted::{Admitted, Place};
-pub(crate) use gate::{Gate, Next};
+pub(crate) use gate::{Gate, Next, Tried};

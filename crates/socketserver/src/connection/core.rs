@@ -74,6 +74,7 @@ impl<T: PollIo> Core<T> {
     }
 
     /// Some bytes as they come; 0 is the end of input.
+    #[inline]
     pub(crate) async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -150,15 +151,18 @@ impl<T: PollIo> Core<T> {
     }
 
     /// Takes all of it: sends at once, or gathers while more input waits to be answered.
+    #[inline]
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.closed_write {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "this side has said that nothing more comes"));
         }
-        if self.output.is_empty() && (self.input.is_empty() || bytes.len() >= GATHER) {
+        // On the client's side nobody is sure to come back for what was gathered.
+        let gathers = !self.input.is_empty() && self.connection.is_served();
+        if self.output.is_empty() && (!gathers || bytes.len() >= GATHER) {
             return self.send(bytes).await;
         }
         self.output.extend_from_slice(bytes);
-        if self.input.is_empty() || self.output.len() >= GATHER { self.flush().await } else { Ok(()) }
+        if !gathers || self.output.len() >= GATHER { self.flush().await } else { Ok(()) }
     }
 
     /// Sends what was gathered.
@@ -176,6 +180,7 @@ impl<T: PollIo> Core<T> {
         result
     }
 
+    #[inline]
     async fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let count = poll_fn(|cx| self.poll_send(cx, bytes)).await?;
@@ -215,7 +220,7 @@ impl<T: PollIo> Core<T> {
         let mut left = READ_OUT_BYTES;
         while left > 0 {
             self.input.consume(usize::MAX / 2);
-            match poll_fn(|cx| self.poll_receive_within(cx, Wait::Until(until), None)).await {
+            match poll_fn(|cx| self.poll_receive_within(cx, Wait::Until(until), false, None)).await {
                 Ok(1..) => left = left.saturating_sub(self.buffered().len()),
                 Ok(0) | Err(_) => break,
             }
@@ -224,15 +229,20 @@ impl<T: PollIo> Core<T> {
         self.reason = before;
     }
 
+    #[inline]
     fn poll_receive(&mut self, cx: &mut Context<'_>, into: Option<&mut [u8]>) -> Poll<io::Result<usize>> {
-        self.poll_receive_within(cx, Wait::For(self.limits.idle), into)
+        // A connection is idle when its handler waits with nothing left over. In the middle of a line it is busy.
+        let idle = self.input.is_empty();
+        self.poll_receive_within(cx, Wait::For(self.limits.idle), idle, into)
     }
 
-    /// One read: into `into`, or into the buffer.
+    /// One read: into `into`, or into the buffer. A drain gives the end of input to one that is `idle`.
+    #[inline]
     fn poll_receive_within(
         &mut self,
         cx: &mut Context<'_>,
         wait: Wait,
+        idle: bool,
         into: Option<&mut [u8]>,
     ) -> Poll<io::Result<usize>> {
         // Whoever waits for an answer must have seen the question.
@@ -243,8 +253,6 @@ impl<T: PollIo> Core<T> {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        // A connection is idle when its handler waits with nothing left over. In the middle of a line it is busy.
-        let idle = self.input.is_empty();
         let slot = &self.connection.slot;
         let wait = if idle {
             slot.begin_wait();
@@ -266,6 +274,7 @@ impl<T: PollIo> Core<T> {
         Poll::Ready(self.received(result, woken, wait))
     }
 
+    #[inline]
     fn received(&mut self, result: io::Result<usize>, woken: bool, wait: Wait) -> io::Result<usize> {
         if self.connection.slot.is_cut() {
             return Err(self.aborted());
@@ -300,6 +309,7 @@ impl<T: PollIo> Core<T> {
         }
     }
 
+    #[inline]
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.connection.slot.is_cut() {
             return Poll::Ready(Err(self.aborted()));

@@ -19,5 +19,5 @@ pub use self::sync_io::SyncIo;
 
 pub(crate) use self::core::Limits;
 pub(crate) use self::poll_io::now;
-pub(crate) use self::record::Connection;
+pub(crate) use self::record::{CLIENT, Connection};
 pub(crate) use self::slot::{SLOT_WORDS, Slot};

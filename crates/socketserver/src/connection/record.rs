@@ -2,24 +2,41 @@ use super::{Peer, Slot};
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Instead of an endpoint, on the client's side.
+pub(crate) const CLIENT: usize = usize::MAX;
 
 /// A connection, as everybody who deals with it sees it: the pipeline that serves it, the drain that may have to end
 /// it, the events that tell of it. The socket closes when the last of them lets go.
 #[derive(Debug)]
+// In this order what every read and write touches lies side by side: with many connections each line of it comes from far.
+#[repr(C)]
 pub(crate) struct Connection {
+    socket: OwnedFd,
+    pub(crate) slot: Slot,
     pub(crate) id: u64,
     pub(crate) peer: Peer,
-    /// Which of the server's endpoints it came in by; `usize::MAX` on the client side.
+    /// Which of the server's endpoints it came in by, or [`CLIENT`].
     pub(crate) endpoint: usize,
     pub(crate) since: Instant,
-    pub(crate) slot: Slot,
-    socket: OwnedFd,
+    /// What `SO_RCVTIMEO` was when it came; `None` is the system's own, for ever.
+    pub(crate) receive_timeout: Option<Duration>,
 }
 
 impl Connection {
     pub(crate) fn new(id: u64, socket: OwnedFd, peer: Peer, endpoint: usize, slot: Slot) -> Self {
-        Self { id, peer, endpoint, since: Instant::now(), slot, socket }
+        Self { id, peer, endpoint, since: Instant::now(), slot, receive_timeout: None, socket }
+    }
+
+    pub(crate) fn with_receive_timeout(mut self, time: Option<Duration>) -> Self {
+        self.receive_timeout = time;
+        self
+    }
+
+    /// On the server's side.
+    pub(crate) fn is_served(&self) -> bool {
+        self.endpoint != CLIENT
     }
 
     /// If the handler waits for the next request, gives it the end of input.

@@ -15,7 +15,7 @@ use std::time::Duration;
 ///
 /// **Writing** takes everything or fails. Bytes leave at once, unless input that was read waits to be handled: then
 /// replies gather (to 64 KiB) and leave in one piece when the input is used up, at [`flush`](Self::flush), at the next
-/// wait, or at the end. A write that makes no progress for the write deadline (30 s by default) fails with `TimedOut`.
+/// wait, or at the end. (On the client's side nothing is gathered.) A write that makes no progress for the write deadline (30 s by default) fails with `TimedOut`.
 ///
 /// It implements [`Read`](io::Read), [`BufRead`](io::BufRead) and [`Write`](io::Write) as well.
 ///
@@ -141,7 +141,7 @@ impl Stream {
     /// Which of the server's endpoints it came in by, counted as in [`Handle::endpoints`]; `None` on the client side.
     #[must_use]
     pub fn endpoint(&self) -> Option<usize> {
-        Some(self.core.connection.endpoint).filter(|index| *index != usize::MAX)
+        self.core.connection.is_served().then_some(self.core.connection.endpoint)
     }
 
     /// The server, to stop it or to ask it things. On the client side it is nobody's: it stops nothing.

@@ -19,9 +19,11 @@ pub struct SyncIo {
 
 impl SyncIo {
     pub(crate) fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, timeout: None }
+        let timeout = connection.receive_timeout;
+        Self { connection, timeout }
     }
 
+    #[inline]
     fn read(&mut self, buf: &mut [u8], wait: Wait) -> io::Result<usize> {
         let until = match wait {
             Wait::Not => return self.recv(buf, RecvFlags::DONTWAIT).map_err(Into::into),
@@ -46,6 +48,7 @@ impl SyncIo {
         }
     }
 
+    #[inline]
     fn write(&self, buf: &[u8], stall: Option<Duration>) -> io::Result<usize> {
         let mut until = None;
         loop {
@@ -88,10 +91,12 @@ impl SyncIo {
 }
 
 impl PollIo for SyncIo {
+    #[inline]
     fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>> {
         Poll::Ready(self.read(buf, wait))
     }
 
+    #[inline]
     fn poll_write(&mut self, _: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>> {
         Poll::Ready(self.write(buf, stall))
     }

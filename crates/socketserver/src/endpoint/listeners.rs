@@ -13,10 +13,10 @@ pub(crate) struct Listeners {
     epoll: OwnedFd,
 }
 
+/// An event wakes one thread, and no other until that one has accepted: so no connection wakes two, and none is overseen.
+const ONE_READER: EventFlags = EventFlags::IN.union(EventFlags::ONESHOT);
 /// Stands for the wakeup descriptor among the listeners' indices.
 const STOP: u64 = u64::MAX;
-/// How many listeners one wait can report; the others come with the next.
-const BATCH: usize = 16;
 
 impl Listeners {
     pub(crate) fn new(all: Vec<Listener>, stop: &Wake) -> io::Result<Self> {
@@ -30,26 +30,26 @@ impl Listeners {
     }
 
     pub(crate) fn push(&mut self, listener: Listener) -> io::Result<()> {
-        epoll::add(&self.epoll, &listener, EventData::new_u64(self.all.len() as u64), EventFlags::IN)?;
+        epoll::add(&self.epoll, &listener, EventData::new_u64(self.all.len() as u64), ONE_READER)?;
         self.all.push(listener);
         Ok(())
     }
 
-    /// Waits until a listener can accept, the stop descriptor is readable or the time has come. Fills `ready` with the
-    /// listeners' indices.
-    pub(crate) fn wait(&self, ready: &mut Vec<usize>, until: Option<Instant>) -> io::Result<()> {
-        ready.clear();
-        let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; BATCH];
+    /// Waits until a listener can accept, the stop descriptor is readable or the time has come. Any number of threads
+    /// may wait: a listener is reported to one of them, and then to nobody until it is [armed](Self::arm) again.
+    pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<Option<usize>> {
+        let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(STOP) }];
         let timeout = until.map(timespec_until);
-        match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
-            Ok(count) => {
-                let indices = events[..count].iter().map(|event| event.data.u64()).filter(|index| *index != STOP);
-                ready.extend(indices.filter_map(|index| usize::try_from(index).ok()));
-                Ok(())
-            }
-            Err(rustix::io::Errno::INTR) => Ok(()),
+        match epoll::wait(&self.epoll, &mut event[..], timeout.as_ref()) {
+            Ok(1) if event[0].data.u64() != STOP => Ok(usize::try_from(event[0].data.u64()).ok()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A listener that was reported may be reported again: at once, to another thread, if more connections wait.
+    pub(crate) fn arm(&self, index: usize) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, &self.all[index], EventData::new_u64(index as u64), ONE_READER)?)
     }
 
     /// In a forked child: lets go of every listener.

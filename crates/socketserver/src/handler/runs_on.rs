@@ -17,11 +17,12 @@ use std::marker::PhantomData;
     message = "`{Self}` is not a handler that `{M}` can run",
     label = "this handler does not run on `{M}`",
     note = "`Serial`, `Threads` and `Forks` run blocking stream handlers: `|c: &mut blocking::Stream| -> Result`, or a type that implements `blocking::Handler`",
-    note = "a closure must write out its argument's type and return `socketserver::Result`: end it with `Ok(())`"
+    note = "a closure must write out its argument's type and return `socketserver::Result`: end it with `Ok(())`",
+    note = "async handlers are not there yet"
 )]
 pub trait RunsOn<M: Model, K> {
     /// The one shape that engines run.
-    type Service: Service<M::Engine>;
+    type Service: Service<M::Engine> + Send + Sync;
     #[doc(hidden)]
     fn into_service(self) -> Self::Service;
 }
@@ -59,7 +60,7 @@ impl<H, K> fmt::Debug for Lift<H, K> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<M: Model<Engine = Blocking>, H: stream::Handler + 'static> RunsOn<M, kind::BlockingStream> for H {
+impl<M: Model<Engine = Blocking>, H: stream::Handler + Send + Sync + 'static> RunsOn<M, kind::BlockingStream> for H {
     type Service = Lift<H, kind::BlockingStream>;
 
     fn into_service(self) -> Self::Service {

@@ -36,8 +36,7 @@ const READ: usize = 7;
 const WRITTEN: usize = 8;
 const FAILED: usize = 9;
 const CLOSED: usize = 10;
-const IDS: usize = 11;
-const WORDS: usize = 12;
+const WORDS: usize = 11;
 
 const NEVER: u64 = u64::MAX;
 
@@ -113,10 +112,6 @@ impl Control {
         u64::try_from(time.as_nanos()).unwrap_or(NEVER - 1).min(NEVER - 1)
     }
 
-    pub(crate) fn next_id(&self) -> u64 {
-        self.word(IDS).fetch_add(1, SeqCst) + 1
-    }
-
     /// A place is taken, before the connection for it is there: so a drain that sees none open can be sure.
     pub(crate) fn enter(&self) {
         self.word(PLACES).fetch_add(1, SeqCst);
@@ -140,8 +135,9 @@ impl Control {
         self.word(ACCEPTED).load(SeqCst).saturating_sub(closed)
     }
 
-    pub(crate) fn count_accepted(&self) {
-        self.word(ACCEPTED).fetch_add(1, SeqCst);
+    /// Counts a connection, and gives it its number.
+    pub(crate) fn count_accepted(&self) -> u64 {
+        self.word(ACCEPTED).fetch_add(1, SeqCst) + 1
     }
 
     pub(crate) fn count_refused(&self) {

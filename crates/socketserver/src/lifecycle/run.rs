@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What a server was told before it serves.
 #[derive(Clone, Default)]
@@ -32,6 +33,7 @@ struct State {
     keeper: Option<JoinHandle<()>>,
     /// What the drain left; the run is over once it is there.
     outcome: Option<Vec<Cut>>,
+    rung: bool,
     /// A single connection was served, and nobody asked for a drain.
     dismissed: bool,
 }
@@ -47,6 +49,7 @@ impl Run {
         shared.control.begin(number);
         let new = Self { shared, listeners, settings, number, duties, state: Mutex::default(), over: Condvar::new() };
         new.duties().rewind();
+        new.listeners.all.iter().for_each(|listener| listener.expect_idle(new.settings.limits.idle));
         Arc::new(new)
     }
 
@@ -98,9 +101,29 @@ impl Run {
     }
 
     /// Waits until the drain is over. The caller has made sure that there is one.
-    pub(crate) fn wait_until_over(&self) {
-        let over = self.over.wait_while(self.state(), |state| state.outcome.is_none());
-        drop(over.unwrap_or_else(PoisonError::into_inner));
+    fn wait_until_over(&self) {
+        while !self.wait_until_over_or_rung(None) {}
+    }
+
+    /// As [`wait_until_over`](Self::wait_until_over), but for so long at most, or until [`ring`](Self::ring). Tells
+    /// whether it is over.
+    pub(crate) fn wait_until_over_or_rung(&self, time: Option<Duration>) -> bool {
+        let goes_on = |state: &mut State| state.outcome.is_none() && !state.rung;
+        let mut state = match time {
+            Some(time) => {
+                let waited = self.over.wait_timeout_while(self.state(), time, goes_on);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.over.wait_while(self.state(), goes_on).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.rung = false;
+        state.outcome.is_some()
+    }
+
+    /// Wakes whoever waits for the run to be over, to look at something else.
+    pub(crate) fn ring(&self) {
+        self.state().rung = true;
+        self.over.notify_all();
     }
 
     pub(crate) fn is_dismissed(&self) -> bool {

@@ -1,5 +1,5 @@
 use super::{Model, Work};
-use crate::admission::{Admitted, Gate, Place};
+use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
 use crate::connection::{Connection, Core, Peer, Reason, SLOT_WORDS, Slot, SyncIo, now, pipeline};
 use crate::endpoint::{is_ready, poll_until, readable};
@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A process a connection: one that crashes, leaks or hangs takes nothing with it but its own connection.
 ///
@@ -87,7 +88,8 @@ impl Model for Forks {
 /// The process that accepts.
 struct Parent<S> {
     work: Work<Blocking, S>,
-    gate: Gate,
+    /// Until when accepting rests.
+    rests: Option<Instant>,
     keeper: Keeper,
     children: Vec<Worker>,
     slots: Slots,
@@ -136,7 +138,7 @@ impl<S: Service<Blocking>> Parent<S> {
         let slots = Slots { map: Arc::new(map), free: (0..options.max).rev().collect() };
         let run = work.run.clone();
         Ok(Self {
-            gate: Gate::new(run.clone()),
+            rests: None,
             keeper: Keeper::new(run),
             work,
             children: Vec::new(),
@@ -180,27 +182,38 @@ impl<S: Service<Blocking>> Parent<S> {
 
     /// Takes in connections while there are any, and room.
     fn accept(&mut self) {
-        self.gate.look_everywhere();
-        while self.has_room() {
-            let Some(index) = self.slots.free.pop() else { return };
+        let listeners = self.work.run.listeners.all.len();
+        // One of each in turn, until none has any.
+        let mut empty = 0;
+        for index in (0..listeners).cycle() {
+            if empty == listeners || !self.has_room() || self.is_resting() || self.run_state().is_stopping() {
+                return;
+            }
+            let Some(slot) = self.slots.free.pop() else { return };
             let map = self.slots.map.clone();
             let place = Place::take(self.run_state());
-            let service = self.work.service.clone();
-            let next =
-                self.gate.try_next(place, &|peer| service.verify(peer), &mut || Slot::mapped(map.clone(), index));
-            match next {
-                Ok(Ok(admitted)) => self.start(admitted, index),
-                Ok(Err(_no_connection)) => {
-                    self.slots.free.push(index);
-                    return;
-                }
-                Err(error) => {
-                    self.slots.free.push(index);
-                    self.fail(error);
-                    return;
-                }
+            let verify = |peer: &Peer| self.work.service.verify(peer);
+            let tried = self.work.gate.try_next(index, place, &verify, &mut || Slot::mapped(map.clone(), slot));
+            if let Ok(Tried::Admitted(admitted)) = tried {
+                empty = 0;
+                self.start(admitted, slot);
+                continue;
+            }
+            self.slots.free.push(slot);
+            match tried {
+                Ok(Tried::Rest(_, until)) => self.rests = Some(until),
+                Ok(_) => empty += 1,
+                Err(error) => self.fail(error),
             }
         }
+    }
+
+    fn is_resting(&self) -> bool {
+        self.rests.is_some_and(|rests| rests > Instant::now())
+    }
+
+    fn rest(&mut self) {
+        self.rests = Some(Instant::now() + self.work.gate.next_delay());
     }
 
     fn fail(&mut self, error: Error) {
@@ -265,7 +278,7 @@ impl<S: Service<Blocking>> Parent<S> {
             if error.kind() == io::ErrorKind::Unsupported {
                 self.fail(Error::new(ErrorKind::Unsupported, format!("`Forks`: {error}")));
             } else {
-                self.gate.rest();
+                self.rest();
             }
         }
         result
@@ -279,7 +292,7 @@ impl<S: Service<Blocking>> Parent<S> {
             Err(error) => {
                 let event = SpawnFailed { what: "process", error: &error.into() };
                 self.run_state().observe(|observer| observer.spawn_failed(&event));
-                self.gate.rest();
+                self.rest();
                 return false;
             }
         };
@@ -300,7 +313,7 @@ impl<S: Service<Blocking>> Parent<S> {
     fn become_child(&self, ours: Option<&OwnedFd>, work: impl FnOnce(&Work<Blocking, S>)) -> ! {
         let let_go = || -> io::Result<()> {
             self.run_state().duties().disown();
-            self.gate.disown()?;
+            self.run_state().listeners.disown()?;
             ours.map_or(Ok(()), socketserver_sys::disown)?;
             for other in &self.children {
                 socketserver_sys::disown(&other.child)?;
@@ -321,8 +334,8 @@ impl<S: Service<Blocking>> Parent<S> {
     }
 
     /// Waits for connections, children, duties, the wish to stop.
-    fn wait(&mut self, until: Option<std::time::Instant>) {
-        let resting = self.gate.rests();
+    fn wait(&mut self, until: Option<Instant>) {
+        let resting = self.rests.filter(|rests| *rests > Instant::now());
         let accepting = !self.run_state().is_stopping() && resting.is_none() && self.has_room();
         let until = match (until, resting.filter(|_| !self.run_state().is_stopping())) {
             (Some(until), Some(rests)) => Some(until.min(rests)),
@@ -346,7 +359,7 @@ impl<S: Service<Blocking>> Parent<S> {
             let _ = poll_until(&mut fds, until);
             (0..workers).filter(|at| is_ready(&fds[*at])).map(|at| at / 2).collect()
         };
-        self.gate.forget_old_wishes();
+        self.work.gate.forget_old_wishes();
         // From the last to the first, for one that has ended is taken out.
         for at in ready.into_iter().rev() {
             self.look_at(at);

@@ -50,6 +50,11 @@ use crate::handler::Service;
 /// server.join()?;
 /// # Ok::<_, socketserver::Failure>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a model",
+    label = "the model comes first, then the handler",
+    note = "models are `Serial`, `Threads`, `Forks` and types of your own that implement `Model`"
+)]
 pub trait Model {
     /// The engine that it runs on.
     type Engine: Engine;

@@ -1,17 +1,24 @@
-use super::{Model, Work};
+use super::{Job, Model, Work};
 use crate::Error;
+use crate::admission::Next;
 use crate::engine::Blocking;
 use crate::events::SpawnFailed;
 use crate::handler::Service;
+use std::num::NonZero;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A pool of threads: each accepts a connection for itself and serves it to its end.
 ///
-/// One thread at a time, the leader, waits for connections. When one comes it makes sure that another leads, and serves:
-/// so a connection never changes thread and no queue stands between (leader/followers). The pool grows with the load up
-/// to [`max`](Self::max); threads that had nothing to do for [`keep_alive`](Self::keep_alive) end, down to
+/// Threads with nothing to do wait in the kernel for connections, each of which wakes one; that one sees to it that
+/// another waits, and serves. So a connection never changes thread and no queue stands between (leader/followers).
+///
+/// The pool grows with the load up to [`max`](Self::max): at once to two threads a processor, further when for two
+/// milliseconds no thread waits and few came free. So short connections are not spread over more threads than help, and
+/// long ones hold nobody up. Threads that had nothing to do for [`keep_alive`](Self::keep_alive) end, down to
 /// [`min`](Self::min). When all are busy, new connections wait in the backlog.
 ///
 /// | option | default |
@@ -89,10 +96,20 @@ impl Model for Threads {
     fn run<S: Service<Blocking> + Send + Sync>(self, work: Work<Blocking, S>) -> Result<(), Error> {
         // The drain is what tells that the run is over.
         work.run.start_keeper()?;
-        let pool = Arc::new(Pool { options: self, work, state: Mutex::default(), changed: Condvar::new() });
-        pool.state().workers = 1;
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let pool = Arc::new(Pool {
+            at_once: (2 * processors).min(self.max) as u64,
+            options: self,
+            work,
+            census: Census::default(),
+            served: AtomicU64::new(0),
+            overseer_sleeps: AtomicBool::new(false),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        pool.census.grow(1);
         pool.start()?;
-        pool.work.run.wait_until_over();
+        pool.oversee();
         pool.join()
     }
 }
@@ -101,21 +118,74 @@ impl Model for Threads {
 struct Pool<S> {
     options: Threads,
     work: Work<Blocking, S>,
+    census: Census,
+    /// Up to so many threads are started as soon as one is missing.
+    at_once: u64,
+    /// Connections that were taken, to see how fast threads come free.
+    served: AtomicU64,
+    overseer_sleeps: AtomicBool,
     state: Mutex<State>,
+    /// A thread has ended.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Threads that are, or are being started.
-    workers: usize,
-    /// Of these, those that wait for their turn to lead.
-    followers: usize,
-    /// Whether somebody waits for connections.
-    led: bool,
-    stopping: bool,
     failed: Option<Error>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// How many threads there are, and how many of them wait for a connection: in one word, so that both change at once.
+///
+/// Whoever leaves the waiting sees to it that somebody still waits, or that all threads there may be are at work.
+#[derive(Debug, Default)]
+struct Census(AtomicU64);
+
+/// How often the pool looks whether it is short of threads, while it may be.
+const TICK: Duration = Duration::from_millis(2);
+/// So many connections taken in a tick, and none has to wait long for a thread.
+const BRISK: u64 = 8;
+
+/// One thread, in the upper half; one that waits, in the lower.
+const THREAD: u64 = 1 << 32;
+const WAITING: u64 = 1;
+
+impl Census {
+    fn threads(&self) -> u64 {
+        self.0.load(SeqCst) / THREAD
+    }
+
+    fn begin_wait(&self) {
+        self.0.fetch_add(WAITING, SeqCst);
+    }
+
+    fn end_wait(&self) {
+        self.0.fetch_sub(WAITING, SeqCst);
+    }
+
+    /// What it is with one more thread, if nobody waits and there may be one more.
+    fn grown(&self, max: u64) -> Option<u64> {
+        Self::grow_by_one(self.0.load(SeqCst), max)
+    }
+
+    fn grow_by_one(now: u64, max: u64) -> Option<u64> {
+        (now.is_multiple_of(THREAD) && now / THREAD < max).then(|| now + THREAD)
+    }
+
+    /// Counts one more thread if nobody waits and there may be one more.
+    fn grow(&self, max: u64) -> bool {
+        self.0.fetch_update(SeqCst, SeqCst, |now| Self::grow_by_one(now, max)).is_ok()
+    }
+
+    /// Counts one waiting thread less if there are more than there must be, and another one waits.
+    fn shrink(&self, min: u64) -> bool {
+        let shrunk = |now: u64| (now % THREAD > 1 && now / THREAD > min).then(|| now - THREAD - WAITING);
+        self.0.fetch_update(SeqCst, SeqCst, shrunk).is_ok()
+    }
+
+    fn leave(&self) {
+        self.0.fetch_sub(THREAD, SeqCst);
+    }
 }
 
 impl<S: Service<Blocking> + Send + Sync> Pool<S> {
@@ -124,7 +194,7 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a thread that `workers` counts already.
+    /// Starts a thread that the census counts already.
     fn start(self: &Arc<Self>) -> Result<(), Error> {
         let mut builder = std::thread::Builder::new().name("socketserver".into());
         if let Some(bytes) = self.options.stack_size {
@@ -139,80 +209,101 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
                 Ok(())
             }
             Err(error) => {
-                let mut state = self.state();
-                state.workers -= 1;
-                let alone = state.workers == 0;
-                drop(state);
+                self.census.leave();
                 let event = SpawnFailed { what: "thread", error: &error };
                 self.work.run.observe(|observer| observer.spawn_failed(&event));
-                if alone { Err(Error::io("cannot start a thread", error)) } else { Ok(()) }
+                Err(Error::io("cannot start a thread", error))
             }
         }
     }
 
-    /// The life of a thread: lead, serve, follow.
+    /// The life of a thread: wait for a connection, see to it that another waits, serve.
     fn work(self: &Arc<Self>) {
-        while self.take_lead() {
-            let next = self.work.next();
-            let mut state = self.state();
-            state.led = false;
-            let Ok(Some(job)) = next else {
-                state.stopping = true;
-                state.workers -= 1;
-                if let Err(error) = next {
-                    state.failed.get_or_insert(error);
+        loop {
+            self.census.begin_wait();
+            let next = self.wait();
+            let job = match next {
+                Ok(Some(job)) => job,
+                // Counted out already.
+                Ok(None) => break,
+                Err(error) => {
+                    self.state().failed.get_or_insert(error);
                     self.work.handle().shutdown();
+                    break;
                 }
-                break;
             };
-            // From here on another must lead: a follower, or a new thread, or the first that has served.
-            let grow = state.followers == 0 && state.workers < self.options.max;
-            let wake = state.followers > 0;
-            if grow {
-                state.workers += 1;
-            }
-            drop(state);
-            if wake {
-                self.changed.notify_one();
-            }
-            if grow {
-                // Should it fail, this thread leads again when it has served; the event tells.
+            self.served.fetch_add(1, Relaxed);
+            if self.census.grow(self.at_once) {
+                // Should it fail, this thread waits again when it has served; the event tells.
                 let _ = self.start();
+            } else if self.is_short_of_threads() && self.overseer_sleeps.swap(false, SeqCst) {
+                self.work.run.ring();
             }
             job.run();
         }
+        // Under the lock, so that `join` cannot miss it between its look and its wait.
+        drop(self.state());
         self.changed.notify_all();
     }
 
-    /// Waits for this thread's turn to lead. `false`: it is to end, and counts no more.
-    fn take_lead(&self) -> bool {
-        let mut state = self.state();
-        while state.led && !state.stopping {
-            state.followers += 1;
-            let (woken, waited) =
-                self.changed.wait_timeout(state, self.options.keep_alive).unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            state.followers -= 1;
-            if waited.timed_out() && state.led && state.workers > self.options.min.min(self.options.max) {
-                state.workers -= 1;
-                return false;
+    /// Waits for a connection. `None`: this thread is to end, and counts no more.
+    fn wait(&self) -> Result<Option<Job<S>>, Error> {
+        loop {
+            let next = self.work.next_until(Instant::now().checked_add(self.options.keep_alive));
+            match next {
+                Ok(Next::Admitted(admitted)) => {
+                    self.census.end_wait();
+                    return Ok(Some(self.work.job(admitted)));
+                }
+                Ok(Next::TimedOut) if self.census.shrink(self.options.min as u64) => return Ok(None),
+                Ok(Next::TimedOut) => {}
+                Ok(Next::Stopped) | Err(_) => {
+                    self.census.end_wait();
+                    self.census.leave();
+                    return next.map(|_| None);
+                }
             }
         }
-        if state.stopping {
-            state.workers -= 1;
-            return false;
+    }
+
+    /// Nobody waits, and there may be more threads.
+    fn is_short_of_threads(&self) -> bool {
+        self.census.grown(self.options.max as u64).is_some()
+    }
+
+    /// The part of the thread that called `serve`: sees to it that the pool grows when connections have to wait, until the
+    /// run is over.
+    fn oversee(self: &Arc<Self>) {
+        let (mut before, mut more) = (0, 1);
+        loop {
+            let mut pause = Some(TICK);
+            if !self.is_short_of_threads() {
+                self.overseer_sleeps.store(true, SeqCst);
+                // Either this sees the shortage, or whoever causes it sees that we sleep.
+                pause = self.is_short_of_threads().then_some(TICK);
+            }
+            if self.work.run.wait_until_over_or_rung(pause) {
+                return;
+            }
+            let served = self.served.load(Relaxed);
+            if pause.is_none() || served - before >= BRISK {
+                more = 1;
+            } else {
+                for _ in 0..more {
+                    if !self.census.grow(self.options.max as u64) || self.start().is_err() {
+                        break;
+                    }
+                }
+                more *= 2;
+            }
+            before = served;
         }
-        state.led = true;
-        true
     }
 
     /// The run is over: all threads but those that the drain abandoned come to their end now.
     fn join(&self) -> Result<(), Error> {
         let abandoned = self.work.run.abandoned();
-        let mut state = self.state();
-        state.stopping = true;
-        self.changed.notify_all();
-        let ended = self.changed.wait_while(state, |state| state.workers > abandoned);
+        let ended = self.changed.wait_while(self.state(), |_| self.census.threads() > abandoned as u64);
         let mut state = ended.unwrap_or_else(PoisonError::into_inner);
         let threads = std::mem::take(&mut state.threads);
         let failed = state.failed.take();

@@ -6,20 +6,20 @@ use crate::handler::Service;
 use crate::lifecycle::{Handle, Run};
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Where a [`Model`](crate::Model) gets its jobs. Clone it for each thread that takes some.
 pub struct Work<E: Engine, S> {
     pub(crate) run: Arc<Run>,
     pub(crate) service: Arc<S>,
-    gate: Arc<Mutex<Gate>>,
+    pub(crate) gate: Arc<Gate>,
     engine: PhantomData<fn() -> E>,
 }
 
 impl<E: Engine, S> Work<E, S> {
     pub(crate) fn new(run: Arc<Run>, service: S) -> Self {
-        let gate = Arc::new(Mutex::new(Gate::new(run.clone())));
+        let gate = Arc::new(Gate::new(run.clone()));
         Self { run, service: Arc::new(service), gate, engine: PhantomData }
     }
 
@@ -31,8 +31,8 @@ impl<E: Engine, S> Work<E, S> {
 }
 
 impl<S: Service<Blocking>> Work<Blocking, S> {
-    /// Waits for the next connection that may come in. `None`: the server stops. Several threads may call it; one at a
-    /// time waits for connections, the others for their turn.
+    /// Waits for the next connection that may come in. `None`: the server stops. Any number of threads may wait in it:
+    /// each connection wakes one.
     ///
     /// # Errors
     /// A listener that is of no use any more. Errors of single connections are dealt with inside.
@@ -45,9 +45,7 @@ impl<S: Service<Blocking>> Work<Blocking, S> {
 
     pub(crate) fn next_until(&self, until: Option<Instant>) -> Result<Next, Error> {
         self.run.start_keeper()?;
-        // No user's code can leave it poisoned: panics of `verify` are caught.
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        gate.next(until, &|peer| self.service.verify(peer))
+        self.gate.next(until, &|peer| self.service.verify(peer))
     }
 
     pub(crate) fn job(&self, admitted: Admitted) -> Job<S> {

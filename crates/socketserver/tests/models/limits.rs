@@ -60,8 +60,9 @@ fn max(how: How, endpoint: &str) {
     }
     let mut outside = stage.connect();
     outside.say("echo in\n");
-    let opened = stage.so_far().iter().filter(|line| line.starts_with("opened")).count();
-    assert_eq!(opened, max);
+    for _ in 0..max {
+        stage.line("opened");
+    }
     drop(inside.pop());
     outside.expect("in\n");
     drop((inside, outside));

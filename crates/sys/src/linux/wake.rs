@@ -1,4 +1,4 @@
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,6 +30,14 @@ impl Wake {
     pub fn wake(&self) {
         // The only failure of a write of 1 is EAGAIN at 2^64-2 unread wake-ups: then it is readable already.
         while rustix::io::write(&self.0, &1u64.to_ne_bytes()) == Err(Errno::INTR) {}
+    }
+
+    /// Whether it is readable.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
     /// Makes it unreadable, and tells whether it was readable.
