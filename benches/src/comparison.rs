@@ -1,0 +1,206 @@
+//! A candidate against a reference: visits in turn, ratios against the neighbours, a verdict.
+
+use std::io;
+
+use crate::args::Options;
+use crate::cores::Cores;
+use crate::row::{Measure, Plan, Row, Target};
+use crate::stats::Summary;
+use crate::visit::{self, Visit};
+
+/// The larger of two neighbouring references over the smaller; beyond this the visit between them does not count.
+const STEADY: f64 = 1.08;
+
+/// A median is about what it should be when it is this near, as a share.
+const NEAR: f64 = 0.10;
+
+/// All visits of one comparison.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) row: &'static Row,
+    pub(crate) plan: &'static Plan,
+    wanted: usize,
+    /// One more than candidates: `references[i]` came before `candidates[i]`, the next one after it.
+    pub(crate) references: Vec<Visit>,
+    pub(crate) candidates: Vec<Visit>,
+}
+
+/// Whether a target was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There was no target.
+    Informative,
+    Met,
+    /// The median misses the target by less than the interquartile spread.
+    MetWithinSpread,
+    Missed,
+    /// Too few visits count.
+    Undecided,
+    /// Visits to the candidate went wrong; this many.
+    Failed(usize),
+}
+
+/// Visits reference, candidate, reference, … until enough count, or three times as many were made.
+pub(crate) fn run(row: &'static Row, plan: &'static Plan, options: &Options, cores: &Cores) -> io::Result<Comparison> {
+    let mut comparison =
+        Comparison { row, plan, wanted: options.visits, references: Vec::new(), candidates: Vec::new() };
+    let visit = |peer| {
+        let visit = visit::make(peer, row.work, options.duration, cores)?;
+        tell(row, peer.name(), &visit);
+        io::Result::Ok(visit)
+    };
+    comparison.references.push(visit(plan.reference)?);
+    while comparison.ratios(plan.measure).len() < options.visits && comparison.candidates.len() < 3 * options.visits {
+        comparison.candidates.push(visit(plan.candidate)?);
+        comparison.references.push(visit(plan.reference)?);
+    }
+    Ok(comparison)
+}
+
+/// Progress, for whoever waits.
+fn tell(row: &Row, peer: &str, visit: &Visit) {
+    let failure = visit.failure.as_deref().map(|why| format!(", FAILED: {why}")).unwrap_or_default();
+    eprintln!(
+        "{}: {peer}: {:.0}/s, {:.2?} CPU each, generator {:.2}{failure}",
+        row.name, visit.rate, visit.cpu_each, visit.generator
+    );
+}
+
+impl Comparison {
+    /// Candidate to the mean of its neighbours, for each visit that counts.
+    pub(crate) fn ratios(&self, measure: Measure) -> Vec<f64> {
+        let neighbours = self.references.windows(2);
+        neighbours
+            .zip(&self.candidates)
+            .filter_map(|(references, candidate)| match references {
+                [before, after] => ratio(measure, before, candidate, after),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.plan.target == Target::None {
+            return Verdict::Informative;
+        }
+        let failed = self.candidates.iter().filter(|visit| visit.failure.is_some()).count();
+        if failed > 0 {
+            return Verdict::Failed(failed);
+        }
+        let ratios = self.ratios(self.plan.measure);
+        let enough = ratios.len() >= self.wanted;
+        match Summary::of(ratios) {
+            Some(summary) if enough => judge(self.plan.target, &summary),
+            _ => Verdict::Undecided,
+        }
+    }
+
+    /// Whether there is nothing to complain about.
+    pub(crate) fn met(&self) -> bool {
+        matches!(self.verdict(), Verdict::Informative | Verdict::Met | Verdict::MetWithinSpread)
+    }
+
+    /// Visits, candidate's and reference's, in which the generator was the limit.
+    pub(crate) fn generator_limited(&self) -> (usize, usize) {
+        let count = |visits: &[Visit]| visits.iter().filter(|visit| visit.generator_limited).count();
+        (count(&self.candidates), count(&self.references))
+    }
+}
+
+fn ratio(measure: Measure, before: &Visit, candidate: &Visit, after: &Visit) -> Option<f64> {
+    if [before, candidate, after].iter().any(|visit| visit.failure.is_some()) {
+        return None;
+    }
+    let (before, candidate, after) = (measure.of(before), measure.of(candidate), measure.of(after));
+    let steady = before > 0.0 && after > 0.0 && before.max(after) / before.min(after) <= STEADY;
+    steady.then(|| candidate / ((before + after) / 2.0))
+}
+
+fn judge(target: Target, found: &Summary) -> Verdict {
+    let missed_by = match target {
+        Target::None => return Verdict::Informative,
+        Target::AtLeast(least) => least - found.median,
+        Target::AtMost(most) => found.median - most,
+        Target::About(value) => (found.median - value).abs() - NEAR * value,
+    };
+    if missed_by <= 0.0 {
+        Verdict::Met
+    } else if missed_by < found.spread() {
+        Verdict::MetWithinSpread
+    } else {
+        Verdict::Missed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::row::ROWS;
+
+    fn visit(rate: f64) -> Visit {
+        Visit {
+            rate,
+            cpu_each: Duration::from_secs_f64(1.0 / rate),
+            p50: Duration::ZERO,
+            p99: Duration::ZERO,
+            generator: 0.5,
+            generator_limited: false,
+            failure: None,
+        }
+    }
+
+    /// Of the first row, whose target is a rate of at least 1.0.
+    fn comparison(wanted: usize, references: &[f64], candidates: &[f64]) -> Comparison {
+        let row = &ROWS[0];
+        Comparison {
+            row,
+            plan: &row.comparisons[0],
+            wanted,
+            references: references.iter().copied().map(visit).collect(),
+            candidates: candidates.iter().copied().map(visit).collect(),
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_against_the_mean_of_both_neighbours() {
+        let comparison = comparison(2, &[100.0, 104.0, 100.0], &[102.0, 51.0]);
+        assert_eq!(comparison.ratios(Measure::Rate), [1.0, 0.5]);
+    }
+
+    #[test]
+    fn a_visit_between_unsteady_references_does_not_count() {
+        let steady = comparison(1, &[100.0, 108.0], &[104.0]);
+        assert_eq!(steady.ratios(Measure::Rate).len(), 1);
+        let unsteady = comparison(2, &[100.0, 109.0, 109.0], &[200.0, 109.0]);
+        assert_eq!(unsteady.ratios(Measure::Rate), [1.0]);
+        assert_eq!(unsteady.verdict(), Verdict::Undecided, "one of the two wanted counts");
+        assert!(!unsteady.met());
+    }
+
+    #[test]
+    fn a_failed_visit_does_not_count_and_a_failed_candidate_is_told() {
+        let mut failed = comparison(1, &[100.0; 3], &[100.0; 2]);
+        failed.references[2].failure = Some("1 reset".to_owned());
+        assert_eq!(failed.ratios(Measure::Rate), [1.0]);
+        assert_eq!(failed.verdict(), Verdict::Met);
+        failed.candidates[1].failure = Some("1 reset".to_owned());
+        assert_eq!(failed.verdict(), Verdict::Failed(1));
+        assert!(!failed.met());
+    }
+
+    #[test]
+    fn verdicts() {
+        let found = |q1, median, q3| Summary { q1, median, q3 };
+        assert_eq!(judge(Target::AtLeast(1.0), &found(0.9, 1.0, 1.1)), Verdict::Met);
+        assert_eq!(judge(Target::AtLeast(1.0), &found(0.85, 0.95, 1.0)), Verdict::MetWithinSpread);
+        assert_eq!(judge(Target::AtLeast(1.0), &found(0.94, 0.95, 0.96)), Verdict::Missed);
+        assert_eq!(judge(Target::AtMost(0.5), &found(0.4, 0.5, 0.6)), Verdict::Met);
+        assert_eq!(judge(Target::AtMost(0.5), &found(0.45, 0.55, 0.65)), Verdict::MetWithinSpread);
+        assert_eq!(judge(Target::AtMost(0.5), &found(0.7, 0.7, 0.7)), Verdict::Missed);
+        assert_eq!(judge(Target::About(2.0), &found(2.19, 2.19, 2.19)), Verdict::Met);
+        assert_eq!(judge(Target::About(2.0), &found(1.7, 1.7, 1.7)), Verdict::Missed);
+        assert_eq!(judge(Target::None, &found(9.0, 9.0, 9.0)), Verdict::Informative);
+    }
+}
