@@ -1,7 +1,7 @@
 //! The client's side of the same connections.
 
 use crate::connection::stream::Stream;
-use crate::connection::{CLIENT, Connection, Core, Limits, Peer, Slot, SyncIo};
+use crate::connection::{CLIENT, Connection, Core, IDLE, Idle, Limits, Peer, Slot, SyncIo, WRITE};
 use crate::endpoint::{abstract_name, resolve};
 use crate::engine::Conn;
 use crate::lifecycle::Handle;
@@ -68,8 +68,8 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
         None => Peer::unix(socketserver_sys::peer_credentials(&socket).ok()),
     };
     let connection = Arc::new(Connection::new(0, socket.into(), peer, CLIENT, Slot::own()));
-    let io = SyncIo::new(connection.clone());
-    Ok(Stream::new(Core::new(io, connection, Handle::nobodys(), Limits::default())))
+    let io = SyncIo::new(&connection);
+    Ok(Stream::new(Core::new(io, connection, Handle::nobodys(), Limits { idle: Idle::Own(IDLE), write: WRITE })))
 }
 
 /// What can be connected to: an [`Endpoint`], or the text of one.

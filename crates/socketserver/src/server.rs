@@ -124,16 +124,18 @@ impl Server {
 
 impl<E> Server<E> {
     /// How long a handler may wait for its peer; 60 s unless said otherwise. `None` is for ever.
+    ///
+    /// It is looked after in steps of an eighth, so a wait ends up to that much later.
     #[must_use]
     pub fn idle(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.limits.idle = time.into();
+        self.settings.idle = time.into();
         self
     }
 
     /// How long a write may make no progress; 30 s unless said otherwise. `None` is for ever.
     #[must_use]
     pub fn write_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.limits.write = time.into();
+        self.settings.write = time.into();
         self
     }
 

@@ -32,18 +32,22 @@ pub(crate) struct Admitted {
     /// `None` only in `drop`.
     connection: Option<Arc<Connection>>,
     /// Where the registry keeps it.
-    at: usize,
+    pub(crate) at: usize,
     pub(crate) ending: Option<Ending>,
     place: Place,
 }
 
 impl Admitted {
-    pub(crate) fn new(accepted: Accepted, endpoint: usize, slot: crate::connection::Slot, place: Place) -> Self {
+    pub(crate) fn new(accepted: Accepted, endpoint: usize, place: Place) -> Self {
         let shared = &place.run.shared;
         let id = shared.control.count_accepted();
-        let connection = Connection::new(id, accepted.socket, accepted.peer, endpoint, slot);
-        let connection = Arc::new(connection.with_receive_timeout(accepted.idle));
-        let at = shared.registry.add(connection.clone());
+        let Accepted { socket, peer } = accepted;
+        let (at, connection) = shared.registry.add(|slot| Connection::new(id, socket, peer, endpoint, slot));
+        shared.control.watch();
+        // The drain may have gone through the registry just before.
+        if place.run.is_stopping() {
+            connection.drain();
+        }
         place.run.observe(|observer| {
             observer.opened(&Opened { id, peer: &connection.peer, endpoint: &shared.endpoints[endpoint] });
         });

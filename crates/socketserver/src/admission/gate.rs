@@ -1,5 +1,4 @@
 use super::{Admitted, Place};
-use crate::connection::Slot;
 use crate::connection::pipeline::catch;
 use crate::endpoint::{Accepted, Listener, poll_until, readable};
 use crate::events::{AcceptFailed, AcceptThen, Refused};
@@ -74,7 +73,7 @@ impl Gate {
             let reported = !std::mem::take(&mut look_first);
             let found = if reported { listeners.wait(until).map_err(cannot_wait)? } else { Some(0) };
             if let Some(index) = found {
-                let tried = self.try_next(index, place, verify, &mut Slot::own);
+                let tried = self.try_next(index, place, verify);
                 if let Ok(Tried::Rest(_, until)) = &tried {
                     self.rest(*until).map_err(cannot_wait)?;
                 }
@@ -97,13 +96,7 @@ impl Gate {
     }
 
     /// The next connection of a listener that may come in, without waiting.
-    pub(crate) fn try_next(
-        &self,
-        index: usize,
-        place: Place,
-        verify: &dyn Fn(&Peer) -> bool,
-        slot: &mut dyn FnMut() -> Slot,
-    ) -> Result<Tried, Error> {
+    pub(crate) fn try_next(&self, index: usize, place: Place, verify: &dyn Fn(&Peer) -> bool) -> Result<Tried, Error> {
         let listener = &self.run.listeners.all[index];
         loop {
             let mut state = self.state();
@@ -111,7 +104,7 @@ impl Gate {
                 Try::Accepted(accepted) => {
                     drop(state);
                     if self.admits(&accepted.peer, listener, verify) {
-                        return Ok(Tried::Admitted(Admitted::new(accepted, index, slot(), place)));
+                        return Ok(Tried::Admitted(Admitted::new(accepted, index, place)));
                     }
                 }
                 Try::Nothing => return Ok(Tried::Nothing(place)),

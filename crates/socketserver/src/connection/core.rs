@@ -1,7 +1,8 @@
 //! Buffers, deadlines, counters, the end of a connection: once, for every engine.
 
 use super::input::Input;
-use super::{Connection, PollIo, Reason, Wait};
+use super::slot::{NEVER, Woken};
+use super::{Connection, PollIo, Reason, Slot, Wait};
 use crate::lifecycle::Handle;
 use std::future::poll_fn;
 use std::io;
@@ -22,16 +23,25 @@ const READ_OUT_BYTES: usize = 256 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// While the handler waits for the peer.
-    pub(crate) idle: Option<Duration>,
+    pub(crate) idle: Idle,
     /// While a write makes no progress.
     pub(crate) write: Option<Duration>,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { idle: Some(Duration::from_secs(60)), write: Some(Duration::from_secs(30)) }
-    }
+/// Who sees to it that a wait for the peer does not last too long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Idle {
+    /// The server's keeper, which looks at all connections now and then: that costs a read next to nothing. Such a wait
+    /// ends the input.
+    Watched,
+    /// The read itself. The handler may wait again.
+    Own(Option<Duration>),
 }
+
+/// How long a handler waits for its peer unless told otherwise.
+pub(crate) const IDLE: Option<Duration> = Some(Duration::from_secs(60));
+/// How long a write may make no progress unless told otherwise.
+pub(crate) const WRITE: Option<Duration> = Some(Duration::from_secs(30));
 
 /// What is inside a `Stream`. Not part of the public interface.
 #[derive(Debug)]
@@ -40,10 +50,14 @@ pub struct Core<T> {
     input: Input,
     output: Vec<u8>,
     pub(crate) connection: Arc<Connection>,
+    /// The connection's own, at hand.
+    slot: Slot,
     pub(crate) handle: Handle,
     pub(crate) limits: Limits,
     /// No more input comes: from the peer, or because the server drains.
     ended: bool,
+    /// The idle deadline ended the input.
+    expired: bool,
     /// We told the peer that nothing more comes.
     closed_write: bool,
     /// Why it will have ended, as seen by the calls that saw it.
@@ -56,10 +70,12 @@ impl<T: PollIo> Core<T> {
             io,
             input: Input::default(),
             output: Vec::new(),
+            slot: connection.slot.clone(),
             connection,
             handle,
             limits,
             ended: false,
+            expired: false,
             closed_write: false,
             reason: None,
         }
@@ -75,128 +91,147 @@ impl<T: PollIo> Core<T> {
 
     /// Some bytes as they come; 0 is the end of input.
     #[inline]
-    pub(crate) async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
-            return Ok(0);
+            return Poll::Ready(Ok(0));
         }
         if self.input.is_empty() {
             if buf.len() >= DIRECT {
-                return poll_fn(|cx| self.poll_receive(cx, Some(&mut *buf))).await;
+                return self.poll_receive(cx, Some(buf));
             }
-            self.fill().await?;
+            ready!(self.poll_fill(cx))?;
         }
         let count = buf.len().min(self.buffered().len());
         buf[..count].copy_from_slice(&self.buffered()[..count]);
         self.consume(count);
-        Ok(count)
+        Poll::Ready(Ok(count))
     }
 
     /// Reads more into the buffer; 0 is the end of input.
-    pub(crate) async fn fill(&mut self) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_receive(cx, None)).await
+    #[inline]
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_receive(cx, None)
     }
 
-    pub(crate) async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-        let mut done = 0;
-        while done < buf.len() {
-            let count = self.read(&mut buf[done..]).await?;
+    /// Fills what is left of `buf` behind the first `done` bytes.
+    pub(crate) fn poll_read_exact(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        done: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        while *done < buf.len() {
+            let count = ready!(self.poll_read(cx, &mut buf[*done..]))?;
             if count == 0 {
-                return Err(self.cut_short(format!("the input ended after {done} of {} bytes", buf.len())));
+                return Poll::Ready(
+                    Err(self.cut_short(format!("the input ended after {done} of {} bytes", buf.len()))),
+                );
             }
-            done += count;
+            *done += count;
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
-    /// All up to and with `delimiter`; `None` at a clean end of input.
-    pub(crate) async fn read_until(&mut self, delimiter: u8, max: usize) -> io::Result<Option<Vec<u8>>> {
-        let mut looked = 0;
+    /// All up to and with `delimiter`, of which the first `looked` buffered bytes hold none; `None` at a clean end of input.
+    pub(crate) fn poll_read_until(
+        &mut self,
+        cx: &mut Context<'_>,
+        delimiter: u8,
+        max: usize,
+        looked: &mut usize,
+    ) -> Poll<io::Result<Option<Vec<u8>>>> {
         loop {
             let bytes = self.buffered();
-            if let Some(at) = memchr::memchr(delimiter, &bytes[looked..]) {
-                let end = looked + at + 1;
+            if let Some(at) = memchr::memchr(delimiter, &bytes[*looked..]) {
+                let end = *looked + at + 1;
                 if end > max {
-                    return Err(too_long(max));
+                    return Poll::Ready(Err(too_long(max)));
                 }
                 let line = bytes[..end].to_vec();
                 self.consume(end);
-                return Ok(Some(line));
+                return Poll::Ready(Ok(Some(line)));
             }
-            looked = bytes.len();
-            if looked >= max {
-                return Err(too_long(max));
+            *looked = bytes.len();
+            if *looked >= max {
+                return Poll::Ready(Err(too_long(max)));
             }
-            if self.fill().await? == 0 {
-                if looked == 0 {
-                    return Ok(None);
+            if ready!(self.poll_fill(cx))? == 0 {
+                if *looked == 0 {
+                    return Poll::Ready(Ok(None));
                 }
-                return Err(self.cut_short(format!("the input ended {looked} bytes into a line")));
+                return Poll::Ready(Err(self.cut_short(format!("the input ended {looked} bytes into a line"))));
             }
         }
     }
 
-    /// All to the end of input.
-    pub(crate) async fn read_to_end(&mut self, max: usize) -> io::Result<Vec<u8>> {
-        let mut all = Vec::new();
+    /// All to the end of input, onto `all`.
+    pub(crate) fn poll_read_to_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+        all: &mut Vec<u8>,
+    ) -> Poll<io::Result<()>> {
         loop {
-            if self.input.is_empty() && self.fill().await? == 0 {
-                return Ok(all);
+            if self.input.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(()));
             }
             if self.buffered().len() > max - all.len() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("more than {max} bytes of input")));
+                let error = io::Error::new(io::ErrorKind::InvalidData, format!("more than {max} bytes of input"));
+                return Poll::Ready(Err(error));
             }
             all.extend_from_slice(self.input.bytes());
-            self.input.consume(usize::MAX / 2);
+            self.input.clear();
         }
     }
 
-    /// Takes all of it: sends at once, or gathers while more input waits to be answered.
+    /// Takes all of it: sends at once, or gathers while more input waits to be answered. What is taken is cut off `bytes`.
     #[inline]
-    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn poll_write_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
         if self.closed_write {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "this side has said that nothing more comes"));
+            let error = io::Error::new(io::ErrorKind::BrokenPipe, "this side has said that nothing more comes");
+            return Poll::Ready(Err(error));
         }
         // On the client's side nobody is sure to come back for what was gathered.
         let gathers = !self.input.is_empty() && self.connection.is_served();
         if self.output.is_empty() && (!gathers || bytes.len() >= GATHER) {
-            return self.send(bytes).await;
+            while !bytes.is_empty() {
+                let count = ready!(self.poll_send(cx, bytes))?;
+                *bytes = &bytes[count..];
+            }
+            return Poll::Ready(Ok(()));
         }
         self.output.extend_from_slice(bytes);
-        if !gathers || self.output.len() >= GATHER { self.flush().await } else { Ok(()) }
+        *bytes = &[];
+        if !gathers || self.output.len() >= GATHER { self.poll_flush(cx) } else { Poll::Ready(Ok(())) }
     }
 
     /// Sends what was gathered.
-    pub(crate) async fn flush(&mut self) -> io::Result<()> {
-        if self.output.is_empty() {
-            return Ok(());
-        }
-        let mut output = std::mem::take(&mut self.output);
-        // After an error nothing is sent a second time: what reached the peer is not known.
-        let result = self.send(&output).await;
-        output.clear();
-        if output.capacity() <= 2 * GATHER {
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            let output = std::mem::take(&mut self.output);
+            let sent = self.poll_send(cx, &output);
             self.output = output;
+            match ready!(sent) {
+                Ok(count) if count < self.output.len() => drop(self.output.drain(..count)),
+                result => {
+                    // After an error nothing is sent a second time: what reached the peer is not known.
+                    self.output.clear();
+                    self.output.shrink_to(2 * GATHER);
+                    result?;
+                }
+            }
         }
-        result
-    }
-
-    #[inline]
-    async fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let count = poll_fn(|cx| self.poll_send(cx, bytes)).await?;
-            bytes = &bytes[count..];
-        }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
     /// Half-close: the peer sees the end of our output, and may go on sending.
-    pub(crate) async fn close_write(&mut self) -> io::Result<()> {
-        let flushed = self.flush().await;
+    pub(crate) fn poll_close_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(self.poll_flush(cx));
         if !self.closed_write {
+            ready!(self.io.poll_shutdown(cx))?;
             self.closed_write = true;
-            poll_fn(|cx| self.io.poll_shutdown(cx)).await?;
         }
-        flushed
+        Poll::Ready(flushed)
     }
 
     /// The end of a connection that the handler is through with: flush, half-close, read out what remains.
@@ -204,7 +239,7 @@ impl<T: PollIo> Core<T> {
     /// Nothing in it is an error any more; a reply that could not be sent is recorded as the reason.
     pub(crate) async fn close(&mut self) {
         let lost = matches!(self.reason, Some(Reason::Disconnected | Reason::WriteTimeout | Reason::Aborted));
-        if lost || self.connection.slot.is_cut() || self.flush().await.is_err() {
+        if lost || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
             return;
         }
         let no_more = self.ended || self.reason == Some(Reason::Idle);
@@ -212,14 +247,14 @@ impl<T: PollIo> Core<T> {
             // Closing the socket says all that a half-close would.
             return;
         }
-        if self.close_write().await.is_err() {
+        if poll_fn(|cx| self.poll_close_write(cx)).await.is_err() {
             return;
         }
         let before = self.reason;
         let until = Instant::now() + READ_OUT_TIME;
         let mut left = READ_OUT_BYTES;
         while left > 0 {
-            self.input.consume(usize::MAX / 2);
+            self.input.clear();
             match poll_fn(|cx| self.poll_receive_within(cx, Wait::Until(until), false, None)).await {
                 Ok(1..) => left = left.saturating_sub(self.buffered().len()),
                 Ok(0) | Err(_) => break,
@@ -233,7 +268,11 @@ impl<T: PollIo> Core<T> {
     fn poll_receive(&mut self, cx: &mut Context<'_>, into: Option<&mut [u8]>) -> Poll<io::Result<usize>> {
         // A connection is idle when its handler waits with nothing left over. In the middle of a line it is busy.
         let idle = self.input.is_empty();
-        self.poll_receive_within(cx, Wait::For(self.limits.idle), idle, into)
+        let wait = match self.limits.idle {
+            Idle::Watched => Wait::For(None),
+            Idle::Own(time) => Wait::For(time),
+        };
+        self.poll_receive_within(cx, wait, idle, into)
     }
 
     /// One read: into `into`, or into the buffer. A drain gives the end of input to one that is `idle`.
@@ -247,20 +286,21 @@ impl<T: PollIo> Core<T> {
     ) -> Poll<io::Result<usize>> {
         // Whoever waits for an answer must have seen the question.
         ready!(self.poll_flush(cx))?;
-        if self.connection.slot.is_cut() {
+        if self.slot.is_cut() {
             return Poll::Ready(Err(self.aborted()));
         }
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        let slot = &self.connection.slot;
-        let wait = if idle {
-            slot.begin_wait();
-            // What came in before the drain reached us is still answered.
-            if self.handle.is_stopping() { Wait::Not } else { wait }
-        } else {
-            wait
+        if self.expired {
+            return Poll::Ready(Err(self.idle_too_long()));
+        }
+        let epoch = match (wait, self.limits.idle) {
+            (Wait::For(_), Idle::Watched) => self.handle.epoch(),
+            _ => NEVER,
         };
+        // What came in before the drain reached us is still answered.
+        let wait = if self.slot.begin_wait(!idle, epoch) { Wait::Not } else { wait };
         let buffer = into.is_none();
         let buf = match into {
             Some(buf) => buf,
@@ -270,25 +310,29 @@ impl<T: PollIo> Core<T> {
         if let (true, Ok(count)) = (buffer, &result) {
             self.input.fill(*count);
         }
-        let woken = idle && self.connection.slot.end_wait();
+        let woken = self.slot.end_wait();
         Poll::Ready(self.received(result, woken, wait))
     }
 
     #[inline]
-    fn received(&mut self, result: io::Result<usize>, woken: bool, wait: Wait) -> io::Result<usize> {
-        if self.connection.slot.is_cut() {
+    fn received(&mut self, result: io::Result<usize>, woken: Woken, wait: Wait) -> io::Result<usize> {
+        if self.slot.is_cut() {
             return Err(self.aborted());
         }
         match result {
+            Ok(0) if woken == Woken::ByIdle => {
+                self.expired = true;
+                Err(self.idle_too_long())
+            }
             Ok(0) => {
                 self.ended = true;
-                if woken {
+                if woken == Woken::ByDrain {
                     self.reason = Some(Reason::Drained);
                 }
                 Ok(0)
             }
             Ok(count) => {
-                self.connection.slot.add_read(count);
+                self.slot.add_read(count);
                 self.recover(Reason::Idle);
                 Ok(count)
             }
@@ -302,8 +346,7 @@ impl<T: PollIo> Core<T> {
                 if error.raw_os_error().is_some() {
                     return Err(self.disconnected(error));
                 }
-                self.reason = Some(Reason::Idle);
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the idle deadline passed: the peer sent nothing"))
+                Err(self.idle_too_long())
             }
             Err(error) => Err(self.disconnected(error)),
         }
@@ -311,18 +354,18 @@ impl<T: PollIo> Core<T> {
 
     #[inline]
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.connection.slot.is_cut() {
+        if self.slot.is_cut() {
             return Poll::Ready(Err(self.aborted()));
         }
         let result = ready!(self.io.poll_write(cx, bytes, self.limits.write));
         Poll::Ready(match result {
             Ok(0) => Err(self.disconnected(io::ErrorKind::WriteZero.into())),
             Ok(count) => {
-                self.connection.slot.add_written(count);
+                self.slot.add_written(count);
                 self.recover(Reason::WriteTimeout);
                 Ok(count)
             }
-            Err(_) if self.connection.slot.is_cut() => Err(self.aborted()),
+            Err(_) if self.slot.is_cut() => Err(self.aborted()),
             Err(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
                 self.reason = Some(Reason::WriteTimeout);
                 Err(io::Error::new(io::ErrorKind::TimedOut, "the write deadline passed: the peer takes nothing"))
@@ -331,28 +374,16 @@ impl<T: PollIo> Core<T> {
         })
     }
 
-    /// As [`flush`](Self::flush), inside a read.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.output.is_empty() {
-            let output = std::mem::take(&mut self.output);
-            let sent = self.poll_send(cx, &output);
-            self.output = output;
-            match ready!(sent) {
-                Ok(count) => drop(self.output.drain(..count)),
-                Err(error) => {
-                    self.output.clear();
-                    return Poll::Ready(Err(error));
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
     /// A deadline passed and the handler went on all the same: it is no longer why the connection ends.
     fn recover(&mut self, from: Reason) {
         if self.reason == Some(from) {
             self.reason = None;
         }
+    }
+
+    fn idle_too_long(&mut self) -> io::Error {
+        self.reason = Some(Reason::Idle);
+        io::Error::new(io::ErrorKind::TimedOut, "the idle deadline passed: the peer sent nothing")
     }
 
     fn aborted(&mut self) -> io::Error {

@@ -25,6 +25,10 @@ impl Input {
         self.filled.start = (self.filled.start + count).min(self.filled.end);
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.filled = 0..0;
+    }
+
     /// Room to read into, at least one byte. What is kept moves to the front when there is none behind it.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.filled.is_empty() {

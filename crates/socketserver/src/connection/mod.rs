@@ -17,7 +17,7 @@ pub use self::poll_io::{PollIo, Wait};
 pub use self::reason::Reason;
 pub use self::sync_io::SyncIo;
 
-pub(crate) use self::core::Limits;
-pub(crate) use self::poll_io::now;
+pub(crate) use self::core::{IDLE, Idle, Limits, WRITE};
+pub(crate) use self::poll_io::{now, now_poll};
 pub(crate) use self::record::{CLIENT, Connection};
-pub(crate) use self::slot::{SLOT_WORDS, Slot};
+pub(crate) use self::slot::{Chunk, Slot};

@@ -35,3 +35,12 @@ pub(crate) fn now<F: Future>(future: F) -> F::Output {
         Poll::Pending => unreachable!("a blocking transport never pends"),
     }
 }
+
+/// As [`now`], for a single poll: on the path of every read and write no future is made and moved about.
+#[inline]
+pub(crate) fn now_poll<R>(poll: impl FnOnce(&mut Context<'_>) -> Poll<R>) -> R {
+    match poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("a blocking transport never pends"),
+    }
+}

@@ -1,8 +1,9 @@
 use super::{Peer, Slot};
+use socketserver_sys::SharedFd;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Instead of an endpoint, on the client's side.
 pub(crate) const CLIENT: usize = usize::MAX;
@@ -10,28 +11,19 @@ pub(crate) const CLIENT: usize = usize::MAX;
 /// A connection, as everybody who deals with it sees it: the pipeline that serves it, the drain that may have to end
 /// it, the events that tell of it. The socket closes when the last of them lets go.
 #[derive(Debug)]
-// In this order what every read and write touches lies side by side: with many connections each line of it comes from far.
-#[repr(C)]
 pub(crate) struct Connection {
-    socket: OwnedFd,
+    pub(crate) socket: SharedFd,
     pub(crate) slot: Slot,
     pub(crate) id: u64,
     pub(crate) peer: Peer,
     /// Which of the server's endpoints it came in by, or [`CLIENT`].
     pub(crate) endpoint: usize,
     pub(crate) since: Instant,
-    /// What `SO_RCVTIMEO` was when it came; `None` is the system's own, for ever.
-    pub(crate) receive_timeout: Option<Duration>,
 }
 
 impl Connection {
     pub(crate) fn new(id: u64, socket: OwnedFd, peer: Peer, endpoint: usize, slot: Slot) -> Self {
-        Self { id, peer, endpoint, since: Instant::now(), slot, receive_timeout: None, socket }
-    }
-
-    pub(crate) fn with_receive_timeout(mut self, time: Option<Duration>) -> Self {
-        self.receive_timeout = time;
-        self
+        Self { id, peer, endpoint, since: Instant::now(), slot, socket: SharedFd::new(socket) }
     }
 
     /// On the server's side.
@@ -39,9 +31,16 @@ impl Connection {
         self.endpoint != CLIENT
     }
 
-    /// If the handler waits for the next request, gives it the end of input.
-    pub(crate) fn wake_if_waiting(&self) {
-        if self.slot.wake() {
+    /// If the handler waits for the next request, or once it does, gives it the end of input.
+    pub(crate) fn drain(&self) {
+        if self.slot.drain() {
+            let _ = self.shutdown(Shutdown::Read);
+        }
+    }
+
+    /// If the handler has waited for its peer since before `epoch`, ends that.
+    pub(crate) fn expire(&self, before: u64) {
+        if self.slot.expire(before) {
             let _ = self.shutdown(Shutdown::Read);
         }
     }

@@ -1,4 +1,4 @@
-use super::{Core, Peer, SyncIo, now};
+use super::{Core, Idle, Peer, SyncIo, now_poll};
 use crate::engine::Conn;
 use crate::lifecycle::Handle;
 use std::fmt;
@@ -47,7 +47,7 @@ impl Stream {
     /// `TimedOut` at the idle deadline, `ConnectionReset` and its like when the peer is gone, `ConnectionAborted` when
     /// the drain's deadline passed. So for all reads.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        now(self.core.read(buf))
+        now_poll(|cx| self.core.poll_read(cx, buf))
     }
 
     /// Fills all of `buf`.
@@ -55,7 +55,7 @@ impl Stream {
     /// # Errors
     /// `UnexpectedEof` when the input ends before.
     pub fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-        now(self.core.read_exact(buf))
+        now_poll(|cx| self.core.poll_read_exact(cx, buf, &mut 0))
     }
 
     /// All bytes up to and with `delimiter`, at most `max`; `None` when the input ends before the first.
@@ -64,7 +64,7 @@ impl Stream {
     /// `InvalidData` when `max` bytes hold no delimiter (they stay unread), `UnexpectedEof` when the input ends before
     /// it.
     pub fn read_until(&mut self, delimiter: u8, max: usize) -> io::Result<Option<Vec<u8>>> {
-        now(self.core.read_until(delimiter, max))
+        now_poll(|cx| self.core.poll_read_until(cx, delimiter, max, &mut 0))
     }
 
     /// A line of UTF-8 text without its line end (LF or CRLF), which counts toward `max`; `None` at the end of input.
@@ -85,7 +85,9 @@ impl Stream {
     /// # Errors
     /// `InvalidData` when there are more.
     pub fn read_to_end(&mut self, max: usize) -> io::Result<Vec<u8>> {
-        now(self.core.read_to_end(max))
+        let mut all = Vec::new();
+        now_poll(|cx| self.core.poll_read_to_end(cx, max, &mut all))?;
+        Ok(all)
     }
 
     /// What is read already and not yet taken; nothing is waited for.
@@ -99,8 +101,8 @@ impl Stream {
     /// # Errors
     /// `TimedOut` at the write deadline, `BrokenPipe` and its like when the peer is gone, `ConnectionAborted` when the
     /// drain's deadline passed. After an error it is not known how much the peer got.
-    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        now(self.core.write_all(bytes))
+    pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        now_poll(|cx| self.core.poll_write_all(cx, &mut bytes))
     }
 
     /// Sends what was gathered, now. Needed only before work of your own that takes a while.
@@ -108,7 +110,7 @@ impl Stream {
     /// # Errors
     /// As [`write_all`](Self::write_all).
     pub fn flush(&mut self) -> io::Result<()> {
-        now(self.core.flush())
+        now_poll(|cx| self.core.poll_flush(cx))
     }
 
     /// Half-close: the peer sees the end of our output and may go on sending. Writing after it fails.
@@ -116,7 +118,7 @@ impl Stream {
     /// # Errors
     /// As [`write_all`](Self::write_all), and `NotConnected` when the peer is gone.
     pub fn close_write(&mut self) -> io::Result<()> {
-        now(self.core.close_write())
+        now_poll(|cx| self.core.poll_close_write(cx))
     }
 
     /// Who is at the other end.
@@ -157,8 +159,11 @@ impl Stream {
     }
 
     /// How long a read waits for the peer; `None` is for ever. Applies to this connection, from the next read on.
+    ///
+    /// After such a deadline of its own a handler may read on; after the server's ([`Server::idle`](crate::Server::idle)),
+    /// which is looked after in steps of an eighth, the input is over.
     pub fn set_idle(&mut self, time: Option<Duration>) {
-        self.core.limits.idle = time;
+        self.core.limits.idle = Idle::Own(time);
     }
 
     /// How long a write may make no progress; `None` is for ever. Applies to this connection, from the next write on.
@@ -174,7 +179,7 @@ impl Stream {
     pub fn split(mut self) -> io::Result<(ReadHalf, WriteHalf)> {
         self.flush()?;
         let connection = self.core.connection.clone();
-        let io = SyncIo::new(connection.clone());
+        let io = SyncIo::new(&connection);
         let write = Core::new(io, connection, self.core.handle.clone(), self.core.limits);
         Ok((ReadHalf(self), WriteHalf(Self { core: write })))
     }
@@ -201,7 +206,7 @@ impl io::Read for Stream {
 impl io::BufRead for Stream {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.core.buffered().is_empty() {
-            now(self.core.fill())?;
+            now_poll(|cx| self.core.poll_fill(cx))?;
         }
         Ok(self.core.buffered())
     }

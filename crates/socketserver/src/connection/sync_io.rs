@@ -2,25 +2,23 @@ use super::{Connection, PollIo, Wait};
 use crate::endpoint::timespec_until;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use socketserver_sys::SharedFd;
 use std::io;
-use std::net::Shutdown;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The blocking engine's socket: a thread sits in `recv`, and `SO_RCVTIMEO` is its clock.
+/// The blocking engine's socket: a thread sits in `recv`. A deadline of the connection's own is its `SO_RCVTIMEO`.
 #[derive(Debug)]
 pub struct SyncIo {
-    connection: Arc<Connection>,
-    /// What `SO_RCVTIMEO` is set to: it is set again only when that changes.
+    socket: SharedFd,
+    /// What `SO_RCVTIMEO` was set to here. It is not looked at before, for a socket of a source of one's own may have any.
     timeout: Option<Duration>,
 }
 
 impl SyncIo {
-    pub(crate) fn new(connection: Arc<Connection>) -> Self {
-        let timeout = connection.receive_timeout;
-        Self { connection, timeout }
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { socket: connection.socket.clone(), timeout: None }
     }
 
     #[inline]
@@ -52,7 +50,7 @@ impl SyncIo {
     fn write(&self, buf: &[u8], stall: Option<Duration>) -> io::Result<usize> {
         let mut until = None;
         loop {
-            match rustix::net::send(&*self.connection, buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match rustix::net::send(&self.socket, buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Err(Errno::AGAIN) => {
                     let until = *until.get_or_insert_with(|| stall.and_then(|time| Instant::now().checked_add(time)));
                     self.poll(PollFlags::OUT, until)?;
@@ -64,13 +62,13 @@ impl SyncIo {
     }
 
     fn recv(&self, buf: &mut [u8], flags: RecvFlags) -> Result<usize, Errno> {
-        rustix::net::recv(&*self.connection, buf, flags).map(|(received, _)| received)
+        rustix::net::recv(&self.socket, buf, flags).map(|(received, _)| received)
     }
 
     fn poll(&self, flags: PollFlags, until: Option<Instant>) -> io::Result<()> {
         loop {
             let timeout = until.map(timespec_until);
-            match rustix::event::poll(&mut [PollFd::new(&*self.connection, flags)], timeout.as_ref()) {
+            match rustix::event::poll(&mut [PollFd::new(&self.socket, flags)], timeout.as_ref()) {
                 Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
@@ -83,7 +81,7 @@ impl SyncIo {
         if self.timeout != time {
             // Zero would mean "for ever" to the system, and to us "not at all".
             let some = time.map(|time| time.max(Duration::from_millis(1)));
-            rustix::net::sockopt::set_socket_timeout(&*self.connection, rustix::net::sockopt::Timeout::Recv, some)?;
+            rustix::net::sockopt::set_socket_timeout(&self.socket, rustix::net::sockopt::Timeout::Recv, some)?;
             self.timeout = time;
         }
         Ok(())
@@ -102,6 +100,6 @@ impl PollIo for SyncIo {
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.connection.shutdown(Shutdown::Write))
+        Poll::Ready(rustix::net::shutdown(&self.socket, Shutdown::Write).map_err(Into::into))
     }
 }

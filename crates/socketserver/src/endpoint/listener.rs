@@ -1,15 +1,13 @@
 use super::source::Accept;
 use super::unix_file::SocketFile;
 use crate::Peer;
-use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_timeout};
 use rustix::net::{SocketAddrAny, SocketFlags};
 use socketserver_proto::Endpoint;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 /// One bound place that connections come from.
 pub(crate) struct Listener {
@@ -20,7 +18,7 @@ pub(crate) struct Listener {
 }
 
 enum Source {
-    Socket { fd: OwnedFd, unix: bool, idle: Mutex<Inherited> },
+    Socket { fd: OwnedFd, unix: bool },
     Own(OwnedFd, Mutex<Box<dyn Accept>>),
 }
 
@@ -29,24 +27,12 @@ enum Source {
 pub(crate) struct Accepted {
     pub(crate) socket: OwnedFd,
     pub(crate) peer: Peer,
-    /// What its `SO_RCVTIMEO` is known to be.
-    pub(crate) idle: Option<Duration>,
-}
-
-/// The idle deadline as `SO_RCVTIMEO` of a listening socket: accepted ones inherit it, which saves a call each.
-///
-/// Linux copies it with the rest of the socket (`sk_clone_lock`), and no manual page promises that: so the first
-/// connection is looked at, and nothing is built on a promise that is not kept.
-#[derive(Debug, Clone, Copy, Default)]
-struct Inherited {
-    idle: Option<Duration>,
-    seen: Option<bool>,
 }
 
 impl Listener {
     pub(crate) fn socket(endpoint: Endpoint, fd: OwnedFd, file: Option<SocketFile>) -> Self {
         let unix = matches!(endpoint, Endpoint::Unix { .. });
-        Self { endpoint, source: Source::Socket { fd, unix, idle: Mutex::default() }, _file: file }
+        Self { endpoint, source: Source::Socket { fd, unix }, _file: file }
     }
 
     pub(crate) fn own(endpoint: Endpoint, source: Box<dyn Accept>) -> io::Result<Self> {
@@ -58,29 +44,20 @@ impl Listener {
     /// The next connection, without waiting.
     pub(crate) fn accept(&self) -> io::Result<Accepted> {
         match &self.source {
-            Source::Socket { fd, unix: false, idle } => {
+            Source::Socket { fd, unix: false } => {
                 let (socket, addr) = rustix::net::acceptfrom_with(fd, SocketFlags::CLOEXEC)?;
                 let addr = addr.and_then(|addr: SocketAddrAny| SocketAddr::try_from(addr).ok());
-                let idle = inherited(idle, fd, &socket);
-                Ok(Accepted { socket, peer: addr.map_or_else(Peer::unnamed, Peer::from), idle })
+                Ok(Accepted { socket, peer: addr.map_or_else(Peer::unnamed, Peer::from) })
             }
-            Source::Socket { fd, unix: true, .. } => {
+            Source::Socket { fd, unix: true } => {
                 let socket = rustix::net::accept_with(fd, SocketFlags::CLOEXEC)?;
                 let credentials = socketserver_sys::peer_credentials(&socket).ok();
-                Ok(Accepted { socket, peer: Peer::unix(credentials), idle: None })
+                Ok(Accepted { socket, peer: Peer::unix(credentials) })
             }
             Source::Own(_, source) => {
                 let (socket, peer) = source.lock().unwrap_or_else(PoisonError::into_inner).accept()?;
-                Ok(Accepted { socket, peer, idle: None })
+                Ok(Accepted { socket, peer })
             }
-        }
-    }
-
-    /// Says what most connections will want as their idle deadline.
-    pub(crate) fn expect_idle(&self, time: Option<Duration>) {
-        if let Source::Socket { fd, unix: false, idle } = &self.source {
-            let set = set_socket_timeout(fd, Timeout::Recv, time).is_ok();
-            *lock(idle) = Inherited { idle: time.filter(|_| set), seen: None };
         }
     }
 
@@ -94,17 +71,6 @@ impl Listener {
             }
         }
     }
-}
-
-fn inherited(idle: &Mutex<Inherited>, listener: &OwnedFd, accepted: &OwnedFd) -> Option<Duration> {
-    let mut inherited = lock(idle);
-    let get = |socket| socket_timeout(socket, Timeout::Recv).ok();
-    let seen = *inherited.seen.get_or_insert_with(|| get(listener).is_some_and(|time| get(accepted) == Some(time)));
-    inherited.idle.filter(|_| seen)
-}
-
-fn lock(idle: &Mutex<Inherited>) -> MutexGuard<'_, Inherited> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl AsFd for Listener {

@@ -3,7 +3,7 @@ use crate::Reason;
 use socketserver_sys::{SharedWords, Wake};
 use std::io;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 /// The few words and the two descriptors by which everybody, children too, steers a server and counts for it.
@@ -36,7 +36,11 @@ const READ: usize = 7;
 const WRITTEN: usize = 8;
 const FAILED: usize = 9;
 const CLOSED: usize = 10;
-const WORDS: usize = 11;
+/// How often the keeper has looked for connections that wait too long.
+const EPOCH: usize = 11;
+/// The keeper does not look, for there was none.
+const UNWATCHED: usize = 12;
+const WORDS: usize = 13;
 
 const NEVER: u64 = u64::MAX;
 
@@ -110,6 +114,34 @@ impl Control {
 
     fn nanos(&self, time: Duration) -> u64 {
         u64::try_from(time.as_nanos()).unwrap_or(NEVER - 1).min(NEVER - 1)
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.word(EPOCH).load(Relaxed)
+    }
+
+    /// A look at all connections begins: from now on waits are dated with the number that comes back.
+    pub(crate) fn next_epoch(&self) -> u64 {
+        self.word(EPOCH).fetch_add(1, SeqCst) + 1
+    }
+
+    /// There is a connection to watch.
+    pub(crate) fn watch(&self) {
+        let word = self.word(UNWATCHED);
+        if word.load(SeqCst) != 0 && word.swap(0, SeqCst) != 0 {
+            self.keeper.wake();
+        }
+    }
+
+    /// Tells whether watching may cease: there is no connection, and the next one will tell.
+    pub(crate) fn unwatch(&self) -> bool {
+        self.word(UNWATCHED).store(1, SeqCst);
+        let none = self.open() == 0;
+        if !none {
+            self.word(UNWATCHED).store(0, SeqCst);
+        }
+        none
     }
 
     /// A place is taken, before the connection for it is there: so a drain that sees none open can be sure.

@@ -83,6 +83,12 @@ impl Handle {
         totals
     }
 
+    /// What a wait of a connection is dated with.
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.shared.as_ref().map_or(0, |shared| shared.control.epoch())
+    }
+
     /// A signal asks for an end without delay.
     pub(crate) fn hurry(&self, signal: i32) {
         if let Some(shared) = &self.shared {

@@ -13,6 +13,8 @@ pub(crate) struct Keeper {
     run: Arc<Run>,
     handle: Handle,
     phase: Phase,
+    /// When to look again for connections that wait too long.
+    look: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -43,8 +45,11 @@ impl Keeper {
 
     pub(crate) fn new(run: Arc<Run>) -> Self {
         let handle = run.handle();
-        Self { run, handle, phase: Phase::Serving }
+        Self { run, handle, phase: Phase::Serving, look: None }
     }
+
+    /// In how many steps the idle deadline is looked after.
+    const LOOKS: u32 = 8;
 
     /// Steps and waits until the run is over.
     pub(crate) fn keep(mut self) {
@@ -67,6 +72,8 @@ impl Keeper {
         if run.is_dismissed() && !run.is_stopping() {
             return Step::Over;
         }
+        let looks = self.look_for_idle();
+        let next = [next, looks].into_iter().flatten().min();
         loop {
             let control = &self.run.shared.control;
             match &mut self.phase {
@@ -76,8 +83,8 @@ impl Keeper {
                     let deadline = deadline.saturating_duration_since(Instant::now());
                     let open = control.open();
                     self.run.observe(|observer| observer.draining(&Draining { open, deadline }));
-                    // One that begins to wait after this look sees the stop by itself.
-                    self.run.shared.registry.all().iter().for_each(|connection| connection.wake_if_waiting());
+                    // One that comes after this look sees the stop by itself.
+                    self.run.shared.registry.all().iter().for_each(|connection| connection.drain());
                     self.phase = Phase::Draining;
                 }
                 Phase::Draining if control.places() == 0 => return self.conclude(Vec::new()),
@@ -108,6 +115,26 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// Ends waits that have lasted too long, and tells when to look again. Without connections there is nothing to look
+    /// for.
+    fn look_for_idle(&mut self) -> Option<Instant> {
+        let period = (self.run.settings.idle? / Self::LOOKS).max(Duration::from_millis(1));
+        let control = &self.run.shared.control;
+        let now = Instant::now();
+        match self.look {
+            Some(look) if now < look => return self.look,
+            Some(_) => {
+                let epoch = control.next_epoch();
+                let before = epoch.saturating_sub(Self::LOOKS.into());
+                self.run.shared.registry.all().iter().for_each(|connection| connection.expire(before));
+            }
+            None => {}
+        }
+        // A time beyond the clock's end never comes.
+        self.look = if control.unwatch() { None } else { now.checked_add(period) };
+        self.look
     }
 
     fn conclude(&self, cut: Vec<Arc<Connection>>) -> Step {

@@ -1,4 +1,5 @@
-use crate::connection::Connection;
+use crate::connection::{Chunk, Connection, Slot};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The connections that are open, each in a place of its own, so that coming and going costs no search.
@@ -8,7 +9,15 @@ pub(crate) struct Registry(Mutex<Places>);
 #[derive(Debug, Default)]
 struct Places {
     all: Vec<Option<Arc<Connection>>>,
+    /// A slot for each place.
+    chunks: Vec<Chunk>,
     free: Vec<usize>,
+}
+
+impl Places {
+    fn slot(&self, at: usize) -> Option<Slot> {
+        Some(self.chunks.get(at / Chunk::SLOTS)?.slot(at % Chunk::SLOTS))
+    }
 }
 
 impl Registry {
@@ -17,15 +26,36 @@ impl Registry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells where it is kept.
-    pub(crate) fn add(&self, connection: Arc<Connection>) -> usize {
+    /// Makes room for so many connections, so that processes that are forked now share what is noted of all of them.
+    pub(crate) fn reserve(&self, connections: usize) -> io::Result<()> {
+        let mut places = self.lock();
+        while places.chunks.len() * Chunk::SLOTS < connections {
+            places.chunks.push(Chunk::new()?);
+        }
+        Ok(())
+    }
+
+    /// Makes a connection with a slot of its own, and tells where it is kept.
+    pub(crate) fn add(&self, make: impl FnOnce(Slot) -> Connection) -> (usize, Arc<Connection>) {
         let mut places = self.lock();
         let at = places.free.pop().unwrap_or_else(|| {
             places.all.push(None);
             places.all.len() - 1
         });
-        places.all[at] = Some(connection);
-        at
+        if at / Chunk::SLOTS == places.chunks.len() {
+            // Without memory to map a connection notes things where no child sees them; the next one tries again.
+            places.chunks.extend(Chunk::new());
+        }
+        let slot = places.slot(at).unwrap_or_else(Slot::own);
+        slot.wipe();
+        let connection = Arc::new(make(slot));
+        places.all[at] = Some(connection.clone());
+        (at, connection)
+    }
+
+    /// What is noted of the connection that is kept there.
+    pub(crate) fn slot(&self, at: usize) -> Option<Slot> {
+        self.lock().slot(at)
     }
 
     pub(crate) fn remove(&self, at: usize) {

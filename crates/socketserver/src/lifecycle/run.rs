@@ -1,7 +1,7 @@
 use super::{Duties, Handle, Keeper, Report, Shared};
 use crate::Error;
-use crate::connection::Limits;
 use crate::connection::pipeline::catch;
+use crate::connection::{IDLE, Idle, Limits, WRITE};
 use crate::endpoint::Listeners;
 use crate::events::{Cut, HookFailed, Observer};
 use std::fmt;
@@ -11,10 +11,25 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a server was told before it serves.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) limits: Limits,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) write: Option<Duration>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+impl Settings {
+    /// What a connection begins with.
+    pub(crate) fn limits(&self) -> Limits {
+        let idle = if self.idle.is_some() { Idle::Watched } else { Idle::Own(None) };
+        Limits { idle, write: self.write }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { idle: IDLE, write: WRITE, observer: None }
+    }
 }
 
 /// One run of a server: from `serve` to its return.
@@ -49,7 +64,6 @@ impl Run {
         shared.control.begin(number);
         let new = Self { shared, listeners, settings, number, duties, state: Mutex::default(), over: Condvar::new() };
         new.duties().rewind();
-        new.listeners.all.iter().for_each(|listener| listener.expect_idle(new.settings.limits.idle));
         Arc::new(new)
     }
 

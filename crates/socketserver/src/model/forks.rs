@@ -1,7 +1,7 @@
 use super::{Model, Work};
 use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
-use crate::connection::{Connection, Core, Peer, Reason, SLOT_WORDS, Slot, SyncIo, now, pipeline};
+use crate::connection::{Connection, Core, Peer, Reason, Slot, SyncIo, now, pipeline};
 use crate::endpoint::{is_ready, poll_until, readable};
 use crate::engine::Blocking;
 use crate::events::{ChildEnded, SpawnFailed};
@@ -9,7 +9,7 @@ use crate::handler::Service;
 use crate::lifecycle::{Keeper, Run, Step};
 use crate::{Error, ErrorKind};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use socketserver_sys::{Child, Ended, Fork, SharedWords};
+use socketserver_sys::{Child, Ended, Fork};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -92,7 +92,6 @@ struct Parent<S> {
     rests: Option<Instant>,
     keeper: Keeper,
     children: Vec<Worker>,
-    slots: Slots,
     max: usize,
     ready: Option<usize>,
     failed: Option<Error>,
@@ -105,16 +104,9 @@ struct Worker {
     /// A pre-forked one is given its connections through this, and answers a byte when it is through with one.
     feed: Option<OwnedFd>,
     /// What it serves. The parent keeps the connection open as long: it can end it, and when the child dies it closes.
-    serving: Option<(Admitted, usize)>,
+    serving: Option<Admitted>,
     /// It was told to end.
     retired: bool,
-}
-
-/// Memory that children report in, one slot a connection.
-#[derive(Debug)]
-struct Slots {
-    map: Arc<SharedWords>,
-    free: Vec<usize>,
 }
 
 impl Worker {
@@ -133,16 +125,14 @@ impl Worker {
 
 impl<S: Service<Blocking>> Parent<S> {
     fn new(options: &Forks, work: Work<Blocking, S>) -> Result<Self, Error> {
-        let words = options.max.saturating_mul(SLOT_WORDS);
-        let map = SharedWords::new(words).map_err(|e| Error::io("cannot map memory to share with children", e))?;
-        let slots = Slots { map: Arc::new(map), free: (0..options.max).rev().collect() };
         let run = work.run.clone();
+        let mapped = run.shared.registry.reserve(options.max);
+        mapped.map_err(|error| Error::io("cannot map memory to share with children", error))?;
         Ok(Self {
             rests: None,
             keeper: Keeper::new(run),
             work,
             children: Vec::new(),
-            slots,
             max: options.max,
             ready: options.ready,
             failed: None,
@@ -189,18 +179,14 @@ impl<S: Service<Blocking>> Parent<S> {
             if empty == listeners || !self.has_room() || self.is_resting() || self.run_state().is_stopping() {
                 return;
             }
-            let Some(slot) = self.slots.free.pop() else { return };
-            let map = self.slots.map.clone();
             let place = Place::take(self.run_state());
             let verify = |peer: &Peer| self.work.service.verify(peer);
-            let tried = self.work.gate.try_next(index, place, &verify, &mut || Slot::mapped(map.clone(), slot));
-            if let Ok(Tried::Admitted(admitted)) = tried {
-                empty = 0;
-                self.start(admitted, slot);
-                continue;
-            }
-            self.slots.free.push(slot);
+            let tried = self.work.gate.try_next(index, place, &verify);
             match tried {
+                Ok(Tried::Admitted(admitted)) => {
+                    empty = 0;
+                    self.start(admitted);
+                }
                 Ok(Tried::Rest(_, until)) => self.rests = Some(until),
                 Ok(_) => empty += 1,
                 Err(error) => self.fail(error),
@@ -222,24 +208,24 @@ impl<S: Service<Blocking>> Parent<S> {
     }
 
     /// Gives a connection to a child.
-    fn start(&mut self, admitted: Admitted, index: usize) {
+    fn start(&mut self, admitted: Admitted) {
         if self.ready.is_some() {
-            self.hand_over(admitted, index);
+            self.hand_over(admitted);
             return;
         }
         match self.fork() {
             Ok(Fork::Parent(child)) => {
-                self.children.push(Worker { child, feed: None, serving: Some((admitted, index)), retired: false });
+                self.children.push(Worker { child, feed: None, serving: Some(admitted), retired: false });
             }
             Ok(Fork::Child) => {
                 self.become_child(None, |work| serve(work, admitted.connection().clone()));
             }
-            Err(error) => self.lost(admitted, index, &format!("no process for it: {error}")),
+            Err(error) => Self::lost(admitted, &format!("no process for it: {error}")),
         }
     }
 
     /// Gives a connection to a child that waits for one.
-    fn hand_over(&mut self, admitted: Admitted, index: usize) {
+    fn hand_over(&mut self, admitted: Admitted) {
         let connection = admitted.connection().clone();
         connection.slot.introduce(connection.id, connection.endpoint);
         loop {
@@ -247,12 +233,12 @@ impl<S: Service<Blocking>> Parent<S> {
                 if self.fork_ready_worker() {
                     continue;
                 }
-                return self.lost(admitted, index, "no process for it");
+                return Self::lost(admitted, "no process for it");
             };
             let Some(feed) = &worker.feed else { unreachable!("an idle worker has a feed") };
-            match socketserver_sys::send_descriptor(feed, &*connection, index as u64) {
+            match socketserver_sys::send_descriptor(feed, &*connection, admitted.at as u64) {
                 Ok(()) => {
-                    worker.serving = Some((admitted, index));
+                    worker.serving = Some(admitted);
                     return;
                 }
                 // It has just died: the event comes when it is reaped.
@@ -261,10 +247,9 @@ impl<S: Service<Blocking>> Parent<S> {
         }
     }
 
-    fn lost(&mut self, mut admitted: Admitted, index: usize, why: &str) {
+    fn lost(mut admitted: Admitted, why: &str) {
         let failure = Some(why.to_owned());
         admitted.ending = Some(Ending { reason: Reason::Failed, failure, broken_hook: None });
-        self.slots.free.push(index);
     }
 
     /// Makes a child. When that cannot be done, accepting rests; where it never can be done again, the server ends.
@@ -301,10 +286,7 @@ impl<S: Service<Blocking>> Parent<S> {
                 self.children.push(Worker { child, feed: Some(ours), serving: None, retired: false });
                 true
             }
-            Ok(Fork::Child) => {
-                let map = self.slots.map.clone();
-                self.become_child(Some(&ours), |work| serve_fed(work, &map, &theirs))
-            }
+            Ok(Fork::Child) => self.become_child(Some(&ours), |work| serve_fed(work, &theirs)),
             Err(_) => false,
         }
     }
@@ -318,7 +300,7 @@ impl<S: Service<Blocking>> Parent<S> {
             for other in &self.children {
                 socketserver_sys::disown(&other.child)?;
                 other.feed.as_ref().map_or(Ok(()), socketserver_sys::disown)?;
-                if let Some((admitted, _)) = &other.serving {
+                if let Some(admitted) = &other.serving {
                     socketserver_sys::disown(&**admitted.connection())?;
                 }
             }
@@ -386,9 +368,8 @@ impl<S: Service<Blocking>> Parent<S> {
         let stopping = self.run_state().is_stopping();
         let idle = self.children.iter().filter(|worker| worker.is_idle()).count();
         let worker = &mut self.children[at];
-        if let Some((mut admitted, index)) = worker.serving.take() {
+        if let Some(mut admitted) = worker.serving.take() {
             admitted.ending = ending(&admitted.connection().slot);
-            self.slots.free.push(index);
         }
         if stopping || idle >= self.ready.unwrap_or(0) {
             worker.retire();
@@ -403,22 +384,21 @@ impl<S: Service<Blocking>> Parent<S> {
             Ended::Exited(status) => Reason::Exited(status),
             _ => Reason::Exited(-1),
         };
-        let serving = worker.serving.map(|(mut admitted, index)| {
+        let serving = worker.serving.map(|mut admitted| {
             admitted.ending = ending(&admitted.connection().slot);
-            (admitted, index)
+            admitted
         });
         let in_order = match &serving {
-            Some((admitted, _)) => admitted.ending.is_some(),
+            Some(admitted) => admitted.ending.is_some(),
             None => worker.retired,
         };
         if !in_order {
-            let connection = serving.as_ref().map(|(admitted, _)| admitted.connection().id);
+            let connection = serving.as_ref().map(|admitted| admitted.connection().id);
             let event = ChildEnded { pid: worker.child.pid(), how, connection };
             self.run_state().observe(|observer| observer.child_ended(&event));
         }
-        if let Some((mut admitted, index)) = serving {
+        if let Some(mut admitted) = serving {
             admitted.ending.get_or_insert_with(|| Ending::of(how));
-            self.slots.free.push(index);
         }
     }
 
@@ -445,17 +425,16 @@ fn ending(slot: &Slot) -> Option<Ending> {
 
 /// In the child: serves one connection.
 fn serve<S: Service<Blocking>>(work: &Work<Blocking, S>, connection: Arc<Connection>) {
-    let io = SyncIo::new(connection.clone());
-    let core = Core::new(io, connection.clone(), work.handle(), work.run.settings.limits);
+    let core = Core::new(SyncIo::new(&connection), connection.clone(), work.handle(), work.run.settings.limits());
     let ending = now(pipeline::connection::<Blocking, S>(core, &work.service));
     connection.slot.end(ending.reason, ending.failure.as_deref());
 }
 
 /// In a pre-forked child: serves what it is handed, until nothing more comes.
-fn serve_fed<S: Service<Blocking>>(work: &Work<Blocking, S>, map: &Arc<SharedWords>, feed: &OwnedFd) {
-    while let Ok(Some((socket, index))) = socketserver_sys::receive_descriptor(feed) {
-        let Ok(index) = usize::try_from(index) else { return };
-        let slot = Slot::adopt(map.clone(), index);
+fn serve_fed<S: Service<Blocking>>(work: &Work<Blocking, S>, feed: &OwnedFd) {
+    while let Ok(Some((socket, at))) = socketserver_sys::receive_descriptor(feed) {
+        let slot = usize::try_from(at).ok().and_then(|at| work.run.shared.registry.slot(at));
+        let Some(slot) = slot else { return };
         let Some((id, endpoint)) = slot.introduction() else { return };
         let peer = peer_of(&socket);
         serve(work, Arc::new(Connection::new(id, socket, peer, endpoint, slot)));

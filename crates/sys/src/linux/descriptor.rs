@@ -7,6 +7,7 @@ use rustix::process::{Resource, Rlimit};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 /// Takes over a descriptor that this process was started with (`fd:3`, socket activation).
 ///
@@ -43,6 +44,39 @@ pub fn disown(descriptor: impl AsFd) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// A descriptor with several owners; the last to go closes it.
+///
+/// It has its number at hand, so that using it touches nothing but the value itself: with many connections the memory
+/// that a reference count lives in comes from far.
+///
+/// ```
+/// use std::os::fd::{AsFd, AsRawFd};
+/// let shared = socketserver_sys::SharedFd::new(std::fs::File::open("/dev/null")?.into());
+/// assert_eq!(shared.clone().as_fd().as_raw_fd(), shared.as_fd().as_raw_fd());
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SharedFd {
+    number: RawFd,
+    _owner: Arc<OwnedFd>,
+}
+
+impl SharedFd {
+    /// Shares a descriptor.
+    #[must_use]
+    pub fn new(descriptor: OwnedFd) -> Self {
+        Self { number: descriptor.as_raw_fd(), _owner: Arc::new(descriptor) }
+    }
+}
+
+impl AsFd for SharedFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the number is that of the descriptor that `_owner` owns. It stays open for as long as `self` lives, which
+        // the borrow does not outlive: behind an Arc nobody can take an OwnedFd out, replace or close it. It is not -1.
+        unsafe { BorrowedFd::borrow_raw(self.number) }
+    }
 }
 
 /// Sends a descriptor and a word of context over a Unix socket (`SCM_RIGHTS`, `unix(7)`).

@@ -1,0 +1,110 @@
+//! `connect`: payload on standard output, all else on standard error.
+
+use crate::harness::{Running, Served, accept, command, run};
+use rustix::process::Signal;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+/// Somebody who listens, for `connect` to talk to.
+fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    (listener, address)
+}
+
+#[test]
+fn a_million_bytes_go_through_a_server_and_come_back() {
+    let place = crate::harness::Place::new();
+    for address in [":0", &place.address()] {
+        let served = Served::start(&["upper", address]);
+        let input: Vec<u8> = "你好abc, some text of a good length\n".bytes().cycle().take(1_000_000).collect();
+        run(&["connect", served.address()], &input).is(input.to_ascii_uppercase());
+        assert_eq!(served.stop().status, Some(0));
+    }
+}
+
+#[test]
+fn at_the_end_of_input_it_half_closes_and_reads_on_until_the_peer_closes() {
+    let (listener, address) = listener();
+    let mut connect = Running::start(&mut command(&["connect", &address]));
+    let mut peer = accept(&listener);
+    connect.give(b"question");
+    let asked = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        peer.read_to_end(&mut heard).unwrap();
+        // It has said that nothing more comes, and still listens.
+        for piece in ["an", "sw", "er"] {
+            peer.write_all(piece.as_bytes()).unwrap();
+        }
+        heard
+    });
+    connect.output().is("answer");
+    assert_eq!(asked.join().unwrap(), b"question");
+}
+
+#[test]
+fn it_ends_when_the_server_closes_though_input_stays_open() {
+    let served = Served::start(&["hello", ":0"]);
+    let mut connect = Running::start(&mut command(&["connect", served.address()]));
+    connect.give(b"thanks\n");
+    connect.output_with_open_input().is("hello world");
+}
+
+#[test]
+fn nobody_there_is_status_1() {
+    // Bound and not listening: nobody else gets the port meanwhile.
+    let (_bound, address) = bound();
+    run(&["connect", &address], b"abc").failed(1, &[&address, "refused"]);
+    let place = crate::harness::Place::new();
+    run(&["connect", &place.address()], b"abc").failed(1, &[&place.address()]);
+}
+
+fn bound() -> (rustix::fd::OwnedFd, String) {
+    use rustix::net::{AddressFamily, SocketAddr, SocketAddrV4, SocketType, bind, getsockname, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
+    (socket, format!("tcp://{address}"))
+}
+
+#[test]
+fn a_bad_address_is_status_2() {
+    run(&["connect", "nowhere"], b"").failed(2, &["`nowhere`", "no port"]);
+    run(&["connect", "fd:3"], b"").failed(2, &["`fd:3`"]);
+}
+
+#[test]
+fn a_connection_that_breaks_off_is_status_1() {
+    let (listener, address) = listener();
+    let mut connect = Running::start(&mut command(&["connect", &address]));
+    let mut peer = accept(&listener);
+    connect.give(b"question");
+    let mut heard = [0; 8];
+    peer.read_exact(&mut heard).unwrap();
+    rustix::net::sockopt::set_socket_linger(&peer, Some(std::time::Duration::ZERO)).unwrap();
+    drop(peer);
+    connect.output_with_open_input().failed(1, &["broke off"]);
+}
+
+#[test]
+fn a_server_killed_in_the_middle_is_status_1() {
+    let served = Served::start(&["discard", ":0"]);
+    let mut connect = Running::start(&mut command(&["connect", served.address()]));
+    connect.give(b"some");
+    served.line("open ");
+    // What comes now the server never reads.
+    served.signal(Signal::STOP);
+    connect.stuff();
+    served.signal(Signal::KILL);
+    connect.output_with_open_input().failed(1, &["broke off"]);
+}
+
+#[test]
+fn nobody_who_reads_standard_output_is_status_2() {
+    let served = Served::start(&["hello", ":0"]);
+    let mut command = command(&["connect", served.address()]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = command.stdin(std::process::Stdio::piped()).stdout(writer).spawn().unwrap();
+    assert_eq!(crate::harness::status(&mut child), Some(2));
+}

@@ -1,0 +1,11 @@
+//! The `socketserver` command from outside: its built binary, and clients that know nothing of this project.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod connect;
+mod hardship;
+mod harness;
+mod log;
+mod serve;
+mod start;
+mod stop;
