@@ -1,8 +1,13 @@
 use crate::args::Connect;
 use crate::complain;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use socketserver::{blocking, client};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 pub(crate) fn run(args: &Connect) -> ExitCode {
     let mut stream = match client::connect(&args.address) {
@@ -22,17 +27,45 @@ pub(crate) fn run(args: &Connect) -> ExitCode {
         Err(error) => return broke_off(error),
     };
     // It ends with the process: a read from a terminal cannot be called off.
-    let sender = std::thread::spawn(move || send(to_server));
+    let waits = Arc::new(AtomicBool::new(false));
+    let sender = std::thread::spawn({
+        let waits = waits.clone();
+        move || send(to_server, &waits)
+    });
     match receive(from_server) {
         Ok(()) => {}
         Err(Gone::Server(error)) => return broke_off(error),
-        Err(Gone::Output) => return ExitCode::from(2),
+        Err(Gone::Output(error)) => {
+            // Whoever closed the pipe that we print to knows.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                complain(format_args!("standard output: {error}"));
+            }
+            return ExitCode::from(2);
+        }
     }
-    // The server has closed. What it did not take of what was sent is lost, and whoever sent it should know.
-    match sender.is_finished().then(|| sender.join()) {
-        Some(Ok(Err(error))) => broke_off(error),
-        _ => ExitCode::SUCCESS,
+    // The server has closed. If there still is something to be sent it will not get there, and whoever sent it should
+    // know; if standard input has no more for now, all is well.
+    let mut quiet = 0;
+    while !sender.is_finished() && quiet < 2 {
+        // The sender has the next piece or finds out that it cannot send it: no event tells both. Twice, for it may just
+        // have taken the last piece.
+        quiet = if waits.load(SeqCst) && !has_input() { quiet + 1 } else { 0 };
+        std::thread::sleep(Duration::from_millis(1));
     }
+    if !sender.is_finished() {
+        return ExitCode::SUCCESS;
+    }
+    match sender.join() {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(Unsent::Server(error))) => broke_off(error),
+        _ => ExitCode::from(2),
+    }
+}
+
+/// Whether a read of standard input would not wait.
+fn has_input() -> bool {
+    let mut ready = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::IN)];
+    rustix::event::poll(&mut ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
 
 fn broke_off(error: io::Error) -> ExitCode {
@@ -40,17 +73,28 @@ fn broke_off(error: io::Error) -> ExitCode {
     ExitCode::from(1)
 }
 
-/// Standard input to the server, then the end of it.
-fn send(mut to: blocking::WriteHalf) -> io::Result<()> {
+/// Why not all of standard input was sent.
+enum Unsent {
+    Server(io::Error),
+    /// Standard input broke; it is said.
+    Input,
+}
+
+/// Standard input to the server, then the end of it. `waits` while there is none.
+fn send(mut to: blocking::WriteHalf, waits: &AtomicBool) -> Result<(), Unsent> {
     let mut buf = [0; 16 * 1024];
     loop {
-        match io::stdin().lock().read(&mut buf) {
-            Ok(0) => return to.close(),
-            Ok(count) => to.write_all(&buf[..count])?,
+        waits.store(true, SeqCst);
+        let read = io::stdin().lock().read(&mut buf);
+        waits.store(false, SeqCst);
+        match read {
+            Ok(0) => return to.close().map_err(Unsent::Server),
+            Ok(count) => to.write_all(&buf[..count]).map_err(Unsent::Server)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 complain(format_args!("standard input: {error}"));
-                return to.close();
+                let _ = to.close();
+                return Err(Unsent::Input);
             }
         }
     }
@@ -58,8 +102,8 @@ fn send(mut to: blocking::WriteHalf) -> io::Result<()> {
 
 enum Gone {
     Server(io::Error),
-    /// Nobody reads what we print.
-    Output,
+    /// What we print goes nowhere.
+    Output(io::Error),
 }
 
 /// What the server says to standard output, as it comes.
@@ -71,6 +115,6 @@ fn receive(mut from: blocking::ReadHalf) -> Result<(), Gone> {
         if count == 0 {
             return Ok(());
         }
-        out.write_all(&buf[..count]).and_then(|()| out.flush()).map_err(|_| Gone::Output)?;
+        out.write_all(&buf[..count]).and_then(|()| out.flush()).map_err(Gone::Output)?;
     }
 }

@@ -1,12 +1,15 @@
 //! What happened, a line an event, on standard error.
 
 use crate::args::Log;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use socketserver::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, HookFailed, Observer, Opened, Refused,
     Report, SpawnFailed, Totals,
 };
 use std::io::{self, Write};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 impl Log {
@@ -163,7 +166,31 @@ fn detail(reason: socketserver::Reason) -> Value {
     }
 }
 
-/// A whole line in one write. When nobody reads standard error any more, serving goes on.
+/// Lines that were not written since the last one that was.
+static LOST: AtomicU64 = AtomicU64::new(0);
+/// What a pipe that is writable takes without waiting (`PIPE_BUF`, pipe(7)).
+const PIPE_BUF: usize = 4096;
+
+/// A whole line in one write. When nobody reads standard error any more, or not fast enough, serving goes on: lines are
+/// lost, and the next that goes out says how many.
 pub(crate) fn line(text: &str) {
-    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+    let mut stderr = io::stderr().lock();
+    let mut ready = [PollFd::from_borrowed_fd(rustix::stdio::stderr(), PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if rustix::event::poll(&mut ready, Some(&now)) == Ok(0) {
+        LOST.fetch_add(1, Relaxed);
+        return;
+    }
+    let lost = match LOST.swap(0, Relaxed) {
+        0 => String::new(),
+        lost if text.starts_with('{') => format!("{}\n", json!({ "event": "lines-lost", "lines": lost })),
+        lost => format!("lines-lost lines={lost}\n"),
+    };
+    let room = PIPE_BUF - 1 - lost.len();
+    let text = &text[..floor_char_boundary(text, room)];
+    let _ = stderr.write_all(format!("{lost}{text}\n").as_bytes());
+}
+
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

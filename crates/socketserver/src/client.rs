@@ -16,7 +16,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects to an address as [`Server::bind`](crate::Server::bind) takes them (not `fd:`; `*` is this machine), and
-/// gives the same [`Stream`] that handlers have, idle and write deadlines included. It waits 10 s at most.
+/// gives the same [`Stream`] that handlers have, idle and write deadlines included. It waits 10 s at most for an answer;
+/// finding the address of a name takes what the system lets it.
 ///
 /// ```
 /// use socketserver::{Serial, Server, blocking, client};
@@ -59,7 +60,15 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
         other => return Err(Error::new(ErrorKind::Unsupported, format!("`{other}` cannot be connected to"))),
     };
     let socket = Socket::new(domain, Type::STREAM, None).map_err(failed)?;
-    socket.connect_timeout(&addr, time).map_err(failed)?;
+    match peer {
+        Some(_) => socket.connect_timeout(&addr, time).map_err(failed)?,
+        // A full backlog is no event to wait for: only a blocking call waits for room (connect(2), EAGAIN).
+        None => {
+            socket.set_write_timeout(Some(time.max(Duration::from_millis(1)))).map_err(failed)?;
+            socket.connect(&addr).map_err(failed)?;
+            socket.set_write_timeout(None).map_err(failed)?;
+        }
+    }
     let peer = match peer {
         Some(peer) => {
             socket.set_tcp_nodelay(true).map_err(failed)?;

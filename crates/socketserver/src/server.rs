@@ -10,6 +10,7 @@ use socketserver_proto::Endpoint;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -156,8 +157,9 @@ impl<E> Server<E> {
     /// Calls `duty` each `period` while the server serves, for the first time after one period; never two at a time. One that fails or panics is an event
     /// and is called again.
     ///
-    /// It runs beside the handlers on a thread of its own, under [`Forks`](crate::Forks) in the parent, where it holds
-    /// up accepting for as long as it takes.
+    /// It runs beside the handlers on the thread that watches over deadlines and the drain, under
+    /// [`Forks`](crate::Forks) in the parent that accepts: it holds those up for as long as it takes, so it must not
+    /// take long.
     #[must_use]
     pub fn every(self, period: Duration, duty: impl FnMut(&Handle) -> Result + Send + 'static) -> Self {
         self.lock_duties().add_every(period, Box::new(duty));
@@ -232,9 +234,11 @@ impl<E> Server<E> {
     {
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
-        let result = model.run(Work::new(run.clone(), handler.into_service()));
+        let work = Work::new(run.clone(), handler.into_service());
+        // A model of a user's own may panic: what it leaves is drained all the same.
+        let result = catch_unwind(AssertUnwindSafe(|| model.run(work)));
         let report = run.finish(before);
-        result.map(|()| report)
+        result.unwrap_or_else(|panic| resume_unwind(panic)).map(|()| report)
     }
 
     /// Waits for one connection and serves it on this thread.

@@ -513,6 +513,173 @@ fn a_source_that_fails_for_good_ends_the_server() {
 }
 
 #[test]
+fn a_source_that_panics_ends_the_server_in_order() {
+    struct Broken(UnixDatagram);
+    impl AsFd for Broken {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+    impl blocking::Accept for Broken {
+        fn accept(&mut self) -> io::Result<(OwnedFd, Peer)> {
+            panic!("out of order")
+        }
+    }
+    let (bell, ready) = UnixDatagram::pair().unwrap();
+    bell.send(&[1]).unwrap();
+    let mut server = Server::bind("tcp://127.0.0.1:0").unwrap().accept_from_blocking(Broken(ready)).unwrap();
+    let error = server.serve(Threads::default(), echo).unwrap_err();
+    assert!(error.to_string().contains("out of order"), "{error}");
+}
+
+#[test]
+fn failures_whose_own_code_panics_hurt_one_connection() {
+    #[derive(Debug)]
+    struct Rude;
+    impl std::fmt::Display for Rude {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no words for it")
+        }
+    }
+    impl std::error::Error for Rude {}
+    let server = Server::bind("tcp://127.0.0.1:0")
+        .unwrap()
+        .every(Duration::from_millis(1), |_| Err(Rude.into()))
+        .every(Duration::MAX, |_| panic!("it never comes"))
+        .spawn(Threads::new(1), |c: &mut blocking::Stream| {
+            echo(c)?;
+            Err(Rude.into())
+        })
+        .unwrap();
+    for _ in 0..3 {
+        is_served(&server.handle().endpoints()[0]);
+    }
+    assert_eq!(server.stop().unwrap().totals.failed, 3);
+}
+
+#[test]
+fn an_error_of_the_handlers_own_is_not_taken_for_the_peers() {
+    let reasons = Arc::new(Reasons::default());
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().observe(reasons.clone());
+    let server = server
+        .spawn(Serial::default(), |c: &mut blocking::Stream| {
+            // The peer leaves in the middle of a line, and that is dealt with; then something else fails.
+            let cut_short = c.read_line(100).unwrap_err();
+            assert_eq!(cut_short.kind(), io::ErrorKind::UnexpectedEof);
+            c.write_all(b"incomplete\n")?;
+            std::fs::read("/no/such/file")?;
+            Ok(())
+        })
+        .unwrap();
+    let mut client = connect(&server);
+    client.say("half");
+    client.end();
+    // And the answer to what was incomplete arrives.
+    client.expect("incomplete\n");
+    client.expect_end();
+    server.stop().unwrap();
+    assert_eq!(*reasons.0.lock().unwrap(), [socketserver::Reason::Failed]);
+}
+
+#[derive(Default)]
+struct Reasons(Mutex<Vec<socketserver::Reason>>);
+
+impl Observer for Reasons {
+    fn closed(&self, event: &socketserver::Closed<'_>) {
+        self.0.lock().unwrap().push(event.reason);
+    }
+}
+
+#[test]
+fn a_peer_that_left_is_known_inside_an_error_of_the_handlers_own() {
+    #[derive(Debug)]
+    struct Wrapped(io::Error);
+    impl std::fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "while reading")
+        }
+    }
+    impl std::error::Error for Wrapped {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let reasons = Arc::new(Reasons::default());
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().observe(reasons.clone());
+    let server = server
+        .spawn(Serial::default(), |c: &mut blocking::Stream| {
+            c.read_line(100).map_err(Wrapped)?;
+            Ok(())
+        })
+        .unwrap();
+    let mut client = connect(&server);
+    client.say("half");
+    client.end();
+    client.expect_end();
+    server.stop().unwrap();
+    assert_eq!(*reasons.0.lock().unwrap(), [socketserver::Reason::Disconnected]);
+}
+
+#[test]
+fn an_abandoned_thread_keeps_nothing_of_the_server() {
+    let (release, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let mut server = Server::bind("tcp://127.0.0.1:0").unwrap();
+    let endpoint = server.endpoints()[0].clone();
+    let handle = server.handle();
+    let mut client = Client::connect(&endpoint).unwrap();
+    client.say("x");
+    let report = server
+        .serve(Threads::default(), move |c: &mut blocking::Stream| {
+            c.read(&mut [0])?;
+            handle.drain(Duration::ZERO);
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(report.cut.iter().map(|cut| cut.abandoned).collect::<Vec<_>>(), [true]);
+
+    // The next run knows nothing of it.
+    server.handle().shutdown();
+    assert!(server.serve(Threads::default(), echo).unwrap().is_clean());
+    // And when the server is gone, so is its port.
+    drop(server);
+    assert!(Client::connect(&endpoint).is_err());
+    drop(Server::bind(endpoint).unwrap());
+    drop(release);
+}
+
+#[test]
+fn a_model_that_panics_leaves_nothing_bound() {
+    struct Panics;
+    impl Model for Panics {
+        type Engine = Blocking;
+        fn run<S: Service<Blocking> + Send + Sync>(self, work: Work<Blocking, S>) -> Result<(), socketserver::Error> {
+            drop(work.next()?);
+            panic!("out of order")
+        }
+    }
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap();
+    let endpoint = server.endpoints()[0].clone();
+    let server = server.spawn(Panics, echo).unwrap();
+    Client::connect(&endpoint).unwrap().expect_gone();
+    assert!(server.join().is_err());
+    assert!(Client::connect(&endpoint).is_err());
+}
+
+#[test]
+fn every_counts_on_between_calls_of_serve_one() {
+    let (tell, told) = channel();
+    let mut server = Server::bind("tcp://127.0.0.1:0").unwrap().every(Duration::from_millis(60), move |_| {
+        tell.send(())?;
+        Ok(())
+    });
+    while told.try_recv().is_err() {
+        assert_eq!(server.serve_one(echo, Duration::from_millis(20)).unwrap(), Served::TimedOut);
+    }
+}
+
+#[test]
 fn an_arc_is_a_handler_and_an_observer() {
     #[derive(Default)]
     struct Count(Mutex<(usize, usize)>);

@@ -36,9 +36,9 @@ impl Client {
             other => return Err(io::Error::other(format!("{other} cannot be connected to"))),
         };
         let socket = Socket::new(domain, Type::STREAM, None)?;
-        socket.connect(&addr)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
+        socket.connect(&addr)?;
         Ok(Self { socket })
     }
 

@@ -132,7 +132,6 @@ fn a_ctrl_c_that_reaches_the_children_too_drains() {
 
 /// The child of a fork has the parent's signal handlers for a moment: what it hears then is not a second signal.
 #[test]
-#[ignore = "a bug, not mended yet: a child that is just being forked passes the signal on to its parent once more"]
 fn a_ctrl_c_in_the_middle_of_a_fork_is_one_signal() {
     for _ in 0..10 {
         let place = Place::new();

@@ -14,7 +14,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn take(run: &Arc<Run>) -> Self {
-        run.shared.control.enter();
+        run.shared.control.enter(run.number);
         Self { run: run.clone() }
     }
 }
@@ -42,7 +42,8 @@ impl Admitted {
         let shared = &place.run.shared;
         let id = shared.control.count_accepted();
         let Accepted { socket, peer } = accepted;
-        let (at, connection) = shared.registry.add(|slot| Connection::new(id, socket, peer, endpoint, slot));
+        let (at, connection) =
+            shared.registry.add(|slot| Connection::new(id, socket, peer, endpoint, slot).of_run(place.run.number));
         shared.control.watch();
         // The drain may have gone through the registry just before.
         if place.run.is_stopping() {

@@ -1,6 +1,6 @@
 use super::{Admitted, Place};
 use crate::connection::pipeline::catch;
-use crate::endpoint::{Accepted, Listener, poll_until, readable};
+use crate::endpoint::{Accepted, Listener, Listeners, poll_until, readable};
 use crate::events::{AcceptFailed, AcceptThen, Refused};
 use crate::lifecycle::Run;
 use crate::{Error, Peer};
@@ -55,14 +55,14 @@ impl Gate {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // What a user's own source does under it may panic; nothing here is left half done by that.
+        // No user's code panics under it: a source of one's own is caught.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the next connection that may come in. Any number of threads may wait: each connection wakes one.
     pub(crate) fn next(&self, until: Option<Instant>, verify: &dyn Fn(&Peer) -> bool) -> Result<Next, Error> {
         let mut place = Place::take(&self.run);
-        let listeners = &self.run.listeners;
+        let listeners = self.run.listeners();
         // Under load a connection is there already, and whoever has just served one takes it without going to sleep.
         // With several listeners that would favour one of them, and the kernel's order is fair.
         let mut look_first = listeners.all.len() == 1;
@@ -73,17 +73,16 @@ impl Gate {
             let reported = !std::mem::take(&mut look_first);
             let found = if reported { listeners.wait(until).map_err(cannot_wait)? } else { Some(0) };
             if let Some(index) = found {
-                let tried = self.try_next(index, place, verify);
-                if let Ok(Tried::Rest(_, until)) = &tried {
-                    self.rest(*until).map_err(cannot_wait)?;
+                match self.try_next(&listeners, index, reported, place, verify)? {
+                    Tried::Admitted(admitted) => return Ok(Next::Admitted(admitted)),
+                    Tried::Nothing(unused) => place = unused,
+                    Tried::Rest(unused, until) => {
+                        place = unused;
+                        self.rest(until).map_err(cannot_wait)?;
+                    }
                 }
                 if reported {
-                    // Whatever came of it, from here on another thread may look.
                     listeners.arm(index).map_err(cannot_wait)?;
-                }
-                match tried? {
-                    Tried::Admitted(admitted) => return Ok(Next::Admitted(admitted)),
-                    Tried::Nothing(unused) | Tried::Rest(unused, _) => place = unused,
                 }
             }
             if reported {
@@ -95,14 +94,26 @@ impl Gate {
         }
     }
 
-    /// The next connection of a listener that may come in, without waiting.
-    pub(crate) fn try_next(&self, index: usize, place: Place, verify: &dyn Fn(&Peer) -> bool) -> Result<Tried, Error> {
-        let listener = &self.run.listeners.all[index];
-        loop {
+    /// The next connection of a listener that may come in, without waiting. Is one there, the listener is armed again
+    /// before anything else, if it was `reported`: so that another thread may look meanwhile.
+    pub(crate) fn try_next(
+        &self,
+        listeners: &Listeners,
+        index: usize,
+        reported: bool,
+        place: Place,
+        verify: &dyn Fn(&Peer) -> bool,
+    ) -> Result<Tried, Error> {
+        let listener = &listeners.all[index];
+        // Peers that are turned away, and failures: a flood of them gives way to other business now and then.
+        for _ in 0..IN_A_ROW {
             let mut state = self.state();
             match self.try_accept(&mut state, listener)? {
                 Try::Accepted(accepted) => {
                     drop(state);
+                    if reported {
+                        listeners.arm(index).map_err(cannot_wait)?;
+                    }
                     if self.admits(&accepted.peer, listener, verify) {
                         return Ok(Tried::Admitted(Admitted::new(accepted, index, place)));
                     }
@@ -112,9 +123,10 @@ impl Gate {
                 Try::Again => {}
             }
             if self.run.is_stopping() {
-                return Ok(Tried::Nothing(place));
+                break;
             }
         }
+        Ok(Tried::Nothing(place))
     }
 
     /// Accepting rests: only the wish to stop ends it.
@@ -221,6 +233,8 @@ enum Try {
     Rest(Instant),
 }
 
+/// How many peers are turned away in one go.
+const IN_A_ROW: usize = 64;
 /// How many waiting peers are closed in one go while descriptors are exhausted.
 const SHED: usize = 64;
 /// How many failed connections in a row are taken as bad luck of the peers.

@@ -4,6 +4,7 @@ use super::input::Input;
 use super::slot::{NEVER, Woken};
 use super::{Connection, PollIo, Reason, Slot, Wait};
 use crate::lifecycle::Handle;
+use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -56,6 +57,12 @@ pub struct Core<T> {
     pub(crate) limits: Limits,
     /// No more input comes: from the peer, or because the server drains.
     ended: bool,
+    /// The drain has shut the socket for reading: if an end of input comes, it is that.
+    drained: bool,
+    /// The peer takes nothing any more, or the server has cut the connection: there is nobody to say anything to.
+    gone: bool,
+    /// With what sort of error the last call failed that recorded a reason.
+    failed_with: Option<io::ErrorKind>,
     /// The idle deadline ended the input.
     expired: bool,
     /// We told the peer that nothing more comes.
@@ -75,6 +82,9 @@ impl<T: PollIo> Core<T> {
             handle,
             limits,
             ended: false,
+            drained: false,
+            gone: false,
+            failed_with: None,
             expired: false,
             closed_write: false,
             reason: None,
@@ -92,14 +102,20 @@ impl<T: PollIo> Core<T> {
     /// Some bytes as they come; 0 is the end of input.
     #[inline]
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_read_on(cx, buf, false)
+    }
+
+    /// As [`poll_read`](Self::poll_read), for what has `begun`: a drain lets it come to its end.
+    #[inline]
+    fn poll_read_on(&mut self, cx: &mut Context<'_>, buf: &mut [u8], begun: bool) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
         if self.input.is_empty() {
             if buf.len() >= DIRECT {
-                return self.poll_receive(cx, Some(buf));
+                return self.poll_receive(cx, begun, Some(buf));
             }
-            ready!(self.poll_fill(cx))?;
+            ready!(self.poll_receive(cx, begun, None))?;
         }
         let count = buf.len().min(self.buffered().len());
         buf[..count].copy_from_slice(&self.buffered()[..count]);
@@ -110,7 +126,7 @@ impl<T: PollIo> Core<T> {
     /// Reads more into the buffer; 0 is the end of input.
     #[inline]
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.poll_receive(cx, None)
+        self.poll_receive(cx, false, None)
     }
 
     /// Fills what is left of `buf` behind the first `done` bytes.
@@ -121,7 +137,7 @@ impl<T: PollIo> Core<T> {
         done: &mut usize,
     ) -> Poll<io::Result<()>> {
         while *done < buf.len() {
-            let count = ready!(self.poll_read(cx, &mut buf[*done..]))?;
+            let count = ready!(self.poll_read_on(cx, &mut buf[*done..], *done > 0))?;
             if count == 0 {
                 return Poll::Ready(
                     Err(self.cut_short(format!("the input ended after {done} of {} bytes", buf.len()))),
@@ -172,7 +188,7 @@ impl<T: PollIo> Core<T> {
         all: &mut Vec<u8>,
     ) -> Poll<io::Result<()>> {
         loop {
-            if self.input.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+            if self.input.is_empty() && ready!(self.poll_receive(cx, !all.is_empty(), None))? == 0 {
                 return Poll::Ready(Ok(()));
             }
             if self.buffered().len() > max - all.len() {
@@ -238,20 +254,24 @@ impl<T: PollIo> Core<T> {
     ///
     /// Nothing in it is an error any more; a reply that could not be sent is recorded as the reason.
     pub(crate) async fn close(&mut self) {
-        let lost = matches!(self.reason, Some(Reason::Disconnected | Reason::WriteTimeout | Reason::Aborted));
-        if lost || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
+        if self.gone || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
             return;
         }
-        let no_more = self.ended || self.reason == Some(Reason::Idle);
-        if no_more {
+        let by_drain = self.ended && self.reason == Some(Reason::Drained);
+        if (self.ended && !by_drain) || self.expired {
             // Closing the socket says all that a half-close would.
             return;
         }
         if poll_fn(|cx| self.poll_close_write(cx)).await.is_err() {
             return;
         }
-        let before = self.reason;
         let until = Instant::now() + READ_OUT_TIME;
+        if by_drain {
+            // Its next request, which nobody will answer, must not take with it what is still on its way.
+            let _ = poll_fn(|cx| self.io.poll_taken(cx, until)).await;
+            return;
+        }
+        let before = self.reason;
         let mut left = READ_OUT_BYTES;
         while left > 0 {
             self.input.clear();
@@ -265,9 +285,9 @@ impl<T: PollIo> Core<T> {
     }
 
     #[inline]
-    fn poll_receive(&mut self, cx: &mut Context<'_>, into: Option<&mut [u8]>) -> Poll<io::Result<usize>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, begun: bool, into: Option<&mut [u8]>) -> Poll<io::Result<usize>> {
         // A connection is idle when its handler waits with nothing left over. In the middle of a line it is busy.
-        let idle = self.input.is_empty();
+        let idle = self.input.is_empty() && !begun;
         let wait = match self.limits.idle {
             Idle::Watched => Wait::For(None),
             Idle::Own(time) => Wait::For(time),
@@ -311,6 +331,7 @@ impl<T: PollIo> Core<T> {
             self.input.fill(*count);
         }
         let woken = self.slot.end_wait();
+        self.drained |= woken == Woken::ByDrain;
         Poll::Ready(self.received(result, woken, wait))
     }
 
@@ -326,7 +347,7 @@ impl<T: PollIo> Core<T> {
             }
             Ok(0) => {
                 self.ended = true;
-                if woken == Woken::ByDrain {
+                if self.drained {
                     self.reason = Some(Reason::Drained);
                 }
                 Ok(0)
@@ -362,12 +383,13 @@ impl<T: PollIo> Core<T> {
             Ok(0) => Err(self.disconnected(io::ErrorKind::WriteZero.into())),
             Ok(count) => {
                 self.slot.add_written(count);
-                self.recover(Reason::WriteTimeout);
                 Ok(count)
             }
             Err(_) if self.slot.is_cut() => Err(self.aborted()),
             Err(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
                 self.reason = Some(Reason::WriteTimeout);
+                self.failed_with = Some(io::ErrorKind::TimedOut);
+                self.gone = true;
                 Err(io::Error::new(io::ErrorKind::TimedOut, "the write deadline passed: the peer takes nothing"))
             }
             Err(error) => Err(self.disconnected(error)),
@@ -378,27 +400,48 @@ impl<T: PollIo> Core<T> {
     fn recover(&mut self, from: Reason) {
         if self.reason == Some(from) {
             self.reason = None;
+            self.failed_with = None;
         }
+    }
+
+    /// Why the connection ended, if that is what the handler failed with: an error like the one that a call gave it when
+    /// it recorded the reason.
+    pub(crate) fn reason_of(&self, failure: &(dyn Error + 'static)) -> Option<Reason> {
+        let kind = self.failed_with?;
+        let mut cause = Some(failure);
+        while let Some(error) = cause {
+            if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == kind) {
+                return self.reason;
+            }
+            cause = error.source();
+        }
+        None
     }
 
     fn idle_too_long(&mut self) -> io::Error {
         self.reason = Some(Reason::Idle);
+        self.failed_with = Some(io::ErrorKind::TimedOut);
         io::Error::new(io::ErrorKind::TimedOut, "the idle deadline passed: the peer sent nothing")
     }
 
     fn aborted(&mut self) -> io::Error {
         self.reason = Some(Reason::Aborted);
+        self.failed_with = Some(io::ErrorKind::ConnectionAborted);
+        self.gone = true;
         io::Error::new(io::ErrorKind::ConnectionAborted, "the server cut this connection: the drain's deadline passed")
     }
 
     fn disconnected(&mut self, error: io::Error) -> io::Error {
         self.reason = Some(Reason::Disconnected);
+        self.failed_with = Some(error.kind());
+        self.gone = true;
         error
     }
 
     fn cut_short(&mut self, text: String) -> io::Error {
         // A drain that met the middle of a message stays the reason.
         self.reason.get_or_insert(Reason::Disconnected);
+        self.failed_with = Some(io::ErrorKind::UnexpectedEof);
         io::Error::new(io::ErrorKind::UnexpectedEof, text)
     }
 }

@@ -33,6 +33,10 @@ impl Input {
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.filled.is_empty() {
             self.filled = 0..0;
+            if self.buf.len() > Self::LAST {
+                // What a single long line needed is not kept for the next.
+                self.buf = vec![0; Self::LAST].into_boxed_slice();
+            }
         }
         if self.filled.end == self.buf.len() {
             if self.filled.start > 0 {

@@ -2,7 +2,7 @@
 //!
 //! Before it stand the permit and `verify` (`admission`), and between them PROXY and TLS will.
 
-use super::{Core, Reason};
+use super::{Core, PollIo, Reason};
 use crate::engine::{Conn, Engine};
 use crate::handler::Service;
 use crate::{Failure, Result};
@@ -10,7 +10,6 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -47,11 +46,14 @@ pub(crate) async fn connection<E: Engine, S: Service<E>>(core: Core<E::Io>, serv
         let mut failed = Ending::of(reason);
         // A peer that left and a deadline that passed are no errors of the handler.
         if matches!(reason, Reason::Failed | Reason::Panicked) {
-            failed.failure = Some(failure.to_string());
+            let text = catch(|| failure.to_string());
+            failed.failure = Some(text.unwrap_or_else(|panic| panic.to_string()));
             if let Err(panic) = catch(|| service.on_error(&failure, &core.connection.peer)) {
                 failed.broken_hook = Some(("on_error", panic.to_string()));
             }
         }
+        // Its drop is the user's code too.
+        let _ = catch(|| drop(failure));
         ending.get_or_insert(failed);
     }
     core.close().await;
@@ -59,15 +61,12 @@ pub(crate) async fn connection<E: Engine, S: Service<E>>(core: Core<E::Io>, serv
 }
 
 /// Why a connection ended whose handler gave this failure.
-fn judge<T>(core: &Core<T>, failure: &Failure) -> Reason {
+fn judge<T: PollIo>(core: &Core<T>, failure: &Failure) -> Reason {
     if failure.is::<Panic>() {
         return Reason::Panicked;
     }
-    match core.reason {
-        // What was recorded is the reason of an error of input and output; another error of the handler is its own.
-        Some(reason) if failure.is::<io::Error>() => reason,
-        _ => Reason::Failed,
-    }
+    // Another error than the connection's own is the handler's.
+    core.reason_of(&**failure).unwrap_or(Reason::Failed)
 }
 
 /// A handler's panic, as an error.

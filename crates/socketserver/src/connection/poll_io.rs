@@ -13,6 +13,9 @@ pub trait PollIo {
     /// Writes as much as goes, and waits until some of it goes; `TimedOut` when for `stall` none did.
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>>;
 
+    /// Waits until the peer's side has taken all that was written, to this point in time at most.
+    fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>>;
+
     /// Tells the peer that nothing more comes.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

@@ -19,11 +19,18 @@ pub(crate) struct Connection {
     /// Which of the server's endpoints it came in by, or [`CLIENT`].
     pub(crate) endpoint: usize,
     pub(crate) since: Instant,
+    /// Which run of the server let it in.
+    pub(crate) run: u64,
 }
 
 impl Connection {
     pub(crate) fn new(id: u64, socket: OwnedFd, peer: Peer, endpoint: usize, slot: Slot) -> Self {
-        Self { id, peer, endpoint, since: Instant::now(), slot, socket: SharedFd::new(socket) }
+        Self { id, peer, endpoint, since: Instant::now(), run: 0, slot, socket: SharedFd::new(socket) }
+    }
+
+    pub(crate) fn of_run(mut self, run: u64) -> Self {
+        self.run = run;
+        self
     }
 
     /// On the server's side.

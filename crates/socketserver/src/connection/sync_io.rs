@@ -99,6 +99,14 @@ impl PollIo for SyncIo {
         Poll::Ready(self.write(buf, stall))
     }
 
+    fn poll_taken(&mut self, _: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {
+        // No event tells of it.
+        while socketserver_sys::unsent(&self.socket)? > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(rustix::net::shutdown(&self.socket, Shutdown::Write).map_err(Into::into))
     }

@@ -181,7 +181,8 @@ impl fmt::Debug for ListenOptions {
     }
 }
 
-/// A place to listen: an address, or a listening socket that was made elsewhere.
+/// A place to listen: an address, or a listening socket that was made elsewhere. Such a one becomes non-blocking, in every
+/// process that shares it.
 ///
 /// ```
 /// use socketserver::{Server, Where};
@@ -345,6 +346,8 @@ fn adopt(fd: OwnedFd, name: &str) -> Result<Listener, Error> {
         tcp_endpoint(&socket).map_err(|e| Error::io(name, e))?
     };
     prepare(&socket, unix).map_err(|e| Error::io(name, e))?;
+    // Connections would inherit it.
+    socket.set_read_timeout(None).map_err(|e| Error::io(name, e))?;
     Ok(Listener::socket(endpoint, socket.into(), None))
 }
 

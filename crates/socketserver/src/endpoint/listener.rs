@@ -1,8 +1,11 @@
 use super::source::Accept;
 use super::unix_file::SocketFile;
 use crate::Peer;
+use crate::connection::pipeline::catch;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{SocketAddrAny, SocketFlags};
 use socketserver_proto::Endpoint;
+use socketserver_sys::{Forked, disown};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -12,9 +15,9 @@ use std::sync::{Mutex, PoisonError};
 /// One bound place that connections come from.
 pub(crate) struct Listener {
     pub(crate) endpoint: Endpoint,
-    source: Source,
-    /// Unlinks itself when dropped.
+    /// Unlinks itself when dropped: before the socket closes, for what does not listen any more is anybody's.
     _file: Option<SocketFile>,
+    source: Source,
 }
 
 enum Source {
@@ -55,19 +58,24 @@ impl Listener {
                 Ok(Accepted { socket, peer: Peer::unix(credentials) })
             }
             Source::Own(_, source) => {
-                let (socket, peer) = source.lock().unwrap_or_else(PoisonError::into_inner).accept()?;
+                let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                // One that panics is of no use any more, as one that fails without an errno is.
+                let (socket, peer) = catch(|| source.accept()).map_err(io::Error::other)??;
+                // The blocking engine waits in the socket, and by its own clock.
+                rustix::io::ioctl_fionbio(&socket, false)?;
+                set_socket_timeout(&socket, Timeout::Recv, None)?;
                 Ok(Accepted { socket, peer })
             }
         }
     }
 
     /// In a forked child: lets go of the socket, which the parent goes on with.
-    pub(crate) fn disown(&self) -> io::Result<()> {
+    pub(crate) fn disown(&self, child: &Forked) -> io::Result<()> {
         match &self.source {
-            Source::Socket { fd, .. } => socketserver_sys::disown(fd),
+            Source::Socket { fd, .. } => disown(child, fd),
             Source::Own(fd, source) => {
-                socketserver_sys::disown(fd)?;
-                socketserver_sys::disown(source.lock().unwrap_or_else(PoisonError::into_inner).as_fd())
+                disown(child, fd)?;
+                disown(child, source.lock().unwrap_or_else(PoisonError::into_inner).as_fd())
             }
         }
     }

@@ -1,10 +1,10 @@
 use super::listener::Listener;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use socketserver_sys::Wake;
+use socketserver_sys::{Forked, Wake, disown};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// All listeners of a server, and one epoll descriptor over them and over the wish to stop.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub(crate) struct Listeners {
 
 /// An event wakes one thread, and no other until that one has accepted: so no connection wakes two, and none is overseen.
 const ONE_READER: EventFlags = EventFlags::IN.union(EventFlags::ONESHOT);
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Stands for the wakeup descriptor among the listeners' indices.
 const STOP: u64 = u64::MAX;
 
@@ -39,7 +40,8 @@ impl Listeners {
     /// may wait: a listener is reported to one of them, and then to nobody until it is [armed](Self::arm) again.
     pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<Option<usize>> {
         let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(STOP) }];
-        let timeout = until.map(timespec_until);
+        // A longer one would need a call that Linux 5.10 lacks (epoll_pwait2(2)); whoever waits looks again.
+        let timeout = until.map(|until| timespec_until(until.min(Instant::now() + A_DAY)));
         match epoll::wait(&self.epoll, &mut event[..], timeout.as_ref()) {
             Ok(1) if event[0].data.u64() != STOP => Ok(usize::try_from(event[0].data.u64()).ok()),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(None),
@@ -53,9 +55,9 @@ impl Listeners {
     }
 
     /// In a forked child: lets go of every listener.
-    pub(crate) fn disown(&self) -> io::Result<()> {
-        socketserver_sys::disown(&self.epoll)?;
-        self.all.iter().try_for_each(Listener::disown)
+    pub(crate) fn disown(&self, child: &Forked) -> io::Result<()> {
+        disown(child, &self.epoll)?;
+        self.all.iter().try_for_each(|listener| listener.disown(child))
     }
 }
 

@@ -90,6 +90,9 @@ impl Control {
         if !self.is_stopping(run) {
             self.word(DEADLINE).store(NEVER, SeqCst);
         }
+        let tag = run << 32;
+        let retag = |now: u64| (now & !0xffff_ffff != tag).then_some(tag);
+        let _ = self.word(PLACES).fetch_update(SeqCst, SeqCst, retag);
     }
 
     pub(crate) fn end(&self, run: u64) {
@@ -100,8 +103,13 @@ impl Control {
 
     /// When the drain that goes on has to be over.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let nanos = self.word(DEADLINE).load(SeqCst);
-        if nanos == NEVER { None } else { self.origin.checked_add(Duration::from_nanos(nanos)) }
+        let mut nanos = self.word(DEADLINE).load(SeqCst);
+        if nanos == NEVER {
+            // The wish to stop came just when its run began, and the deadline was wiped: it gets the usual one.
+            nanos = self.nanos(self.origin.elapsed().saturating_add(self.patience()));
+            self.word(DEADLINE).fetch_min(nanos, SeqCst);
+        }
+        self.origin.checked_add(Duration::from_nanos(nanos))
     }
 
     pub(crate) fn patience(&self) -> Duration {
@@ -145,19 +153,28 @@ impl Control {
     }
 
     /// A place is taken, before the connection for it is there: so a drain that sees none open can be sure.
-    pub(crate) fn enter(&self) {
-        self.word(PLACES).fetch_add(1, SeqCst);
+    pub(crate) fn enter(&self, run: u64) {
+        let _ = self.change_places(run, |places| places + 1);
+    }
+
+    /// Places are those of one run, which is written above their number: what an abandoned thread gives back later is
+    /// nothing to the next run.
+    fn change_places(&self, run: u64, change: impl Fn(u64) -> u64) -> Option<u64> {
+        let tag = run << 32;
+        let change = |now: u64| (now & !0xffff_ffff == tag).then(|| tag | change(now & 0xffff_ffff));
+        let before = self.word(PLACES).fetch_update(SeqCst, SeqCst, change).ok()?;
+        Some(before & 0xffff_ffff)
     }
 
     /// A place is free again. The last one of a run that stops is what its keeper waits for.
     pub(crate) fn leave(&self, run: u64) {
-        if self.word(PLACES).fetch_sub(1, SeqCst) == 1 && self.is_stopping(run) {
+        if self.change_places(run, |places| places - 1) == Some(1) && self.is_stopping(run) {
             self.keeper.wake();
         }
     }
 
     pub(crate) fn places(&self) -> u64 {
-        self.word(PLACES).load(SeqCst)
+        self.word(PLACES).load(SeqCst) & 0xffff_ffff
     }
 
     /// How many connections are open.

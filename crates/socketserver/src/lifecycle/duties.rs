@@ -13,6 +13,7 @@ pub(super) type Duty = Box<dyn FnMut(&Handle) -> Result + Send>;
 /// What a server does beside serving.
 #[derive(Debug, Default)]
 pub(crate) struct Duties {
+    run: u64,
     every: Vec<Every>,
     signals: Vec<OnSignal>,
 }
@@ -36,10 +37,13 @@ impl Duties {
 
     /// Does what is due, and tells when the next is.
     pub(crate) fn turn(&mut self, handle: &Handle, failed: &mut dyn FnMut(&'static str, String)) -> Option<Instant> {
-        let mut call = |name, duty: &mut Duty| match catch(|| duty(handle)) {
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) => failed(name, failure.to_string()),
-            Err(panic) => failed(name, panic.to_string()),
+        let mut call = |name, duty: &mut Duty| {
+            // The failure's own code, which writes and drops it, is the user's too.
+            match catch(|| duty(handle).map_err(|failure| failure.to_string())) {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => failed(name, failure),
+                Err(panic) => failed(name, panic.to_string()),
+            }
         };
         for signal in &mut self.signals {
             for _ in 0..signal.take() {
@@ -48,19 +52,27 @@ impl Duties {
         }
         let now = Instant::now();
         for every in &mut self.every {
-            let next = *every.next.get_or_insert_with(|| now + every.period);
-            if next <= now {
-                call("every", &mut every.duty);
-                // From now on and not from when it was due: what was missed is not made up for.
-                every.next = Some(now + every.period);
+            // A time beyond the clock's end never comes.
+            let next = now.checked_add(every.period);
+            match every.next {
+                None => every.next = next,
+                Some(due) if due <= now => {
+                    call("every", &mut every.duty);
+                    // From now on and not from when it was due: what was missed is not made up for.
+                    every.next = next;
+                }
+                Some(_) => {}
             }
         }
         self.every.iter().filter_map(|every| every.next).min()
     }
 
-    /// A new run counts its periods from its own start.
-    pub(crate) fn rewind(&mut self) {
-        self.every.iter_mut().for_each(|every| every.next = None);
+    /// A new run counts its periods from its own start. Calls of `serve_one` are one run.
+    pub(crate) fn begin(&mut self, run: u64) {
+        if self.run != run {
+            self.run = run;
+            self.every.iter_mut().for_each(|every| every.next = None);
+        }
     }
 
     /// What to wait on for signals.

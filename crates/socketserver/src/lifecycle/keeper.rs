@@ -84,7 +84,7 @@ impl Keeper {
                     let open = control.open();
                     self.run.observe(|observer| observer.draining(&Draining { open, deadline }));
                     // One that comes after this look sees the stop by itself.
-                    self.run.shared.registry.all().iter().for_each(|connection| connection.drain());
+                    self.run.shared.registry.all(self.run.number).iter().for_each(|connection| connection.drain());
                     self.phase = Phase::Draining;
                 }
                 Phase::Draining if control.places() == 0 => return self.conclude(Vec::new()),
@@ -93,10 +93,10 @@ impl Keeper {
                         return Step::Wait(Some(next.map_or(deadline, |next| next.min(deadline))));
                     }
                     _ => {
-                        let cut = self.run.shared.registry.all();
+                        let cut = self.run.shared.registry.all(self.run.number);
                         for connection in &cut {
                             connection.cut();
-                            self.run.observe(|observer| observer.cut(&self.describe(connection, false)));
+                            self.run.observe(|observer| observer.cut(&describe(&self.run, connection, false)));
                         }
                         self.phase = Phase::Cutting { cut, until: Instant::now() + Self::GRACE };
                     }
@@ -106,6 +106,16 @@ impl Keeper {
                     return self.conclude(cut);
                 }
                 Phase::Cutting { cut, until } => {
+                    // One that was being let in while the others were cut.
+                    let late = self.run.shared.registry.all(self.run.number);
+                    for connection in late {
+                        if cut.iter().any(|cut| cut.id == connection.id) {
+                            continue;
+                        }
+                        connection.cut();
+                        self.run.observe(|observer| observer.cut(&describe(&self.run, &connection, false)));
+                        cut.push(connection);
+                    }
                     let now = Instant::now();
                     if now < *until {
                         return Step::Wait(Some(next.map_or(*until, |next| next.min(*until))));
@@ -128,7 +138,7 @@ impl Keeper {
             Some(_) => {
                 let epoch = control.next_epoch();
                 let before = epoch.saturating_sub(Self::LOOKS.into());
-                self.run.shared.registry.all().iter().for_each(|connection| connection.expire(before));
+                self.run.shared.registry.all(self.run.number).iter().for_each(|connection| connection.expire(before));
             }
             None => {}
         }
@@ -138,20 +148,20 @@ impl Keeper {
     }
 
     fn conclude(&self, cut: Vec<Arc<Connection>>) -> Step {
-        let left = self.run.shared.registry.all();
+        let left = self.run.shared.registry.all(self.run.number);
         let is_left = |id| left.iter().any(|connection| connection.id == id);
-        let cut = cut.iter().map(|connection| self.describe(connection, is_left(connection.id))).collect();
+        let cut = cut.iter().map(|connection| describe(&self.run, connection, is_left(connection.id))).collect();
         self.run.conclude(cut);
         Step::Over
     }
+}
 
-    fn describe(&self, connection: &Connection, abandoned: bool) -> Cut {
-        Cut {
-            id: connection.id,
-            peer: connection.peer.clone(),
-            endpoint: self.run.shared.endpoints[connection.endpoint].clone(),
-            age: connection.since.elapsed(),
-            abandoned,
-        }
+fn describe(run: &Run, connection: &Connection, abandoned: bool) -> Cut {
+    Cut {
+        id: connection.id,
+        peer: connection.peer.clone(),
+        endpoint: run.shared.endpoints[connection.endpoint].clone(),
+        age: connection.since.elapsed(),
+        abandoned,
     }
 }

@@ -67,9 +67,10 @@ impl Registry {
         drop(gone);
     }
 
-    /// In the order in which they came.
-    pub(crate) fn all(&self) -> Vec<Arc<Connection>> {
-        let mut all: Vec<_> = self.lock().all.iter().flatten().cloned().collect();
+    /// Those of a run, in the order in which they came.
+    pub(crate) fn all(&self, run: u64) -> Vec<Arc<Connection>> {
+        let mut all: Vec<_> =
+            self.lock().all.iter().flatten().filter(|connection| connection.run == run).cloned().collect();
         all.sort_unstable_by_key(|connection| connection.id);
         all
     }

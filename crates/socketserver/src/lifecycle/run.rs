@@ -5,6 +5,7 @@ use crate::connection::{IDLE, Idle, Limits, WRITE};
 use crate::endpoint::Listeners;
 use crate::events::{Cut, HookFailed, Observer};
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -35,7 +36,9 @@ impl Default for Settings {
 /// One run of a server: from `serve` to its return.
 pub(crate) struct Run {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) listeners: Arc<Listeners>,
+    /// Given up at the end: a thread that the drain abandoned must not keep ports bound.
+    listeners: Mutex<Option<Arc<Listeners>>>,
+    keeper_started: AtomicBool,
     pub(crate) settings: Settings,
     pub(crate) number: u64,
     duties: Arc<Mutex<Duties>>,
@@ -62,13 +65,28 @@ impl Run {
     ) -> Arc<Self> {
         let number = shared.control.current_run();
         shared.control.begin(number);
-        let new = Self { shared, listeners, settings, number, duties, state: Mutex::default(), over: Condvar::new() };
-        new.duties().rewind();
+        let new = Self {
+            shared,
+            listeners: Mutex::new(Some(listeners)),
+            keeper_started: AtomicBool::new(false),
+            settings,
+            number,
+            duties,
+            state: Mutex::default(),
+            over: Condvar::new(),
+        };
+        new.duties().begin(number);
         Arc::new(new)
     }
 
     pub(crate) fn handle(&self) -> Handle {
         Handle::new(self.shared.clone(), self.number)
+    }
+
+    /// Where connections come from.
+    pub(crate) fn listeners(&self) -> Arc<Listeners> {
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.clone().unwrap_or_else(|| unreachable!("nobody accepts for a run that is over"))
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -96,6 +114,9 @@ impl Run {
 
     /// Puts a thread to it that does the duties and watches over the drain, while other threads serve.
     pub(crate) fn start_keeper(self: &Arc<Self>) -> Result<(), Error> {
+        if self.keeper_started.swap(true, SeqCst) {
+            return Ok(());
+        }
         let mut state = self.state();
         if state.keeper.is_none() && state.outcome.is_none() {
             let run = self.clone();
@@ -168,6 +189,7 @@ impl Run {
         let cut = self.state().outcome.take().unwrap_or_default();
         let control = &self.shared.control;
         control.end(self.number);
+        drop(self.listeners.lock().unwrap_or_else(PoisonError::into_inner).take());
         let hurried = Some(self.shared.hurried.swap(0, SeqCst)).filter(|signal| *signal != 0);
         let totals = self.handle().totals();
         Report { served: totals.accepted - accepted_before, cut, hurried, totals }

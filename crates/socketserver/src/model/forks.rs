@@ -2,17 +2,17 @@ use super::{Model, Work};
 use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
 use crate::connection::{Connection, Core, Peer, Reason, Slot, SyncIo, now, pipeline};
-use crate::endpoint::{is_ready, poll_until, readable};
+use crate::endpoint::{Listeners, is_ready, poll_until, readable};
 use crate::engine::Blocking;
 use crate::events::{ChildEnded, SpawnFailed};
 use crate::handler::Service;
 use crate::lifecycle::{Keeper, Run, Step};
 use crate::{Error, ErrorKind};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use socketserver_sys::{Child, Ended, Fork};
+use socketserver_sys::{Child, Ended, Fork, Forked, disown};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,8 +51,9 @@ impl Forks {
         Self { max: max.max(1), ready: None }
     }
 
-    /// Keeps `ready` children (at least 1, at most the maximum) that wait for connections, and lets each serve many. A
-    /// connection then costs no fork, and what a handler leaves behind in its process meets the next one.
+    /// Starts with `ready` children (at least 1, at most the maximum) that wait for connections, keeps as many of those that
+    /// come free, and lets each serve many. A connection then costs no fork unless more come at a time, and what a
+    /// handler leaves behind in its process meets the next one.
     #[must_use]
     pub fn prefork(mut self, ready: usize) -> Self {
         self.ready = Some(ready.clamp(1, self.max));
@@ -95,6 +96,7 @@ struct Parent<S> {
     max: usize,
     ready: Option<usize>,
     failed: Option<Error>,
+    listeners: Arc<Listeners>,
 }
 
 /// A child, and what it does at the moment.
@@ -107,11 +109,13 @@ struct Worker {
     serving: Option<Admitted>,
     /// It was told to end.
     retired: bool,
+    /// It did not take a connection: it is ending, though nobody told it to.
+    dead: bool,
 }
 
 impl Worker {
     fn is_idle(&self) -> bool {
-        self.feed.is_some() && self.serving.is_none() && !self.retired
+        self.feed.is_some() && self.serving.is_none() && !self.retired && !self.dead
     }
 
     /// Lets a pre-forked child see that no more connections come.
@@ -128,6 +132,7 @@ impl<S: Service<Blocking>> Parent<S> {
         let run = work.run.clone();
         let mapped = run.shared.registry.reserve(options.max);
         mapped.map_err(|error| Error::io("cannot map memory to share with children", error))?;
+        let listeners = run.listeners();
         Ok(Self {
             rests: None,
             keeper: Keeper::new(run),
@@ -136,6 +141,7 @@ impl<S: Service<Blocking>> Parent<S> {
             max: options.max,
             ready: options.ready,
             failed: None,
+            listeners,
         })
     }
 
@@ -145,7 +151,7 @@ impl<S: Service<Blocking>> Parent<S> {
 
     fn run(mut self) -> Result<(), Error> {
         for _ in 0..self.ready.unwrap_or(0) {
-            if !self.fork_ready_worker() {
+            if !self.fork_ready_worker(None) {
                 break;
             }
         }
@@ -172,7 +178,7 @@ impl<S: Service<Blocking>> Parent<S> {
 
     /// Takes in connections while there are any, and room.
     fn accept(&mut self) {
-        let listeners = self.work.run.listeners.all.len();
+        let listeners = self.listeners.all.len();
         // One of each in turn, until none has any.
         let mut empty = 0;
         for index in (0..listeners).cycle() {
@@ -181,7 +187,7 @@ impl<S: Service<Blocking>> Parent<S> {
             }
             let place = Place::take(self.run_state());
             let verify = |peer: &Peer| self.work.service.verify(peer);
-            let tried = self.work.gate.try_next(index, place, &verify);
+            let tried = self.work.gate.try_next(&self.listeners, index, false, place, &verify);
             match tried {
                 Ok(Tried::Admitted(admitted)) => {
                     empty = 0;
@@ -215,10 +221,10 @@ impl<S: Service<Blocking>> Parent<S> {
         }
         match self.fork() {
             Ok(Fork::Parent(child)) => {
-                self.children.push(Worker { child, feed: None, serving: Some(admitted), retired: false });
+                self.children.push(Worker { child, feed: None, serving: Some(admitted), retired: false, dead: false });
             }
-            Ok(Fork::Child) => {
-                self.become_child(None, |work| serve(work, admitted.connection().clone()));
+            Ok(Fork::Child(child)) => {
+                self.become_child(child, [], |work| serve(work, admitted.connection().clone()));
             }
             Err(error) => Self::lost(admitted, &format!("no process for it: {error}")),
         }
@@ -230,7 +236,7 @@ impl<S: Service<Blocking>> Parent<S> {
         connection.slot.introduce(connection.id, connection.endpoint);
         loop {
             let Some(worker) = self.children.iter_mut().find(|worker| worker.is_idle()) else {
-                if self.fork_ready_worker() {
+                if self.fork_ready_worker(Some(&connection)) {
                     continue;
                 }
                 return Self::lost(admitted, "no process for it");
@@ -242,7 +248,7 @@ impl<S: Service<Blocking>> Parent<S> {
                     return;
                 }
                 // It has just died: the event comes when it is reaped.
-                Err(_) => worker.retired = true,
+                Err(_) => worker.dead = true,
             }
         }
     }
@@ -269,8 +275,8 @@ impl<S: Service<Blocking>> Parent<S> {
         result
     }
 
-    /// Makes a child that waits for connections.
-    fn fork_ready_worker(&mut self) -> bool {
+    /// Makes a child that waits for connections. One that is on its way to another child is none of its business.
+    fn fork_ready_worker(&mut self, on_its_way: Option<&Connection>) -> bool {
         let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = match pair {
             Ok(pair) => pair,
@@ -283,31 +289,45 @@ impl<S: Service<Blocking>> Parent<S> {
         };
         match self.fork() {
             Ok(Fork::Parent(child)) => {
-                self.children.push(Worker { child, feed: Some(ours), serving: None, retired: false });
+                self.children.push(Worker { child, feed: Some(ours), serving: None, retired: false, dead: false });
                 true
             }
-            Ok(Fork::Child) => self.become_child(Some(&ours), |work| serve_fed(work, &theirs)),
+            Ok(Fork::Child(child)) => {
+                let others = [Some(ours.as_fd()), on_its_way.map(AsFd::as_fd)];
+                self.become_child(child, others.into_iter().flatten(), |work| serve_fed(work, &theirs))
+            }
             Err(_) => false,
         }
     }
 
     /// In the child: lets go of everything that is the parent's, works, and ends.
-    fn become_child(&self, ours: Option<&OwnedFd>, work: impl FnOnce(&Work<Blocking, S>)) -> ! {
+    fn become_child<'a>(
+        &self,
+        child: Forked,
+        others: impl IntoIterator<Item = BorrowedFd<'a>>,
+        work: impl FnOnce(&Work<Blocking, S>),
+    ) -> ! {
         let let_go = || -> io::Result<()> {
             self.run_state().duties().disown();
-            self.run_state().listeners.disown()?;
-            ours.map_or(Ok(()), socketserver_sys::disown)?;
+            self.listeners.disown(&child)?;
+            for other in others {
+                disown(&child, other)?;
+            }
             for other in &self.children {
-                socketserver_sys::disown(&other.child)?;
-                other.feed.as_ref().map_or(Ok(()), socketserver_sys::disown)?;
+                disown(&child, &other.child)?;
+                if let Some(feed) = &other.feed {
+                    disown(&child, feed)?;
+                }
                 if let Some(admitted) = &other.serving {
-                    socketserver_sys::disown(&**admitted.connection())?;
+                    disown(&child, &**admitted.connection())?;
                 }
             }
             Ok(())
         };
         // With a copy of what belongs to others, closing would not close: better no child than such a one.
-        let status = match let_go() {
+        let let_go = let_go();
+        child.unblock_signals();
+        let status = match let_go {
             Ok(()) => catch(|| work(&self.work)).map_or(101, |()| 0),
             Err(_) => 1,
         };
@@ -335,7 +355,7 @@ impl<S: Service<Blocking>> Parent<S> {
             fds.push(readable(run.shared.control.keeper.as_fd()));
             fds.extend(duties.descriptors().map(readable));
             if accepting {
-                fds.push(readable(run.listeners.as_fd()));
+                fds.push(readable(self.listeners.as_fd()));
             }
             // It fails for want of memory alone; then the loop looks at everything and tries again.
             let _ = poll_until(&mut fds, until);

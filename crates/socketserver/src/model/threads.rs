@@ -69,10 +69,10 @@ impl Threads {
         self
     }
 
-    /// How long a thread with nothing to do stays.
+    /// How long a thread with nothing to do stays; at least 100 ms.
     #[must_use]
     pub fn keep_alive(mut self, time: Duration) -> Self {
-        self.keep_alive = time;
+        self.keep_alive = time.max(Duration::from_millis(100));
         self
     }
 
@@ -143,6 +143,8 @@ struct Census(AtomicU64);
 
 /// How often the pool looks whether it is short of threads, while it may be.
 const TICK: Duration = Duration::from_millis(2);
+/// The same, when the last thread could not be started.
+const SCARCE: Duration = Duration::from_millis(100);
 /// So many connections taken in a tick, and none has to wait long for a thread.
 const BRISK: u64 = 8;
 
@@ -233,10 +235,8 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
                 }
             };
             self.served.fetch_add(1, Relaxed);
-            if self.census.grow(self.at_once) {
-                // Should it fail, this thread waits again when it has served; the event tells.
-                let _ = self.start();
-            } else if self.is_short_of_threads() && self.overseer_sleeps.swap(false, SeqCst) {
+            let grown = self.census.grow(self.at_once) && self.start().is_ok();
+            if !grown && self.is_short_of_threads() && self.overseer_sleeps.swap(false, SeqCst) {
                 self.work.run.ring();
             }
             job.run();
@@ -274,13 +274,14 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
     /// The part of the thread that called `serve`: sees to it that the pool grows when connections have to wait, until the
     /// run is over.
     fn oversee(self: &Arc<Self>) {
-        let (mut before, mut more) = (0, 1);
+        let (mut before, mut more) = (0, 1_usize);
+        let mut tick = TICK;
         loop {
-            let mut pause = Some(TICK);
+            let mut pause = Some(tick);
             if !self.is_short_of_threads() {
                 self.overseer_sleeps.store(true, SeqCst);
                 // Either this sees the shortage, or whoever causes it sees that we sleep.
-                pause = self.is_short_of_threads().then_some(TICK);
+                pause = self.is_short_of_threads().then_some(tick);
             }
             if self.work.run.wait_until_over_or_rung(pause) {
                 return;
@@ -289,12 +290,12 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
             if pause.is_none() || served - before >= BRISK {
                 more = 1;
             } else {
-                for _ in 0..more {
-                    if !self.census.grow(self.options.max as u64) || self.start().is_err() {
-                        break;
-                    }
-                }
-                more *= 2;
+                let mut started =
+                    (0..more).take_while(|_| self.census.grow(self.options.max as u64)).map(|_| self.start());
+                // If there are none to be had, asking for them all the time makes it no better.
+                let scarce = started.any(|started| started.is_err());
+                tick = if scarce { SCARCE } else { TICK };
+                more = if scarce { 1 } else { (2 * more).min(self.options.max) };
             }
             before = served;
         }

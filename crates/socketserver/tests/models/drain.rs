@@ -5,6 +5,8 @@ use socketserver_testkit::{How, Stage};
 pub(crate) fn add(suite: &mut Suite) {
     suite.both("drain_ends_the_idle_and_lets_the_busy_finish", &PARALLEL, idle_and_busy);
     suite.both("drain_answers_what_came_before_it", &MODELS, answers);
+    suite.both("drain_lets_a_request_that_has_begun_come_in", &MODELS, half_read);
+    suite.both("drain_loses_no_reply_on_its_way", &MODELS, reply_on_its_way);
     suite.both("drain_cuts_the_stuck_and_names_them", &MODELS, stuck);
     suite.both("drain_gives_up_on_a_handler_that_computes", &PARALLEL, computing);
     suite.both("a_second_signal_ends_at_once", &MODELS, second_signal);
@@ -39,6 +41,37 @@ fn answers(how: How, endpoint: &str) {
     client.say("echo first\nstop\necho second\n");
     client.expect("first\nsecond\n");
     client.expect_end();
+    assert_eq!(stage.wait().status, Some(0));
+}
+
+/// What has been read of a request is not idleness, whoever keeps it: the buffer, or the call that collects it.
+fn half_read(how: How, endpoint: &str) {
+    for (request, rest, reply) in [("all\n12345", "67", "7 bytes\n"), ("exact 7\n12345", "67", "1234567")] {
+        let stage = Stage::open("script", how, endpoint);
+        let mut client = stage.connect();
+        client.say(format!("echo in\n{request}"));
+        client.expect("in\n");
+        stage.signal(Signal::TERM);
+        stage.line("draining open=1");
+        client.say(rest);
+        client.end();
+        client.expect(reply);
+        client.expect_end();
+        assert_eq!(stage.wait().status, Some(0));
+    }
+}
+
+/// A reply that is still on its way when the drain ends its connection arrives, whatever the client says meanwhile.
+fn reply_on_its_way(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    let mut client = stage.connect();
+    client.say("bulk 600000\n");
+    client.expect("x");
+    stage.signal(Signal::TERM);
+    stage.line("draining open=1");
+    client.say_if_there("echo next\n");
+    client.expect("x".repeat(599_999));
+    drop(client);
     assert_eq!(stage.wait().status, Some(0));
 }
 

@@ -8,7 +8,24 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.both("a_foreign_child_is_left_alone", &FORKING, foreign);
     suite.both("each_connection_has_its_process", &FORKING, processes);
     suite.tcp("threads_are_refused", &[How::Forks(2)], threaded);
+    suite.both("no_child_keeps_anothers_connection", &[How::Forks(8), How::Prefork(1, 8)], no_copies);
     suite.tcp("ready_children_are_kept", &[How::Prefork(2, 8)], ready);
+}
+
+/// A child that is made while a connection is on its way to another must not keep it open.
+fn no_copies(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    let mut first = stage.connect();
+    pid(&mut first);
+    for _ in 0..3 {
+        let mut other = stage.connect();
+        other.say("echo me\n");
+        other.end();
+        other.expect("me\n");
+        other.expect_end();
+    }
+    drop(first);
+    assert_eq!(stage.stop().status, Some(0));
 }
 
 fn pid(client: &mut Client) -> u32 {

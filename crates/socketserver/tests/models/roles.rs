@@ -61,6 +61,11 @@ impl blocking::Handler for Script {
                     c.read_exact(&mut bytes)?;
                     c.write_all(&bytes)?;
                 }
+                "all" => {
+                    let all = c.read_to_end(100_000)?;
+                    c.write_all(format!("{} bytes\n", all.len()).as_bytes())?;
+                }
+                "bulk" => c.write_all(&vec![b'x'; rest.parse()?])?,
                 // Not to be reached by anything but a signal.
                 "hang" => loop {
                     std::thread::park();

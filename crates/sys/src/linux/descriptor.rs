@@ -1,3 +1,4 @@
+use super::fork::Forked;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
 use rustix::net::{
@@ -12,7 +13,8 @@ use std::sync::Arc;
 /// Takes over a descriptor that this process was started with (`fd:3`, socket activation).
 ///
 /// What comes back is a duplicate, marked close-on-exec; the number itself stays open, for it may belong to other
-/// code, and is marked close-on-exec too, so that no program started later inherits a listener by accident.
+/// code, and is marked close-on-exec too, so that no program started later inherits a listener by accident. Call it
+/// before other code opens and closes descriptors: a number says nothing about whose it is.
 ///
 /// # Errors
 /// `EBADF` when nothing is open under that number, `EMFILE` when no descriptor is left.
@@ -28,18 +30,19 @@ pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
     Ok(own)
 }
 
-/// In a child after `fork(2)`: lets go of what a descriptor stands for, while its number and its owner stay valid.
-/// The number then stands for `/dev/null`.
+/// In a child after `fork(2)`, which the token proves: lets go of what a descriptor stands for, while its number and its
+/// owner stay valid. The number then stands for `/dev/null`.
 ///
 /// A child's copies of its parent's sockets would keep ports bound and connections open that the parent closed.
 ///
 /// # Errors
 /// What `open(2)` of `/dev/null` and `dup3(2)` say.
-pub fn disown(descriptor: impl AsFd) -> io::Result<()> {
+pub fn disown(_child: &Forked, descriptor: impl AsFd) -> io::Result<()> {
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     let target = descriptor.as_fd().as_raw_fd();
-    // SAFETY: both numbers are open and borrowed. dup3 replaces what `target` stands for in one step, so its owner goes
-    // on owning an open descriptor, and nobody else's is touched.
+    // SAFETY: both numbers are open and borrowed. dup3 replaces what `target` stands for in one step, so whoever owns or
+    // borrows it has an open descriptor before and after. This is a child with one thread: nobody is in the middle of
+    // using it, and in the parent nothing changes.
     if unsafe { libc::dup3(null.as_raw_fd(), target, libc::O_CLOEXEC) } < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -77,6 +80,19 @@ impl AsFd for SharedFd {
         // the borrow does not outlive: behind an Arc nobody can take an OwnedFd out, replace or close it. It is not -1.
         unsafe { BorrowedFd::borrow_raw(self.number) }
     }
+}
+
+/// How many bytes that were written to a socket its peer has not yet taken (`SIOCOUTQ`, `tcp(7)` and `unix(7)`).
+///
+/// # Errors
+/// What `ioctl(2)` says.
+pub fn unsent(socket: impl AsFd) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is borrowed for the call, and TIOCOUTQ, which is SIOCOUTQ, writes one int to `bytes`.
+    if unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
 /// Sends a descriptor and a word of context over a Unix socket (`SCM_RIGHTS`, `unix(7)`).

@@ -1,5 +1,6 @@
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// On which side of [`fork`] the caller is.
@@ -8,7 +9,51 @@ pub enum Fork {
     /// The process that called it, with its new child.
     Parent(Child),
     /// The new process. It ends with [`exit_child`].
-    Child,
+    Child(Forked),
+}
+
+/// Proof of being a child that was just forked. Signals are blocked until it is dropped, so that none meets a handler of
+/// the parent's before the child has let go of what that works on.
+#[derive(Debug)]
+pub struct Forked {
+    signals: SignalMask,
+}
+
+impl Forked {
+    /// Lets signals through again.
+    pub fn unblock_signals(self) {
+        drop(self.signals);
+    }
+}
+
+/// Blocks all signals of this thread for as long as it lives.
+struct SignalMask(libc::sigset_t);
+
+impl SignalMask {
+    fn block_all() -> Self {
+        let mut all = MaybeUninit::uninit();
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: sigfillset makes `all` a valid set before pthread_sigmask reads it, and pthread_sigmask fills `before`;
+        // with a valid first argument neither can fail.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Self(before.assume_init())
+        }
+    }
+}
+
+impl Drop for SignalMask {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that pthread_sigmask filled.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
+impl std::fmt::Debug for SignalMask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignalMask")
+    }
 }
 
 /// A child process of our own, held by a pidfd: it cannot be mistaken for another, and waiting for it reaps no child
@@ -111,6 +156,7 @@ pub fn fork() -> io::Result<Fork> {
         ));
     }
     let parent = rustix::process::getpid();
+    let signals = SignalMask::block_all();
     // SAFETY: the process has this one thread, as was just counted, and only a running thread could start another: so no
     // lock can be held by a thread that the child lacks, and the child may run any code, as after a fork in C.
     match unsafe { libc::fork() } {
@@ -121,7 +167,7 @@ pub fn fork() -> io::Result<Fork> {
             if rustix::process::getppid() != Some(parent) {
                 exit_child(1);
             }
-            Ok(Fork::Child)
+            Ok(Fork::Child(Forked { signals }))
         }
         pid => {
             let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ECHILD))?;
