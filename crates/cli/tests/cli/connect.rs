@@ -108,3 +108,31 @@ fn nobody_who_reads_standard_output_is_status_2() {
     let mut child = command.stdin(std::process::Stdio::piped()).stdout(writer).spawn().unwrap();
     assert_eq!(crate::harness::status(&mut child), Some(2));
 }
+
+#[test]
+fn a_server_that_closes_before_it_has_taken_everything_is_status_1() {
+    let served = Served::start(&["hello", ":0"]);
+    for _ in 0..10 {
+        let output = run(&["connect", served.address()], &vec![0; 10_000_000]);
+        assert_eq!((output.status, &*output.stdout), (Some(1), &b"hello world"[..]));
+        assert!(output.stderr.contains("broke off"), "{}", output.stderr);
+    }
+    // One that has taken everything is not.
+    run(&["connect", served.address()], b"hi").is("hello world");
+}
+
+#[test]
+fn local_failures_are_told_and_status_2() {
+    let served = Served::start(&["hello", ":0"]);
+    let directory = std::fs::File::open("/").unwrap();
+    let mut connect = command(&["connect", served.address()]);
+    let output = connect.stdin(directory).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard input"), "{output:?}");
+
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut connect = command(&["connect", served.address()]);
+    let output = connect.stdin(std::process::Stdio::null()).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"), "{output:?}");
+}

@@ -40,6 +40,31 @@ fn nobody_who_reads_standard_error_does_not_stop_it() {
     }
 }
 
+/// A pipe that is open and full: whoever reads it is asleep.
+#[test]
+fn a_reader_of_standard_error_who_does_not_read_costs_lines_and_nothing_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = command(&["serve", "echo", "fd:0"]);
+    let mut child = command.stdin(OwnedFd::from(listener)).stderr(writer).spawn().unwrap();
+    drop(command);
+    // Two lines of about 100 bytes each: more than the 64 KiB that a pipe holds.
+    for _ in 0..600 {
+        let mut client = client(&address);
+        client.say("ping");
+        client.expect("ping");
+    }
+    let mut some = [0; 32 * 1024];
+    std::io::Read::read_exact(&mut reader, &mut some).unwrap();
+    kill(child.id(), Signal::TERM);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut rest).unwrap();
+    assert_eq!(status(&mut child), Some(0));
+    assert!(rest.contains("lines-lost lines="), "{rest}");
+    assert!(rest.ends_with("stopped served=600 cut=0\n"), "{rest}");
+}
+
 #[test]
 fn a_closed_standard_error_does_not_stop_it() {
     // It cannot say where it listens: so it is given a listener that the test knows.
