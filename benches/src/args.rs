@@ -13,7 +13,7 @@ usage: socketserver-benches [--visits N] [--seconds S] [--cores SERVER,GENERATOR
   --seconds S    how long each visit is measured, after 0.3 s of warm-up (default 1.5)
   --cores A,B    the cores that the server and the generator are pinned to (default 0,1)
   --only ROW     only this row: echo, connect, line; or peers-echo, peers-connect, peers-line, which compare the
-                 peers with each other and with what PERFORMANCE.md says of them
+                 peers with each other and with what their kind was measured at
   peer NAME      be one of the servers, on a port of 127.0.0.1 told on standard output
 
 Prints a Markdown table. Exit code: 0 all targets met, 1 not all, 2 could not be measured.";

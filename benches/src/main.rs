@@ -1,4 +1,4 @@
-//! Measures this project against its peers the way PERFORMANCE.md demands, and prints the table.
+//! Measures this project against its peers, side by side in one run, and prints the table (README.md says how).
 //!
 //! See `benches/README.md` for how to run it and what each row is.
 #![forbid(unsafe_code)]

@@ -54,7 +54,7 @@ pub(crate) enum Measure {
 pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
-    /// As PERFORMANCE.md has it, within 10 %.
+    /// What was measured of peers of this kind elsewhere, within 10 %.
     About(f64),
     /// Only to be known.
     None,
@@ -122,7 +122,7 @@ pub(crate) static ROWS: &[Row] = &[
             plan(Peer::OursLine, Peer::PythonLine, Measure::Rate, Target::AtLeast(10.0)),
         ],
     },
-    // Do the peers reach what PERFORMANCE.md says of their kind? Its two thread-a-connection columns are compared with
+    // Do the peers reach what their kind was measured at? The two thread-a-connection columns are compared with
     // each other, since raw epoll saturates one generator and not another: against it, ratios tell of the generator.
     Row {
         name: "peers-echo",

@@ -1,4 +1,4 @@
-//! The reference of PERFORMANCE.md: one thread round one level-triggered epoll instance, no library between.
+//! The reference: one thread round one level-triggered epoll instance, no library between.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
