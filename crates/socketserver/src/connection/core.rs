@@ -262,20 +262,23 @@ impl<T: PollIo> Core<T> {
             // Closing the socket says all that a half-close would.
             return;
         }
-        if poll_fn(|cx| self.poll_close_write(cx)).await.is_err() {
-            return;
-        }
         let until = Instant::now() + READ_OUT_TIME;
-        if by_drain {
-            // Its next request, which nobody will answer, must not take with it what is still on its way.
+        let wait = if by_drain {
+            // The socket is shut for reading. If it were for writing as well, the peer's next request, which nobody will
+            // answer, would reset it at once (RFC 1122, 4.2.2.13) and take with it what is still on its way.
             let _ = poll_fn(|cx| self.io.poll_taken(cx, until)).await;
+            self.ended = false;
+            Wait::Not
+        } else if poll_fn(|cx| self.poll_close_write(cx)).await.is_ok() {
+            Wait::Until(until)
+        } else {
             return;
-        }
+        };
         let before = self.reason;
         let mut left = READ_OUT_BYTES;
         while left > 0 {
             self.input.clear();
-            match poll_fn(|cx| self.poll_receive_within(cx, Wait::Until(until), false, None)).await {
+            match poll_fn(|cx| self.poll_receive_within(cx, wait, false, None)).await {
                 Ok(1..) => left = left.saturating_sub(self.buffered().len()),
                 Ok(0) | Err(_) => break,
             }
