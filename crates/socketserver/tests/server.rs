@@ -68,6 +68,14 @@ fn ipv6_and_both_families() {
 }
 
 #[test]
+fn an_ipv6_address_is_ipv6_alone() {
+    let server = Server::bind("tcp://[::]:0").unwrap();
+    let Endpoint::Tcp { port, .. } = server.endpoints()[0] else { panic!("a TCP endpoint") };
+    assert!(Client::connect(&format!("tcp://[::1]:{port}").parse().unwrap()).is_ok());
+    assert!(Client::connect(&format!("tcp://127.0.0.1:{port}").parse().unwrap()).is_err());
+}
+
+#[test]
 fn several_endpoints_and_listeners_made_elsewhere() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = elsewhere.local_addr().unwrap();
@@ -291,6 +299,21 @@ fn serve_one_serves_times_out_and_stops() {
     // And a new run begins.
     assert_eq!(server.serve_one(echo, Duration::ZERO).unwrap(), Served::TimedOut);
     assert_eq!(server.handle().totals().accepted, 2);
+}
+
+#[test]
+fn of_two_drains_the_nearer_deadline_counts() {
+    let server = running("tcp://127.0.0.1:0");
+    let mut client = connect(&server);
+    client.say("in\nhalf a li");
+    client.expect("in\n");
+    let handle = server.handle().clone();
+    handle.drain(Duration::from_millis(50));
+    handle.drain(Duration::from_secs(3600));
+    let (send, ended) = channel();
+    std::thread::spawn(move || send.send(server.join()));
+    let report = ended.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert_eq!(report.cut.len(), 1);
 }
 
 #[test]

@@ -214,3 +214,15 @@ impl fmt::Debug for Run {
         f.debug_struct("Run").field("number", &self.number).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_on_unless_told() {
+        let settings = Settings::default();
+        assert_eq!(settings.idle, Some(Duration::from_secs(60)));
+        assert_eq!(settings.write, Some(Duration::from_secs(30)));
+    }
+}

@@ -87,6 +87,7 @@ fn stuck(how: How, endpoint: &str) {
         assert_eq!(ended.count("cut id=1"), 1);
         assert_eq!(ended.count("finish 1"), 1, "{ended:?}");
         assert!(ended.line("closed ").contains("reason=aborted"), "{ended:?}");
+        assert_eq!(ended.count("on_error"), 0, "{ended:?}");
     }
 }
 
@@ -102,7 +103,8 @@ fn computing(how: How, endpoint: &str) {
 }
 
 fn second_signal(how: How, endpoint: &str) {
-    let stage = Stage::open("script", how, endpoint);
+    // The drain alone would take an hour.
+    let stage = Stage::open("long-drain", how, endpoint);
     let mut client = stage.connect();
     client.say("echo in\nwait\nhalf a li");
     client.expect("in\n");

@@ -1,6 +1,6 @@
 use crate::{FORKING, Suite};
 use rustix::process::{Pid, Signal};
-use socketserver_testkit::{Client, How, Stage};
+use socketserver_testkit::{Client, How, Process, Stage};
 
 pub(crate) fn add(suite: &mut Suite) {
     suite.both("a_killed_child_costs_one_connection", &FORKING, killed);
@@ -24,7 +24,13 @@ fn no_copies(how: How, endpoint: &str) {
         other.expect("me\n");
         other.expect_end();
     }
-    drop(first);
+    // Whoever came later holds no more than whoever came first, and when that dies its connection ends.
+    let mut second = stage.connect();
+    let (early, late) = (pid(&mut first), pid(&mut second));
+    assert_eq!(Process::of(early).sockets(), Process::of(late).sockets());
+    rustix::process::kill_process(Pid::from_raw(early.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    first.expect_gone();
+    drop(second);
     assert_eq!(stage.stop().status, Some(0));
 }
 

@@ -47,7 +47,9 @@ fn never_reads(how: How, endpoint: &str) {
     let client = stage.connect();
     assert!(stage.line("closed ").contains("reason=write-timeout"));
     drop(client);
-    assert_eq!(stage.stop().status, Some(0));
+    let ended = stage.stop();
+    assert_eq!(ended.status, Some(0));
+    assert_eq!(ended.count("on_error"), 0, "{ended:?}");
 }
 
 fn max(how: How, endpoint: &str) {

@@ -1,5 +1,6 @@
 //! The servers that the tests talk to.
 
+use rustix::event::{PollFd, PollFlags};
 use socketserver::{Failure, Forks, Peer, Report, Result, Server, Threads, blocking};
 use socketserver_testkit::{Cast, How, Role};
 use std::io::BufRead;
@@ -20,6 +21,7 @@ pub(crate) const ALL: &[(&str, Role)] = &[
     ("small-stack", small_stack),
     ("few-descriptors", few_descriptors),
     ("short-drain", short_drain),
+    ("long-drain", long_drain),
     ("write-timeout", write_timeout),
     ("back-to-back", back_to_back),
 ];
@@ -49,6 +51,13 @@ impl blocking::Handler for Script {
                 "bye" => {
                     // What the client still sends is not read by anyone.
                     c.write_all(b"bye")?;
+                    return Ok(());
+                }
+                "long-bye" => {
+                    // Not before there is input that nobody will read.
+                    let mut fds = [PollFd::new(&*c, PollFlags::IN)];
+                    rustix::event::poll(&mut fds, None)?;
+                    c.write_all(&vec![b'x'; 600_000])?;
                     return Ok(());
                 }
                 "wait" => {
@@ -91,12 +100,22 @@ fn script_idle(cast: &Cast) -> Result<Report> {
 }
 
 fn write_timeout(cast: &Cast) -> Result<Report> {
-    cast.serve(cast.server()?.write_timeout(Duration::from_millis(300)), |c: &mut blocking::Stream| {
+    cast.serve(cast.server()?.write_timeout(Duration::from_millis(300)), Flood)
+}
+
+struct Flood;
+
+impl blocking::Handler for Flood {
+    fn handle(&self, c: &mut blocking::Stream) -> Result {
         let piece = [0; 64 * 1024];
         loop {
             c.write_all(&piece)?;
         }
-    })
+    }
+
+    fn on_error(&self, error: &Failure, _: &Peer) {
+        Cast::tell(&format!("on_error {error}"));
+    }
 }
 
 /// Tells of every hook; the first line says which is to fail, and how.
@@ -274,6 +293,11 @@ fn few_descriptors(cast: &Cast) -> Result<Report> {
     cast.serve(cast.server()?, Script)
 }
 
+/// Drains for longer than any test waits.
+fn long_drain(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?.drain_deadline(Duration::from_secs(3600)), Script)
+}
+
 /// Drains within 300 ms; a connection that says so is not to be moved.
 fn short_drain(cast: &Cast) -> Result<Report> {
     cast.serve(cast.server()?.drain_deadline(Duration::from_millis(300)), Stubborn)
@@ -315,5 +339,9 @@ impl blocking::Handler for Stubborn {
     fn finish(&self, c: &mut blocking::Stream) -> Result {
         Cast::tell(&format!("finish {}", c.id()));
         Ok(())
+    }
+
+    fn on_error(&self, error: &Failure, _: &Peer) {
+        Cast::tell(&format!("on_error {error}"));
     }
 }

@@ -91,6 +91,12 @@ fn last_reply(how: How, endpoint: &str) {
     client.say(vec![b'x'; 100_000]);
     client.end();
     assert_eq!(client.hear_all().expect("no reset"), b"bye");
+    // One that is still on its way when the handler is through.
+    let mut client = stage.connect();
+    client.say("long-bye\n");
+    client.say(vec![b'x'; 100_000]);
+    client.end();
+    assert_eq!(client.hear_all().expect("no reset").len(), 600_000);
     assert_eq!(stage.stop().status, Some(0));
 }
 
