@@ -11,7 +11,7 @@ usage: socketserver-benches [--visits N] [--seconds S] [--cores SERVER,GENERATOR
 
   --visits N     visits to the candidate that must count, at least (default 9; at most three times as many are made)
   --seconds S    how long each visit is measured, after 0.3 s of warm-up (default 1.5)
-  --cores A,B    the cores that the server and the generator are pinned to (default 0,1)
+  --cores A,B    the cores that the server and the generator are pinned to (default: the first two)
   --only ROW     only this row: echo, connect, line; or peers-echo, peers-connect, peers-line, which compare the
                  peers with each other and with what their kind was measured at
   peer NAME      be one of the servers, on a port of 127.0.0.1 told on standard output
@@ -31,13 +31,13 @@ pub(crate) enum Command {
 pub(crate) struct Options {
     pub(crate) visits: usize,
     pub(crate) duration: Duration,
-    pub(crate) cores: (usize, usize),
+    pub(crate) cores: Option<(usize, usize)>,
     pub(crate) only: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { visits: 9, duration: Duration::from_millis(1500), cores: (0, 1), only: Vec::new() }
+        Self { visits: 9, duration: Duration::from_millis(1500), cores: None, only: Vec::new() }
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn parse(given: &[String]) -> Result<Command, String> {
             "peer" => return value()?.parse().map(Command::Peer),
             "--visits" => options.visits = positive(word, value()?)?,
             "--seconds" => options.duration = seconds(value()?)?,
-            "--cores" => options.cores = cores(value()?)?,
+            "--cores" => options.cores = Some(cores(value()?)?),
             "--only" => options.only.push(row(value()?)?),
             // What `cargo bench` adds of its own.
             "--bench" => {}
@@ -121,7 +121,7 @@ mod tests {
         let options = Options {
             visits: 3,
             duration: Duration::from_millis(500),
-            cores: (2, 3),
+            cores: Some((2, 3)),
             only: vec!["echo".to_owned(), "line".to_owned()],
         };
         let line = "--visits 3 --seconds 0.5 --cores 2,3 --only echo --only line";

@@ -12,13 +12,18 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// Takes the cores wanted, `(server, generator)`, if there are two at all.
-    pub(crate) fn choose(wanted: (usize, usize)) -> io::Result<Self> {
+    /// Takes the cores wanted, `(server, generator)`, or else the first two that are ours, if there are two at all.
+    pub(crate) fn choose(wanted: Option<(usize, usize)>) -> io::Result<Self> {
         let ours = sched_getaffinity(None)?;
         let available = ours.count() as usize;
         if available < 2 {
             return Ok(Self { available, pinned: None });
         }
+        let mut own = (0..CpuSet::MAX_CPU).filter(|core| ours.is_set(*core));
+        let wanted = match (wanted, own.next(), own.next()) {
+            (None, Some(first), Some(second)) => (first, second),
+            (wanted, ..) => wanted.unwrap_or((0, 1)),
+        };
         for core in [wanted.0, wanted.1] {
             if core >= CpuSet::MAX_CPU || !ours.is_set(core) {
                 return Err(io::Error::other(format!("core {core} is not ours to use: give others with --cores")));

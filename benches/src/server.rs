@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_server_starts_answers_and_is_gone() {
-        let cores = Cores::choose((0, 1)).unwrap();
+        let cores = Cores::choose(None).unwrap();
         let server = ServerProcess::start(Peer::PythonEcho, &cores).unwrap();
         std::net::TcpStream::connect(server.address()).unwrap();
         let pid = server.child.id();

@@ -644,6 +644,30 @@ fn a_peer_that_left_is_known_inside_an_error_of_the_handlers_own() {
 }
 
 #[test]
+fn a_peer_that_left_stays_the_reason_when_finish_fails_too() {
+    struct Goodbye;
+    impl blocking::Handler for Goodbye {
+        fn handle(&self, c: &mut blocking::Stream) -> socketserver::Result {
+            c.write_all(b"in")?;
+            c.read(&mut [0])?;
+            Ok(())
+        }
+        fn finish(&self, c: &mut blocking::Stream) -> socketserver::Result {
+            c.write_all(b"goodbye")?;
+            Ok(())
+        }
+    }
+    let reasons = Arc::new(Reasons::default());
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().observe(reasons.clone());
+    let server = server.spawn(Serial::default(), Goodbye).unwrap();
+    let mut client = connect(&server);
+    client.expect("in");
+    client.reset();
+    server.stop().unwrap();
+    assert_eq!(*reasons.0.lock().unwrap(), [socketserver::Reason::Disconnected]);
+}
+
+#[test]
 fn an_abandoned_thread_keeps_nothing_of_the_server() {
     let (release, wait) = channel::<()>();
     let wait = Mutex::new(wait);

@@ -61,8 +61,8 @@ pub struct Core<T> {
     drained: bool,
     /// The peer takes nothing any more, or the server has cut the connection: there is nobody to say anything to.
     gone: bool,
-    /// With what sort of error the last call failed that recorded a reason.
-    failed_with: Option<io::ErrorKind>,
+    /// With what sorts of error calls failed since the reason was recorded.
+    failed_with: Vec<io::ErrorKind>,
     /// The idle deadline ended the input.
     expired: bool,
     /// We told the peer that nothing more comes.
@@ -84,7 +84,7 @@ impl<T: PollIo> Core<T> {
             ended: false,
             drained: false,
             gone: false,
-            failed_with: None,
+            failed_with: Vec::new(),
             expired: false,
             closed_write: false,
             reason: None,
@@ -391,7 +391,7 @@ impl<T: PollIo> Core<T> {
             Err(_) if self.slot.is_cut() => Err(self.aborted()),
             Err(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
                 self.reason = Some(Reason::WriteTimeout);
-                self.failed_with = Some(io::ErrorKind::TimedOut);
+                self.failed_with(io::ErrorKind::TimedOut);
                 self.gone = true;
                 Err(io::Error::new(io::ErrorKind::TimedOut, "the write deadline passed: the peer takes nothing"))
             }
@@ -403,17 +403,16 @@ impl<T: PollIo> Core<T> {
     fn recover(&mut self, from: Reason) {
         if self.reason == Some(from) {
             self.reason = None;
-            self.failed_with = None;
+            self.failed_with.clear();
         }
     }
 
     /// Why the connection ended, if that is what the handler failed with: an error like the one that a call gave it when
     /// it recorded the reason.
     pub(crate) fn reason_of(&self, failure: &(dyn Error + 'static)) -> Option<Reason> {
-        let kind = self.failed_with?;
         let mut cause = Some(failure);
         while let Some(error) = cause {
-            if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == kind) {
+            if error.downcast_ref::<io::Error>().is_some_and(|error| self.failed_with.contains(&error.kind())) {
                 return self.reason;
             }
             cause = error.source();
@@ -421,22 +420,28 @@ impl<T: PollIo> Core<T> {
         None
     }
 
+    fn failed_with(&mut self, kind: io::ErrorKind) {
+        if !self.failed_with.contains(&kind) {
+            self.failed_with.push(kind);
+        }
+    }
+
     fn idle_too_long(&mut self) -> io::Error {
         self.reason = Some(Reason::Idle);
-        self.failed_with = Some(io::ErrorKind::TimedOut);
+        self.failed_with(io::ErrorKind::TimedOut);
         io::Error::new(io::ErrorKind::TimedOut, "the idle deadline passed: the peer sent nothing")
     }
 
     fn aborted(&mut self) -> io::Error {
         self.reason = Some(Reason::Aborted);
-        self.failed_with = Some(io::ErrorKind::ConnectionAborted);
+        self.failed_with(io::ErrorKind::ConnectionAborted);
         self.gone = true;
         io::Error::new(io::ErrorKind::ConnectionAborted, "the server cut this connection: the drain's deadline passed")
     }
 
     fn disconnected(&mut self, error: io::Error) -> io::Error {
         self.reason = Some(Reason::Disconnected);
-        self.failed_with = Some(error.kind());
+        self.failed_with(error.kind());
         self.gone = true;
         error
     }
@@ -444,7 +449,7 @@ impl<T: PollIo> Core<T> {
     fn cut_short(&mut self, text: String) -> io::Error {
         // A drain that met the middle of a message stays the reason.
         self.reason.get_or_insert(Reason::Disconnected);
-        self.failed_with = Some(io::ErrorKind::UnexpectedEof);
+        self.failed_with(io::ErrorKind::UnexpectedEof);
         io::Error::new(io::ErrorKind::UnexpectedEof, text)
     }
 }

@@ -405,7 +405,7 @@ impl<S: Service<Blocking>> Parent<S> {
             _ => Reason::Exited(-1),
         };
         let serving = worker.serving.map(|mut admitted| {
-            admitted.ending = ending(&admitted.connection().slot);
+            admitted.ending = ending(&admitted.connection().slot).or(admitted.ending.take());
             admitted
         });
         let in_order = match &serving {
@@ -425,7 +425,9 @@ impl<S: Service<Blocking>> Parent<S> {
     /// The run is over: who has not come back is killed, and everyone is reaped.
     fn end_all(&mut self) {
         for worker in &mut self.children {
-            if worker.serving.is_some() {
+            if let Some(admitted) = &mut worker.serving {
+                // That it dies of it is no surprise.
+                admitted.ending = Some(Ending::of(Reason::Aborted));
                 worker.child.kill();
             }
             worker.retire();
