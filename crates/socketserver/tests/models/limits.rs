@@ -65,6 +65,11 @@ fn max(how: How, endpoint: &str) {
     for _ in 0..max {
         stage.line("opened");
     }
+    // Time enough for the one outside to be let in, if it were.
+    for _ in 0..500 {
+        inside[0].say("echo still in\n");
+        inside[0].expect("still in\n");
+    }
     drop(inside.pop());
     outside.expect("in\n");
     drop((inside, outside));
