@@ -1,4 +1,5 @@
 use crate::PATIENCE;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -66,10 +67,10 @@ impl Process {
         targets.map(|target| target.to_string_lossy().into_owned()).filter(|target| *target != own_list).collect()
     }
 
-    /// How many of its descriptors are sockets.
+    /// Its sockets, each by its own name: one that was not there before is told from one that was.
     #[must_use]
-    pub fn sockets(&self) -> usize {
-        self.descriptors().iter().filter(|target| target.starts_with("socket:")).count()
+    pub fn sockets(&self) -> BTreeSet<String> {
+        self.descriptors().into_iter().filter(|target| target.starts_with("socket:")).collect()
     }
 
     /// Its resident memory in bytes.

@@ -34,7 +34,7 @@ fn three_clients(how: How, endpoint: &str) {
         client.expect_end();
         stage.line("closed ");
     }
-    stage.process().settles("its connections are closed", |process| process.sockets() == before);
+    stage.process().settles("its connections are closed", |process| process.sockets().is_subset(&before));
     let kept = if let How::Prefork(ready, _) = how { ready } else { 0 };
     stage.process().settles("its children have ended", |process| process.children().len() <= kept);
     let ended = stage.stop();
@@ -102,7 +102,11 @@ fn last_reply(how: How, endpoint: &str) {
 
 fn twice(how: How, endpoint: &str) {
     let stage = Stage::open("twice", how, endpoint);
-    for _ in 0..2 {
+    for run in 0..2 {
+        if run > 0 {
+            // Who comes a moment earlier may still be let in by the run before.
+            stage.line("listening");
+        }
         let mut client = stage.connect();
         client.say("stop\n");
         // The drain gives the handler the end of input.
