@@ -11,12 +11,14 @@ usage: socketserver-benches [--visits N] [--seconds S] [--cores SERVER,GENERATOR
 
   --visits N     visits to the candidate that must count, at least (default 9; at most three times as many are made)
   --seconds S    how long each visit is measured, after 0.3 s of warm-up (default 1.5)
-  --cores A,B    the cores that the server and the generator are pinned to (default: the first two)
-  --only ROW     only this row: echo, connect, line; or peers-echo, peers-connect, peers-line, which compare the
-                 peers with each other and with what their kind was measured at
+  --cores A,B    the cores that the server and the generator are pinned to (default: the first two); a row with more
+                 takes others besides
+  --only ROW     only this row: echo, connect, line, echo-tasks, echo-tasks-1000, line-tasks, connect-tasks, shards,
+                 bulk, spin, memory; or peers-echo, peers-echo-1000, peers-connect, peers-line, peers-bulk, which
+                 compare the peers with each other and with what their kind was measured at
   peer NAME      be one of the servers, on a port of 127.0.0.1 told on standard output
 
-Prints a Markdown table. Exit code: 0 all targets met, 1 not all, 2 could not be measured.";
+Prints a Markdown table. Exit code: 0 all targets met, 1 not all, 2 a row could not be measured.";
 
 /// What to do.
 #[derive(Debug, PartialEq)]
@@ -129,6 +131,14 @@ mod tests {
         assert_eq!(options.rows().map(|row| row.name).collect::<Vec<_>>(), ["echo", "line"]);
         assert_eq!(parsed("peer epoll-echo"), Ok(Command::Peer(Peer::EpollEcho)));
         assert_eq!(parsed("--help"), Ok(Command::Help));
+    }
+
+    #[test]
+    fn help_names_every_row() {
+        let words: Vec<&str> = HELP.split([' ', ',', ';', '\n']).collect();
+        for row in ROWS {
+            assert!(words.contains(&row.name), "{}", row.name);
+        }
     }
 
     #[test]

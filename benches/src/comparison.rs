@@ -4,7 +4,8 @@ use std::io;
 
 use crate::args::Options;
 use crate::cores::Cores;
-use crate::row::{Measure, Plan, Row, Target};
+use crate::goal::{Goal, Measure, Target};
+use crate::row::{Plan, Row};
 use crate::stats::Summary;
 use crate::visit::{self, Visit};
 
@@ -19,6 +20,8 @@ const NEAR: f64 = 0.10;
 pub(crate) struct Comparison {
     pub(crate) row: &'static Row,
     pub(crate) plan: &'static Plan,
+    /// Where server and generators ran, if not where the head of the table says.
+    pub(crate) note: Option<String>,
     wanted: usize,
     /// One more than candidates: `references[i]` came before `candidates[i]`, the next one after it.
     pub(crate) references: Vec<Visit>,
@@ -42,15 +45,21 @@ pub(crate) enum Verdict {
 
 /// Visits reference, candidate, reference, … until enough count, or three times as many were made.
 pub(crate) fn run(row: &'static Row, plan: &'static Plan, options: &Options, cores: &Cores) -> io::Result<Comparison> {
-    let mut comparison =
-        Comparison { row, plan, wanted: options.visits, references: Vec::new(), candidates: Vec::new() };
+    let mut comparison = Comparison {
+        row,
+        plan,
+        note: cores.place(row.server_cores).note(),
+        wanted: options.visits,
+        references: Vec::new(),
+        candidates: Vec::new(),
+    };
     let visit = |peer| {
-        let visit = visit::make(peer, row.work, options.duration, cores)?;
+        let visit = visit::make(peer, row, options.duration, cores)?;
         tell(row, peer.name(), &visit);
         io::Result::Ok(visit)
     };
     comparison.references.push(visit(plan.reference)?);
-    while comparison.ratios(plan.measure).len() < options.visits && comparison.candidates.len() < 3 * options.visits {
+    while !comparison.enough() && comparison.candidates.len() < 3 * options.visits {
         comparison.candidates.push(visit(plan.candidate)?);
         comparison.references.push(visit(plan.reference)?);
     }
@@ -69,35 +78,51 @@ fn tell(row: &Row, peer: &str, visit: &Visit) {
 impl Comparison {
     /// Candidate to the mean of its neighbours, for each visit that counts.
     pub(crate) fn ratios(&self, measure: Measure) -> Vec<f64> {
-        let neighbours = self.references.windows(2);
-        neighbours
-            .zip(&self.candidates)
-            .filter_map(|(references, candidate)| match references {
-                [before, after] => ratio(measure, before, candidate, after),
-                _ => None,
-            })
-            .collect()
+        self.counting(measure).map(|(candidate, reference)| candidate / reference).collect()
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
-        if self.plan.target == Target::None {
+    /// The candidate's figure and the mean of its neighbours, for each visit that counts.
+    fn counting(&self, measure: Measure) -> impl Iterator<Item = (f64, f64)> {
+        let neighbours = self.references.windows(2);
+        neighbours.zip(&self.candidates).filter_map(move |(references, candidate)| match references {
+            [before, after] => figures(measure, before, candidate, after),
+            _ => None,
+        })
+    }
+
+    /// What the target is about: the ratios, or the candidate's own figures.
+    fn judged(&self, goal: &Goal) -> Vec<f64> {
+        match goal.target {
+            Target::OwnAtMost(_) => self.counting(goal.measure).map(|(candidate, _)| candidate).collect(),
+            _ => self.ratios(goal.measure),
+        }
+    }
+
+    /// Whether as many visits count as are wanted, for every goal.
+    fn enough(&self) -> bool {
+        self.plan.goals.iter().all(|goal| self.counting(goal.measure).count() >= self.wanted)
+    }
+
+    pub(crate) fn verdict(&self, goal: &Goal) -> Verdict {
+        if goal.target == Target::None {
             return Verdict::Informative;
         }
         let failed = self.candidates.iter().filter(|visit| visit.failure.is_some()).count();
         if failed > 0 {
             return Verdict::Failed(failed);
         }
-        let ratios = self.ratios(self.plan.measure);
-        let enough = ratios.len() >= self.wanted;
-        match Summary::of(ratios) {
-            Some(summary) if enough => judge(self.plan.target, &summary),
+        let judged = self.judged(goal);
+        let enough = judged.len() >= self.wanted;
+        match Summary::of(judged) {
+            Some(summary) if enough => judge(goal.target, &summary),
             _ => Verdict::Undecided,
         }
     }
 
     /// Whether there is nothing to complain about.
     pub(crate) fn met(&self) -> bool {
-        matches!(self.verdict(), Verdict::Informative | Verdict::Met | Verdict::MetWithinSpread)
+        let good = |verdict| matches!(verdict, Verdict::Informative | Verdict::Met | Verdict::MetWithinSpread);
+        self.plan.goals.iter().all(|goal| good(self.verdict(goal)))
     }
 
     /// Visits, candidate's and reference's, in which the generator was the limit.
@@ -107,20 +132,21 @@ impl Comparison {
     }
 }
 
-fn ratio(measure: Measure, before: &Visit, candidate: &Visit, after: &Visit) -> Option<f64> {
+/// The candidate's figure and the mean of the references', if the visit counts.
+fn figures(measure: Measure, before: &Visit, candidate: &Visit, after: &Visit) -> Option<(f64, f64)> {
     if [before, candidate, after].iter().any(|visit| visit.failure.is_some()) {
         return None;
     }
     let (before, candidate, after) = (measure.of(before), measure.of(candidate), measure.of(after));
     let steady = before > 0.0 && after > 0.0 && before.max(after) / before.min(after) <= STEADY;
-    steady.then(|| candidate / ((before + after) / 2.0))
+    steady.then_some((candidate, (before + after) / 2.0))
 }
 
 fn judge(target: Target, found: &Summary) -> Verdict {
     let missed_by = match target {
         Target::None => return Verdict::Informative,
         Target::AtLeast(least) => least - found.median,
-        Target::AtMost(most) => found.median - most,
+        Target::AtMost(most) | Target::OwnAtMost(most) => found.median - most,
         Target::About(value) => (found.median - value).abs() - NEAR * value,
     };
     if missed_by <= 0.0 {
@@ -137,6 +163,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::peer::Peer;
     use crate::row::ROWS;
 
     fn visit(rate: f64) -> Visit {
@@ -145,6 +172,7 @@ mod tests {
             cpu_each: Duration::from_secs_f64(1.0 / rate),
             p50: Duration::ZERO,
             p99: Duration::ZERO,
+            memory_each: 5000.0 / rate,
             generator: 0.5,
             generator_limited: false,
             failure: None,
@@ -157,10 +185,15 @@ mod tests {
         Comparison {
             row,
             plan: &row.comparisons[0],
+            note: None,
             wanted,
             references: references.iter().copied().map(visit).collect(),
             candidates: candidates.iter().copied().map(visit).collect(),
         }
+    }
+
+    fn goal(comparison: &Comparison) -> &'static Goal {
+        &comparison.plan.goals[0]
     }
 
     #[test]
@@ -175,7 +208,7 @@ mod tests {
         assert_eq!(steady.ratios(Measure::Rate).len(), 1);
         let unsteady = comparison(2, &[100.0, 109.0, 109.0], &[200.0, 109.0]);
         assert_eq!(unsteady.ratios(Measure::Rate), [1.0]);
-        assert_eq!(unsteady.verdict(), Verdict::Undecided, "one of the two wanted counts");
+        assert_eq!(unsteady.verdict(goal(&unsteady)), Verdict::Undecided, "one of the two wanted counts");
         assert!(!unsteady.met());
     }
 
@@ -184,10 +217,39 @@ mod tests {
         let mut failed = comparison(1, &[100.0; 3], &[100.0; 2]);
         failed.references[2].failure = Some("1 reset".to_owned());
         assert_eq!(failed.ratios(Measure::Rate), [1.0]);
-        assert_eq!(failed.verdict(), Verdict::Met);
+        assert_eq!(failed.verdict(goal(&failed)), Verdict::Met);
         failed.candidates[1].failure = Some("1 reset".to_owned());
-        assert_eq!(failed.verdict(), Verdict::Failed(1));
+        assert_eq!(failed.verdict(goal(&failed)), Verdict::Failed(1));
         assert!(!failed.met());
+    }
+
+    #[test]
+    fn an_own_figure_is_judged_and_not_its_ratio() {
+        let comparison = comparison(1, &[100.0, 100.0], &[50.0]);
+        let at_most = |most| comparison.verdict(&Goal { measure: Measure::Memory, target: Target::OwnAtMost(most) });
+        assert_eq!(comparison.ratios(Measure::Memory), [2.0]);
+        assert_eq!(at_most(100.0), Verdict::Met);
+        assert_eq!(at_most(99.0), Verdict::Missed);
+    }
+
+    #[test]
+    fn every_goal_is_to_be_met() {
+        static BOTH: Plan = Plan {
+            candidate: Peer::ThreadsEcho,
+            reference: Peer::EpollEcho,
+            goals: &[
+                Goal { measure: Measure::Rate, target: Target::AtLeast(1.0) },
+                Goal { measure: Measure::Cpu, target: Target::AtMost(0.9) },
+            ],
+        };
+        let mut both = comparison(1, &[100.0, 100.0], &[105.0]);
+        assert!(both.met());
+        both.plan = &BOTH;
+        assert_eq!(
+            BOTH.goals.iter().map(|goal| both.verdict(goal)).collect::<Vec<_>>(),
+            [Verdict::Met, Verdict::Missed]
+        );
+        assert!(!both.met());
     }
 
     #[test]

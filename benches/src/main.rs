@@ -6,6 +6,9 @@
 mod args;
 mod comparison;
 mod cores;
+mod descriptors;
+mod generators;
+mod goal;
 mod machine;
 mod peer;
 mod row;
@@ -13,6 +16,7 @@ mod server;
 mod stats;
 mod table;
 mod visit;
+mod work;
 
 use std::process::ExitCode;
 
@@ -25,7 +29,7 @@ fn main() -> ExitCode {
             println!("{}", args::HELP);
             return ExitCode::SUCCESS;
         }
-        Ok(Command::Peer(peer)) => peer.run().map(|()| true),
+        Ok(Command::Peer(peer)) => peer.run().map(|()| Finding::Met),
         Ok(Command::Measure(options)) => measure(&options, &given),
         Err(why) => {
             eprintln!("{why}\n\n{}", args::HELP);
@@ -33,8 +37,9 @@ fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(Finding::Met) => ExitCode::SUCCESS,
+        Ok(Finding::Missed) => ExitCode::FAILURE,
+        Ok(Finding::Incomplete) => ExitCode::from(2),
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(2)
@@ -42,21 +47,35 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all targets are met.
-fn measure(options: &Options, given: &[String]) -> std::io::Result<bool> {
+/// What all rows come to; the worst one decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Finding {
+    /// All targets are met.
+    Met,
+    Missed,
+    /// Something could not be measured.
+    Incomplete,
+}
+
+fn measure(options: &Options, given: &[String]) -> std::io::Result<Finding> {
     let cores = cores::Cores::choose(options.cores)?;
     println!("{}", machine::describe(&cores, given));
     println!("{}", table::head());
-    let mut met = true;
+    let mut found = Finding::Met;
     for row in options.rows() {
         for plan in row.comparisons {
-            let comparison = comparison::run(row, plan, options, &cores)?;
-            for line in table::lines(&comparison) {
+            let (lines, finding) = match comparison::run(row, plan, options, &cores) {
+                Ok(comparison) => {
+                    (table::lines(&comparison), if comparison.met() { Finding::Met } else { Finding::Missed })
+                }
+                Err(why) => (vec![table::not_measured(row, plan, &why)], Finding::Incomplete),
+            };
+            for line in lines {
                 println!("{line}");
             }
-            met &= comparison.met();
+            found = found.max(finding);
         }
     }
     println!("\n{}", table::LEGEND);
-    Ok(met)
+    Ok(found)
 }

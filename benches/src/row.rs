@@ -1,33 +1,20 @@
 //! What is measured: the rows of the issue "Speed and memory".
 
-use std::time::Duration;
-
-use socketserver_load::{ConnectClose, Load, Target as Address};
-
+use crate::goal::Target::{About, AtLeast, AtMost, None, OwnAtMost};
+use crate::goal::{Goal, cpu, memory, p50, p99, rate};
 use crate::peer::Peer;
-use crate::visit::Visit;
-
-/// Bytes of every message.
-const SIZE: usize = 64;
-
-/// Before the window of each visit opens.
-const WARMUP: Duration = Duration::from_millis(300);
+use crate::work::Work;
 
 /// One kind of work, and who is compared with whom at it.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) work: Work,
+    /// Cores the server is pinned to; most have one.
+    pub(crate) server_cores: usize,
     /// Measured when no row is named.
     pub(crate) by_default: bool,
     pub(crate) comparisons: &'static [Plan],
-}
-
-/// What the generator does.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Work {
-    Echo { connections: usize, depth: usize, lines: bool },
-    ConnectEchoClose { parallel: usize },
 }
 
 /// A candidate, what it is compared with, and what it is to reach.
@@ -35,122 +22,135 @@ pub(crate) enum Work {
 pub(crate) struct Plan {
     pub(crate) candidate: Peer,
     pub(crate) reference: Peer,
-    /// What the target is about, and which visits count is judged by; the other measure is shown beside it.
-    pub(crate) measure: Measure,
-    pub(crate) target: Target,
+    /// At least one.
+    pub(crate) goals: &'static [Goal],
 }
 
-/// What of a visit is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Measure {
-    /// Messages a second.
-    Rate,
-    /// The server's CPU time a message, or a connection.
-    Cpu,
+const fn row(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
+    Row { name, work, server_cores: 1, by_default: true, comparisons }
 }
 
-/// What a ratio, candidate to reference, is to be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Target {
-    AtLeast(f64),
-    AtMost(f64),
-    /// What was measured of peers of this kind elsewhere, within 10 %.
-    About(f64),
-    /// Only to be known.
-    None,
+/// Peers among each other.
+const fn peers(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
+    Row { name, work, server_cores: 1, by_default: false, comparisons }
 }
 
-impl Work {
-    /// The load of this work on a server.
-    pub(crate) fn load(self, address: Address, duration: Duration) -> Load {
-        let load = Load::new(address).size(SIZE).warmup(WARMUP).duration(duration);
-        match self {
-            Self::Echo { connections, depth, lines: false } => load.connections(connections).depth(depth),
-            Self::Echo { connections, depth, lines: true } => load.connections(connections).depth(depth).lines(),
-            Self::ConnectEchoClose { parallel } => load.connections(parallel).connect_per_request(ConnectClose::Reset),
-        }
-    }
+const fn plan(candidate: Peer, reference: Peer, goals: &'static [Goal]) -> Plan {
+    Plan { candidate, reference, goals }
 }
 
-impl Measure {
-    pub(crate) const ALL: [Self; 2] = [Self::Rate, Self::Cpu];
-
-    pub(crate) fn of(self, visit: &Visit) -> f64 {
-        match self {
-            Self::Rate => visit.rate,
-            Self::Cpu => visit.cpu_each.as_secs_f64(),
-        }
-    }
-}
-
-const fn plan(candidate: Peer, reference: Peer, measure: Measure, target: Target) -> Plan {
-    Plan { candidate, reference, measure, target }
-}
-
-const ECHO: Work = Work::Echo { connections: 50, depth: 1, lines: false };
+const ECHO: Work = Work::echo(50);
 const CONNECT: Work = Work::ConnectEchoClose { parallel: 16 };
-const LINE: Work = Work::Echo { connections: 50, depth: 16, lines: true };
+const LINE: Work = Work::Echo { connections: 50, depth: 16, size: 64, lines: true };
+const BULK: Work = Work::Echo { connections: 8, depth: 1, size: 64 * 1024, lines: false };
 
 /// All rows, in the order of the table.
 pub(crate) static ROWS: &[Row] = &[
-    Row {
-        name: "echo",
-        work: ECHO,
-        by_default: true,
-        comparisons: &[
-            plan(Peer::OursEcho, Peer::ThreadsEcho, Measure::Rate, Target::AtLeast(1.0)),
-            plan(Peer::OursEcho, Peer::PythonEcho, Measure::Rate, Target::None),
-            plan(Peer::OursEcho, Peer::EpollEcho, Measure::Rate, Target::None),
+    row(
+        "echo",
+        ECHO,
+        &[
+            plan(Peer::OursEcho, Peer::ThreadsEcho, &[rate(AtLeast(1.0))]),
+            plan(Peer::OursEcho, Peer::PythonEcho, &[rate(None)]),
+            plan(Peer::OursEcho, Peer::EpollEcho, &[rate(None)]),
         ],
-    },
-    Row {
-        name: "connect",
-        work: CONNECT,
-        by_default: true,
-        comparisons: &[
-            plan(Peer::OursEcho, Peer::ThreadsEcho, Measure::Cpu, Target::AtMost(0.5)),
-            plan(Peer::OursEcho, Peer::PythonEcho, Measure::Cpu, Target::AtMost(0.2)),
-            plan(Peer::OursEcho, Peer::EpollEcho, Measure::Cpu, Target::AtMost(1.0)),
+    ),
+    row(
+        "connect",
+        CONNECT,
+        &[
+            plan(Peer::OursEcho, Peer::ThreadsEcho, &[cpu(AtMost(0.5))]),
+            plan(Peer::OursEcho, Peer::PythonEcho, &[cpu(AtMost(0.2))]),
+            plan(Peer::OursEcho, Peer::EpollEcho, &[cpu(AtMost(1.0))]),
         ],
-    },
-    Row {
-        name: "line",
-        work: LINE,
-        by_default: true,
-        comparisons: &[
-            plan(Peer::OursLine, Peer::ThreadsLineChunks, Measure::Rate, Target::AtLeast(0.6)),
-            plan(Peer::OursLine, Peer::PythonLine, Measure::Rate, Target::AtLeast(10.0)),
+    ),
+    row(
+        "line",
+        LINE,
+        &[
+            plan(Peer::OursLine, Peer::ThreadsLineChunks, &[rate(AtLeast(0.6))]),
+            plan(Peer::OursLine, Peer::PythonLine, &[rate(AtLeast(10.0))]),
         ],
+    ),
+    row(
+        "echo-tasks",
+        ECHO,
+        &[
+            plan(Peer::OursTasksEcho, Peer::TokioEcho, &[rate(AtLeast(0.98)), cpu(AtMost(1.02))]),
+            plan(Peer::OursTasksEcho, Peer::EpollEcho, &[rate(AtLeast(0.96))]),
+        ],
+    ),
+    row(
+        "echo-tasks-1000",
+        Work::echo(1_000),
+        &[
+            plan(Peer::OursTasksEcho, Peer::TokioEcho, &[rate(AtLeast(0.98)), cpu(AtMost(1.02))]),
+            plan(Peer::OursTasksEcho, Peer::EpollEcho, &[rate(AtLeast(0.96)), p99(AtMost(1.1))]),
+        ],
+    ),
+    row("line-tasks", LINE, &[plan(Peer::OursTasksLine, Peer::TokioEcho, &[rate(AtLeast(0.9))])]),
+    row("connect-tasks", CONNECT, &[plan(Peer::OursTasksEcho, Peer::TokioEcho, &[cpu(AtMost(1.1))])]),
+    Row {
+        name: "shards",
+        work: Work::echo(100),
+        server_cores: 2,
+        by_default: true,
+        comparisons: &[plan(Peer::OursTasksShards, Peer::TokioMultiEcho, &[rate(AtLeast(1.0))])],
     },
+    row(
+        "bulk",
+        BULK,
+        &[
+            plan(Peer::OursTasksBulk, Peer::EpollEcho, &[rate(AtLeast(1.0))]),
+            plan(Peer::OursTasksBulk, Peer::TokioBulk, &[rate(None)]),
+        ],
+    ),
+    row("spin", Work::echo(1), &[plan(Peer::OursTasksSpin, Peer::EpollEcho, &[p50(AtMost(0.5))])]),
+    row(
+        "memory",
+        Work::Idle { connections: 15_000 },
+        &[plan(Peer::OursTasksIdle, Peer::TokioEcho, &[memory(OwnAtMost(1.25 * 1024.0))])],
+    ),
     // Do the peers reach what their kind was measured at? The two thread-a-connection columns are compared with
-    // each other, since raw epoll saturates one generator and not another: against it, ratios tell of the generator.
-    Row {
-        name: "peers-echo",
-        work: ECHO,
-        by_default: false,
-        comparisons: &[
-            plan(Peer::PythonEcho, Peer::ThreadsEcho, Measure::Rate, Target::About(0.57 / 0.67)),
-            plan(Peer::ThreadsEcho, Peer::EpollEcho, Measure::Rate, Target::None),
+    // each other, since raw epoll saturates one generator and not another: against it, ratios tell of the generator,
+    // unless the candidate is nearly as fast.
+    peers(
+        "peers-echo",
+        ECHO,
+        &[
+            plan(Peer::PythonEcho, Peer::ThreadsEcho, &[rate(About(0.57 / 0.67))]),
+            plan(Peer::ThreadsEcho, Peer::EpollEcho, &[rate(None)]),
+            plan(Peer::TokioEcho, Peer::EpollEcho, &[rate(About(0.985))]),
         ],
-    },
-    Row {
-        name: "peers-connect",
-        work: CONNECT,
-        by_default: false,
-        comparisons: &[
-            plan(Peer::PythonEcho, Peer::ThreadsEcho, Measure::Cpu, Target::About(5.5 / 2.16)),
-            plan(Peer::ThreadsEcho, Peer::EpollEcho, Measure::Cpu, Target::None),
-            plan(Peer::PoolEcho, Peer::EpollEcho, Measure::Cpu, Target::About(0.92)),
+    ),
+    peers("peers-echo-1000", Work::echo(1_000), &[plan(Peer::TokioEcho, Peer::EpollEcho, &[rate(About(1.02))])]),
+    peers(
+        "peers-connect",
+        CONNECT,
+        &[
+            plan(Peer::PythonEcho, Peer::ThreadsEcho, &[cpu(About(5.5 / 2.16))]),
+            plan(Peer::ThreadsEcho, Peer::EpollEcho, &[cpu(None)]),
+            plan(Peer::PoolEcho, Peer::EpollEcho, &[cpu(About(0.92))]),
+            plan(Peer::TokioEcho, Peer::EpollEcho, &[cpu(About(1.10))]),
         ],
-    },
-    Row {
-        name: "peers-line",
-        work: LINE,
-        by_default: false,
-        comparisons: &[
+    ),
+    peers(
+        "peers-line",
+        LINE,
+        &[
             // Python is told against a tokio loop there, which is 0.994 of raw epoll; threads against raw epoll.
-            plan(Peer::PythonLine, Peer::ThreadsLineChunks, Measure::Rate, Target::About(0.057 * 0.994 / 0.63)),
-            plan(Peer::ThreadsLineChunks, Peer::EpollEcho, Measure::Rate, Target::None),
+            plan(Peer::PythonLine, Peer::ThreadsLineChunks, &[rate(About(0.057 * 0.994 / 0.63))]),
+            plan(Peer::ThreadsLineChunks, Peer::EpollEcho, &[rate(None)]),
+            plan(Peer::TokioEcho, Peer::EpollEcho, &[rate(About(0.994))]),
         ],
-    },
+    ),
+    peers(
+        "peers-bulk",
+        BULK,
+        &[
+            plan(Peer::TokioBulk, Peer::EpollEcho, &[rate(About(1.12))]),
+            // How much a small buffer loses depends on how many connections there are.
+            plan(Peer::TokioEcho, Peer::EpollEcho, &[rate(None)]),
+        ],
+    ),
 ];

@@ -3,52 +3,80 @@
 use std::time::Duration;
 
 use crate::comparison::{Comparison, Verdict};
-use crate::row::{Measure, Target, Work};
+use crate::goal::{Goal, Measure, Target};
+use crate::row::{Plan, Row};
 use crate::stats::Summary;
 use crate::visit::Visit;
+use crate::work::Work;
+
+const COLUMNS: [&str; 10] = [
+    "row",
+    "candidate",
+    "reference",
+    "measure",
+    "candidate to reference (medians)",
+    "ratio median [q1–q3]",
+    "target",
+    "verdict",
+    "visits kept/dropped",
+    "p50/p99 of candidate",
+];
 
 pub(crate) fn head() -> String {
-    let columns = [
-        "row",
-        "candidate",
-        "reference",
-        "measure",
-        "candidate to reference (medians)",
-        "ratio median [q1–q3]",
-        "target",
-        "verdict",
-        "visits kept/dropped",
-        "p50/p99 of candidate",
-    ];
-    format!("| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()))
+    format!("{}\n|{}", joined(COLUMNS.map(str::to_owned)), "---|".repeat(COLUMNS.len()))
+}
+
+/// In place of the lines of a comparison that could not be made.
+pub(crate) fn not_measured(row: &Row, plan: &Plan, why: &std::io::Error) -> String {
+    let none = || "–".to_owned();
+    joined([
+        title(row, None),
+        plan.candidate.to_string(),
+        plan.reference.to_string(),
+        none(),
+        none(),
+        none(),
+        none(),
+        format!("**not measured**: {why}"),
+        none(),
+        none(),
+    ])
+}
+
+fn joined(cells: [String; COLUMNS.len()]) -> String {
+    format!("| {} |", cells.join(" | "))
 }
 
 /// Explains what the cells cannot.
 pub(crate) const LEGEND: &str = "\
 Ratio: each visit to the candidate against the mean of the reference's visits before and after it. A visit is \
 dropped when those two differ by more than 8 %, or when one of the three failed. \"met within spread\": the median \
-misses the target by less than the interquartile spread. CPU: the server's own, from its process clock. \"generator \
-limited\": the generator used 0.97 of its core or more, so that the rate is the generator's and not the server's; \
+misses the target by less than the interquartile spread. CPU: the server's own, from its process clock. Memory: by \
+how much the server's resident memory has grown; its target is the candidate's own figure. \"generator limited\": the generator used 0.97 of its core or more, so that the rate is the generator's and not the server's; \
 counted as candidate's + reference's visits.";
 
-/// A line for each measure, the one with the target first.
+/// A line for each goal, then one for each measure that is shown beside them.
 pub(crate) fn lines(comparison: &Comparison) -> Vec<String> {
-    let mut measures = Measure::ALL;
-    measures.sort_by_key(|measure| *measure != comparison.plan.measure);
-    measures.iter().map(|measure| line(comparison, *measure)).collect()
+    let goals = comparison.plan.goals;
+    let beside: &[Measure] = match comparison.row.work {
+        Work::Echo { .. } | Work::ConnectEchoClose { .. } => &[Measure::Rate, Measure::Cpu],
+        Work::Idle { .. } => &[],
+    };
+    let beside = beside.iter().filter(|measure| goals.iter().all(|goal| goal.measure != **measure));
+    let beside = beside.map(|measure| line(comparison, *measure, None));
+    goals.iter().map(|goal| line(comparison, goal.measure, Some(goal))).chain(beside).collect()
 }
 
-fn line(comparison: &Comparison, measure: Measure) -> String {
+fn line(comparison: &Comparison, measure: Measure, goal: Option<&Goal>) -> String {
     let plan = comparison.plan;
     let ratios = comparison.ratios(measure);
     let (kept, dropped) = (ratios.len(), comparison.candidates.len() - ratios.len());
-    let (target, verdict) = if measure == plan.measure {
-        (target(plan.target), verdict(comparison))
-    } else {
-        ("–".to_owned(), "–".to_owned())
+    let (target, verdict) = match goal {
+        Some(goal) => (target(goal), verdict(comparison, goal)),
+        None => ("–".to_owned(), "–".to_owned()),
     };
-    let cells = [
-        format!("{} ({})", comparison.row.name, work(comparison.row.work)),
+    joined([
+        title(comparison.row, comparison.note.as_deref()),
         plan.candidate.to_string(),
         plan.reference.to_string(),
         name(measure, comparison.row.work).to_owned(),
@@ -64,17 +92,23 @@ fn line(comparison: &Comparison, measure: Measure) -> String {
             latency(&comparison.candidates, |visit| visit.p50),
             latency(&comparison.candidates, |visit| visit.p99)
         ),
-    ];
-    format!("| {} |", cells.join(" | "))
+    ])
+}
+
+fn title(row: &Row, note: Option<&str>) -> String {
+    let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+    format!("{} ({}{note})", row.name, work(row.work))
 }
 
 fn work(work: Work) -> String {
     match work {
-        Work::Echo { connections, depth, lines } => {
+        Work::Echo { connections, depth, size, lines } => {
             let what = if lines { "lines of " } else { "" };
-            format!("{what}64 B, {connections} connections, depth {depth}")
+            let plural = if connections == 1 { "" } else { "s" };
+            format!("{what}{}, {} connection{plural}, depth {depth}", bytes(size as f64), thousands(connections as f64))
         }
         Work::ConnectEchoClose { parallel } => format!("connect, 64 B, reset; {parallel} in parallel"),
+        Work::Idle { connections } => format!("{} connections, idle after one message", thousands(connections as f64)),
     }
 }
 
@@ -82,21 +116,25 @@ fn name(measure: Measure, work: Work) -> &'static str {
     match (measure, work) {
         (Measure::Rate, _) => "rate",
         (Measure::Cpu, Work::Echo { .. }) => "CPU a message",
-        (Measure::Cpu, Work::ConnectEchoClose { .. }) => "CPU a connection",
+        (Measure::Cpu, Work::ConnectEchoClose { .. } | Work::Idle { .. }) => "CPU a connection",
+        (Measure::P50, _) => "p50",
+        (Measure::P99, _) => "p99",
+        (Measure::Memory, _) => "memory a connection",
     }
 }
 
-fn target(target: Target) -> String {
-    match target {
+fn target(goal: &Goal) -> String {
+    match goal.target {
         Target::AtLeast(least) => format!("≥ {least}"),
         Target::AtMost(most) => format!("≤ {most}"),
+        Target::OwnAtMost(most) => format!("≤ {}", figure(goal.measure, most)),
         Target::About(value) => format!("{} ± 10 %", digits(value)),
         Target::None => "–".to_owned(),
     }
 }
 
-fn verdict(comparison: &Comparison) -> String {
-    let mut verdict = match comparison.verdict() {
+fn verdict(comparison: &Comparison, goal: &Goal) -> String {
+    let mut verdict = match comparison.verdict(goal) {
         Verdict::Informative => "–".to_owned(),
         Verdict::Met => "met".to_owned(),
         Verdict::MetWithinSpread => "met within spread".to_owned(),
@@ -105,7 +143,7 @@ fn verdict(comparison: &Comparison) -> String {
         Verdict::Failed(visits) => format!("**failed**: {visits} visits went wrong"),
     };
     let (candidates, references) = comparison.generator_limited();
-    if candidates + references > 0 {
+    if candidates + references > 0 && goal.measure != Measure::Memory {
         verdict.push_str(&format!("; generator limited in {candidates} + {references}"));
     }
     verdict
@@ -114,13 +152,26 @@ fn verdict(comparison: &Comparison) -> String {
 /// The median of the visits that went well, in its unit.
 fn typical(measure: Measure, visits: &[Visit]) -> String {
     let good = visits.iter().filter(|visit| visit.failure.is_none());
-    let Some(found) = Summary::of(good.map(|visit| measure.of(visit))) else {
-        return "–".to_owned();
-    };
+    let found = Summary::of(good.map(|visit| measure.of(visit)));
+    found.map_or("–".to_owned(), |found| figure(measure, found.median))
+}
+
+fn figure(measure: Measure, value: f64) -> String {
     match measure {
-        Measure::Rate => format!("{}/s", thousands(found.median)),
-        Measure::Cpu => format!("{:.2} µs", found.median * 1e6),
+        Measure::Rate => format!("{}/s", thousands(value)),
+        Measure::Cpu => format!("{:.2} µs", value * 1e6),
+        Measure::P50 | Measure::P99 => format!("{:.1} µs", value * 1e6),
+        Measure::Memory => bytes(value),
     }
+}
+
+/// In KiB from 1024 on.
+fn bytes(number: f64) -> String {
+    if number < 1024.0 {
+        return format!("{number:.0} B");
+    }
+    let kibibytes = format!("{:.2}", number / 1024.0);
+    format!("{} KiB", kibibytes.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn latency(visits: &[Visit], which: impl Fn(&Visit) -> Duration) -> String {
@@ -163,6 +214,10 @@ mod tests {
         assert_eq!(thousands(999.4), "999");
         assert_eq!(thousands(1000.0), "1,000");
         assert_eq!(thousands(2_960_000.0), "2,960,000");
+        assert_eq!(bytes(64.0), "64 B");
+        assert_eq!(bytes(1280.0), "1.25 KiB");
+        assert_eq!(bytes(65536.0), "64 KiB");
+        assert_eq!(bytes(102_400.0), "100 KiB");
         assert_eq!(digits(0.0571), "0.057");
         assert_eq!(digits(1.004), "1.00");
         assert_eq!(digits(12.34), "12.3");

@@ -1,14 +1,16 @@
 //! One visit to one server: started afresh, warmed up, measured, ended.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
-use socketserver_load::Window;
+use socketserver_load::{Latency, Outcome, Window};
 
 use crate::cores::Cores;
 use crate::peer::Peer;
-use crate::row::Work;
-use crate::server::ServerProcess;
+use crate::row::Row;
+use crate::server::{ServerProcess, Usage};
+use crate::{descriptors, generators};
 
 /// What one visit found.
 #[derive(Debug, Clone)]
@@ -19,7 +21,9 @@ pub(crate) struct Visit {
     pub(crate) cpu_each: Duration,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// The generator's CPU time as a share of its core.
+    /// Bytes by which the server's resident memory grew from its start to the end of the visit, a connection.
+    pub(crate) memory_each: f64,
+    /// The generator's CPU time as a share of its core; the busiest one's, if there are more.
     pub(crate) generator: f64,
     pub(crate) generator_limited: bool,
     /// What went wrong; the figures of such a visit do not count.
@@ -31,31 +35,64 @@ pub(crate) struct Visit {
 /// # Errors
 ///
 /// When the server cannot be started, or the load cannot be run. What goes wrong between the two is in the visit.
-pub(crate) fn make(peer: Peer, work: Work, duration: Duration, cores: &Cores) -> io::Result<Visit> {
-    let server = ServerProcess::start(peer, cores)?;
-    let mut clocks = Vec::with_capacity(2);
-    let load = work.load(server.address().into(), duration);
-    let outcome = load
-        .run_watched(|edge| match edge {
-            Window::Opened | Window::Closed => clocks.push(server.cpu()),
-        })
-        .map_err(io::Error::other)?;
-    let mut failure = (!outcome.errors.is_empty()).then(|| outcome.errors.to_string());
-    let mut cpu = Duration::ZERO;
-    match &clocks[..] {
-        [Ok(opened), Ok(closed)] => cpu = closed.saturating_sub(*opened),
-        _ => failure = failure.or_else(|| Some("the server is gone".to_owned())),
+pub(crate) fn make(peer: Peer, row: &Row, duration: Duration, cores: &Cores) -> io::Result<Visit> {
+    let work = row.work;
+    descriptors::ensure(work.connections())?;
+    let placement = cores.place(row.server_cores);
+    let server = ServerProcess::start(peer, &placement)?;
+    let fresh = server.usage()?;
+    let mut readings = Vec::with_capacity(2);
+    let loads = work.loads(server.address(), duration, placement.generators());
+    let outcomes = generators::run(&loads, &placement, |edge| {
+        if edge == Window::Closed {
+            thread::sleep(work.rest(duration));
+        }
+        readings.push(server.usage());
+    })?;
+    let mut visit = Visit::of(&outcomes);
+    match &readings[..] {
+        [Ok(opened), Ok(closed)] => visit.charge(&outcomes, work.connections(), [&fresh, opened, closed]),
+        _ => visit.fail("the server is gone"),
     }
-    if outcome.messages == 0 {
-        failure = failure.or_else(|| Some("not one message came back".to_owned()));
+    Ok(visit)
+}
+
+impl Visit {
+    /// All but what the server used.
+    fn of(outcomes: &[Outcome]) -> Self {
+        let mut latency = Latency::default();
+        for outcome in outcomes {
+            latency.merge(&outcome.latency);
+        }
+        let mut visit = Self {
+            rate: outcomes.iter().map(Outcome::rate).sum(),
+            cpu_each: Duration::ZERO,
+            p50: latency.percentile(50.0),
+            p99: latency.percentile(99.0),
+            memory_each: 0.0,
+            generator: outcomes.iter().map(Outcome::utilization).fold(0.0, f64::max),
+            generator_limited: outcomes.iter().any(Outcome::generator_limited),
+            failure: None,
+        };
+        for outcome in outcomes {
+            if !outcome.errors.is_empty() {
+                visit.fail(&outcome.errors.to_string());
+            } else if outcome.messages == 0 {
+                visit.fail("not one message came back");
+            }
+        }
+        visit
     }
-    Ok(Visit {
-        rate: outcome.rate(),
-        cpu_each: cpu.div_f64(outcome.messages.max(1) as f64),
-        p50: outcome.latency.percentile(50.0),
-        p99: outcome.latency.percentile(99.0),
-        generator: outcome.utilization(),
-        generator_limited: outcome.generator_limited(),
-        failure,
-    })
+
+    /// Charges what the server used to its messages and connections.
+    fn charge(&mut self, outcomes: &[Outcome], connections: usize, [fresh, opened, closed]: [&Usage; 3]) {
+        let messages: u64 = outcomes.iter().map(|outcome| outcome.messages).sum();
+        self.cpu_each = closed.cpu.saturating_sub(opened.cpu).div_f64(messages.max(1) as f64);
+        self.memory_each = closed.resident.saturating_sub(fresh.resident) as f64 / connections as f64;
+    }
+
+    /// The first thing that goes wrong is the one told.
+    fn fail(&mut self, why: &str) {
+        self.failure.get_or_insert_with(|| why.to_owned());
+    }
 }

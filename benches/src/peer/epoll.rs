@@ -8,12 +8,10 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, sockopt};
 
-use super::announce;
+use super::{BACKLOG, announce};
 
 /// Received into by all connections in turn.
 const BUFFER: usize = 64 * 1024;
-
-const BACKLOG: i32 = 4096;
 
 /// The listener's token; connections go by their descriptor, which is never so large.
 const LISTENER: u64 = u64::MAX;
@@ -71,7 +69,7 @@ fn listen() -> io::Result<OwnedFd> {
     // Accepted sockets inherit it.
     sockopt::set_tcp_nodelay(&listener, true)?;
     net::bind(&listener, &std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    net::listen(&listener, BACKLOG)?;
+    net::listen(&listener, BACKLOG.cast_signed())?;
     let address = std::net::SocketAddr::try_from(net::getsockname(&listener)?)?;
     announce(address)?;
     Ok(listener)

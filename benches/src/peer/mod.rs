@@ -1,7 +1,9 @@
 //! The servers that are compared.
 
+mod bare_tokio;
 mod epoll;
 mod ours;
+mod tasks;
 mod threads;
 
 use std::fmt;
@@ -10,6 +12,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
+
+/// What the system gives at most (`/proc/sys/net/core/somaxconn`), which this project asks for too. std asks for 128.
+const BACKLOG: u32 = 4096;
 
 /// A server to compare. Each binds a port of 127.0.0.1 and prints `listening on …` when it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,24 @@ pub(crate) enum Peer {
     OursEcho,
     /// This project: a stream handler on the `Threads` model, echoing line by line.
     OursLine,
+    /// tokio on one thread: a task a connection with a buffer of 4 KiB, echoing chunks.
+    TokioEcho,
+    /// The same with 64 KiB.
+    TokioBulk,
+    /// tokio on two threads, echoing chunks.
+    TokioMultiEcho,
+    /// This project: a stream handler on one shard of the `Tasks` model, echoing chunks.
+    OursTasksEcho,
+    /// The same on two shards.
+    OursTasksShards,
+    /// The same, echoing line by line.
+    OursTasksLine,
+    /// The same, with a buffer of 64 KiB.
+    OursTasksBulk,
+    /// The same, busy-polling for 50 µs.
+    OursTasksSpin,
+    /// The same, with no buffer while idle.
+    OursTasksIdle,
     /// Python `ThreadingTCPServer`, echoing chunks.
     PythonEcho,
     /// Python `ThreadingTCPServer` with a `StreamRequestHandler`, echoing line by line.
@@ -33,13 +56,22 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 17] = [
         Self::EpollEcho,
         Self::ThreadsEcho,
         Self::ThreadsLineChunks,
         Self::PoolEcho,
         Self::OursEcho,
         Self::OursLine,
+        Self::TokioEcho,
+        Self::TokioBulk,
+        Self::TokioMultiEcho,
+        Self::OursTasksEcho,
+        Self::OursTasksShards,
+        Self::OursTasksLine,
+        Self::OursTasksBulk,
+        Self::OursTasksSpin,
+        Self::OursTasksIdle,
         Self::PythonEcho,
         Self::PythonLine,
     ];
@@ -52,6 +84,15 @@ impl Peer {
             Self::PoolEcho => "pool-echo",
             Self::OursEcho => "ours-echo",
             Self::OursLine => "ours-line",
+            Self::TokioEcho => "tokio-echo",
+            Self::TokioBulk => "tokio-bulk",
+            Self::TokioMultiEcho => "tokio-multi-echo",
+            Self::OursTasksEcho => "ours-tasks-echo",
+            Self::OursTasksShards => "ours-tasks-shards",
+            Self::OursTasksLine => "ours-tasks-line",
+            Self::OursTasksBulk => "ours-tasks-bulk",
+            Self::OursTasksSpin => "ours-tasks-spin",
+            Self::OursTasksIdle => "ours-tasks-idle",
             Self::PythonEcho => "python-echo",
             Self::PythonLine => "python-line",
         }
@@ -76,6 +117,15 @@ impl Peer {
             Self::PoolEcho => threads::pool_echo(),
             Self::OursEcho => ours::echo(),
             Self::OursLine => ours::line(),
+            Self::TokioEcho => bare_tokio::echo(4096),
+            Self::TokioBulk => bare_tokio::echo(64 * 1024),
+            Self::TokioMultiEcho => bare_tokio::multi_echo(2),
+            Self::OursTasksEcho => tasks::echo(1),
+            Self::OursTasksShards => tasks::echo(2),
+            Self::OursTasksLine => tasks::line(),
+            Self::OursTasksBulk => tasks::bulk(),
+            Self::OursTasksSpin => tasks::spin(),
+            Self::OursTasksIdle => tasks::idle(),
             Self::PythonEcho | Self::PythonLine => Err(io::Error::other("run its script with python3")),
         }
     }

@@ -22,6 +22,7 @@ pub(crate) fn run<'a>(
     meter: Meter<'a>,
 ) -> Result<Outcome, LoadError> {
     let mut engine = Engine {
+        plan,
         close,
         payload,
         address,
@@ -30,7 +31,7 @@ pub(crate) fn run<'a>(
         slots: (0..plan.connections).map(|_| Slot::Idle).collect(),
         active: 0,
         vacant: plan.connections,
-        started: 0,
+        started: plan.first,
         message: Vec::with_capacity(payload.len()),
         composed: None,
         incoming: vec![0; CHUNK],
@@ -43,6 +44,7 @@ pub(crate) fn run<'a>(
 }
 
 struct Engine<'a> {
+    plan: &'a Plan,
     close: ConnectClose,
     payload: &'a Payload,
     address: &'a SockAddr,
@@ -54,6 +56,7 @@ struct Engine<'a> {
     active: u64,
     /// Slots without a socket.
     vacant: usize,
+    /// The number of the next message.
     started: u64,
     /// The message of the number beside it, if any.
     message: Vec<u8>,
@@ -151,7 +154,7 @@ impl Engine<'_> {
     /// Connects and sends at once: over loopback the handshake is done when connect(2) returns.
     fn connect(&mut self, token: usize) -> Result<Option<Request>, Failure> {
         let since = Instant::now();
-        let socket = match begin(self.address) {
+        let socket = match begin(self.address, self.plan.source(token)) {
             Ok(Begun::Socket(socket)) => socket,
             Ok(Begun::BacklogFull) => return Ok(None),
             Err(error) => return Err(Failure::from(&error)),

@@ -79,7 +79,7 @@ impl Engine<'_> {
     fn open_all(&mut self, address: &SockAddr) {
         let mut deadline = Instant::now() + self.plan.stall;
         for token in 0..self.plan.connections {
-            let opened = open(address, deadline).and_then(|socket| {
+            let opened = open(address, self.plan.source(token), deadline).and_then(|socket| {
                 self.poller.add(&socket, token, true)?;
                 Ok(socket)
             });
@@ -213,7 +213,7 @@ impl Engine<'_> {
 
     /// Numbers are unique over all connections, so that another connection's reply is a mismatch.
     fn number(&self, connection: &Connection) -> u64 {
-        connection.composed * self.plan.connections as u64 + connection.token as u64
+        self.plan.first + connection.composed * self.plan.connections as u64 + connection.token as u64
     }
 
     /// Nothing moves: all that wait have timed out.

@@ -1,5 +1,6 @@
 //! What load to put on a server.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::SockAddr;
@@ -46,6 +47,17 @@ pub(crate) struct Plan {
     pub(crate) warmup: Duration,
     pub(crate) stall: Duration,
     pub(crate) connect: Option<ConnectClose>,
+    /// The number of the first message.
+    pub(crate) first: u64,
+    /// What connections are bound to in turn; nothing when empty.
+    pub(crate) sources: Vec<SockAddr>,
+}
+
+impl Plan {
+    /// What the connection of this token is bound to.
+    pub(crate) fn source(&self, token: usize) -> Option<&SockAddr> {
+        self.sources.get(token % self.sources.len().max(1))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -109,6 +121,8 @@ impl Load {
                 warmup: Duration::ZERO,
                 stall: Duration::from_secs(10),
                 connect: None,
+                first: 0,
+                sources: Vec::new(),
             },
         }
     }
@@ -176,6 +190,23 @@ impl Load {
         self
     }
 
+    /// Numbers the messages from here on; default 0. Loads that run on one server at a time want their numbers far
+    /// apart, so that a reply meant for another load is a mismatch too. A message shows 48 bits of its number.
+    pub fn numbered_from(mut self, first: u64) -> Self {
+        self.plan.first = first;
+        self
+    }
+
+    /// Binds the connections to these addresses of the client in turn; default: the kernel chooses.
+    ///
+    /// One address has as many connections to a server as there are ephemeral ports, see `ip_local_port_range` in
+    /// `ip(7)`, and finding the last of them takes the kernel long. Every address of 127.0.0.0/8 is this machine's.
+    pub fn sources(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let unspecific = |address| SockAddr::from(SocketAddr::new(address, 0));
+        self.plan.sources = addresses.into_iter().map(unspecific).collect();
+        self
+    }
+
     /// Runs the load on the calling thread.
     ///
     /// # Errors
@@ -229,6 +260,9 @@ impl Load {
         }
         if plan.depth == 0 {
             return Err(LoadError::invalid("it needs at least one message in flight"));
+        }
+        if !plan.sources.is_empty() && matches!(self.target, Target::Unix(_)) {
+            return Err(LoadError::invalid("a client of a Unix socket has no IP address"));
         }
         if plan.stall.is_zero() {
             return Err(LoadError::invalid("the stall bound must not be zero"));

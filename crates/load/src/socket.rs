@@ -23,11 +23,14 @@ pub(crate) enum Begun {
     BacklogFull,
 }
 
-/// Starts a connection.
-pub(crate) fn begin(address: &SockAddr) -> io::Result<Begun> {
+/// Starts a connection, from a port of `source` if there is one.
+pub(crate) fn begin(address: &SockAddr, source: Option<&SockAddr>) -> io::Result<Begun> {
     let socket = Socket::new(address.domain(), Type::STREAM.nonblocking().cloexec(), None)?;
     if !address.is_unix() {
         socket.set_tcp_nodelay(true)?;
+    }
+    if let Some(source) = source {
+        socket.bind(source)?;
     }
     match socket.connect(address) {
         Ok(()) => Ok(Begun::Socket(socket)),
@@ -38,10 +41,10 @@ pub(crate) fn begin(address: &SockAddr) -> io::Result<Begun> {
 }
 
 /// Connects, waiting until `deadline` at the latest.
-pub(crate) fn open(address: &SockAddr, deadline: Instant) -> io::Result<Socket> {
+pub(crate) fn open(address: &SockAddr, source: Option<&SockAddr>, deadline: Instant) -> io::Result<Socket> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match begin(address)? {
+        match begin(address, source)? {
             Begun::Socket(socket) => {
                 wait_writable(&socket, left)?;
                 return match socket.take_error()? {

@@ -385,12 +385,45 @@ fn loads_that_make_no_sense_are_refused() {
         load().stall(Duration::ZERO),
         load().message(*b"two\nlines\n").lines(),
         load().message(*b"no newline").lines(),
+        load().sources([[127, 0, 0, 1].into()]),
     ] {
         let error = senseless.run().unwrap_err();
         assert!(error.is_invalid() && !error.is_system(), "{error}");
     }
     let error = Load::new(Target::Unix("x".repeat(200).into())).run().unwrap_err();
     assert!(error.is_system(), "{error}");
+}
+
+#[test]
+fn connections_come_from_the_sources_in_turn() {
+    let (sender, receiver) = mpsc::channel();
+    let target = serve(move |stream| {
+        sender.send(stream.peer_addr().unwrap().ip().to_string()).unwrap();
+        echo(stream, 4096, |_| {});
+    });
+    let load = Load::new(target).connections(4).requests(4).sources([1, 2].map(|last| [127, 0, 0, last].into()));
+    for load in [load.clone(), load.connect_per_request(ConnectClose::Reset)] {
+        assert_clean(&run(load));
+        let mut came: Vec<String> = receiver.iter().take(4).collect();
+        came.sort();
+        assert_eq!(came, ["127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"]);
+    }
+}
+
+#[test]
+fn loads_numbered_apart_send_different_messages() {
+    let heads = |first| {
+        let (sender, receiver) = mpsc::channel();
+        let target = serve(move |stream| echo(stream, 64, |bytes| sender.send(bytes[..8].to_vec()).unwrap()));
+        let load = Load::new(target).size(64).numbered_from(first).requests(5);
+        for load in [load.clone(), load.connect_per_request(ConnectClose::HalfClose)] {
+            assert_clean(&run(load));
+        }
+        receiver.iter().take(10).collect::<Vec<_>>()
+    };
+    let (here, there) = (heads(0), heads(1 << 40));
+    assert!(here.iter().all(|head| !there.contains(head)));
+    assert_eq!(here[..5], here[5..], "both kinds number alike");
 }
 
 #[test]

@@ -18,8 +18,14 @@
 
 pub mod accept;
 pub mod backoff;
+pub mod cidr;
 pub mod endpoint;
+pub mod pace;
+pub mod permits;
+mod quoted;
 
 pub use accept::{AcceptFailure, classify};
 pub use backoff::Backoff;
+pub use cidr::{Cidr, CidrError, peer_key};
 pub use endpoint::{Endpoint, EndpointError, Host, UnixName};
+pub use pace::{Pace, Rate, RateError};

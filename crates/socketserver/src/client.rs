@@ -1,6 +1,6 @@
 //! The client's side of the same connections.
 
-use crate::connection::stream::Stream;
+use crate::connection::sync_stream::Stream;
 use crate::connection::{CLIENT, Connection, Core, IDLE, Idle, Limits, Peer, Slot, SyncIo, WRITE};
 use crate::endpoint::{abstract_name, resolve};
 use crate::engine::Conn;
@@ -76,7 +76,7 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
         }
         None => Peer::unix(socketserver_sys::peer_credentials(&socket).ok()),
     };
-    let connection = Arc::new(Connection::new(0, socket.into(), peer, CLIENT, Slot::own()));
+    let connection = Arc::new(Connection::new(0, Some(socket.into()), peer, CLIENT, Slot::own()));
     let io = SyncIo::new(&connection);
     Ok(Stream::new(Core::new(io, connection, Handle::nobodys(), Limits { idle: Idle::Own(IDLE), write: WRITE })))
 }
@@ -117,5 +117,20 @@ impl Target for String {
 impl Target for &String {
     fn endpoint(self) -> Result<Endpoint, Error> {
         Ok(self.parse()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn deadlines_are_on_unless_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut c = connect(format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
+        let limits = c.core().limits;
+        assert!(matches!(limits.idle, Idle::Own(Some(time)) if time == Duration::from_secs(60)), "{limits:?}");
+        assert_eq!(limits.write, Some(Duration::from_secs(30)));
     }
 }

@@ -1,7 +1,9 @@
 //! Which engine a model runs on.
 
-use crate::connection::stream::Stream;
+use crate::connection::sync_stream;
 use crate::connection::{Core, PollIo, SyncIo};
+#[cfg(feature = "tokio")]
+use crate::connection::{TaskIo, task_stream};
 
 /// Which engine a [`Model`](crate::Model) runs on. Sealed.
 pub trait Engine: sealed::Sealed + Sized + 'static {
@@ -18,8 +20,20 @@ pub trait Engine: sealed::Sealed + Sized + 'static {
 pub enum Blocking {}
 
 impl Engine for Blocking {
-    type Stream = Stream;
+    type Stream = sync_stream::Stream;
     type Io = SyncIo;
+}
+
+/// The async engine: a tokio runtime a core. [`Tasks`](crate::Tasks) runs on it, and
+/// [`Server::run`](crate::Server::run) in a runtime of the program's own.
+#[cfg(feature = "tokio")]
+#[derive(Debug)]
+pub enum Async {}
+
+#[cfg(feature = "tokio")]
+impl Engine for Async {
+    type Stream = task_stream::Stream;
+    type Io = TaskIo;
 }
 
 /// A connection as handlers of an engine see it, made of the core that all share.
@@ -34,4 +48,6 @@ mod sealed {
     #[expect(unnameable_types, reason = "what cannot be named cannot be implemented")]
     pub trait Sealed {}
     impl Sealed for super::Blocking {}
+    #[cfg(feature = "tokio")]
+    impl Sealed for super::Async {}
 }

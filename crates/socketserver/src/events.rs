@@ -2,6 +2,7 @@
 
 use crate::{Peer, Reason};
 use socketserver_proto::Endpoint;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use std::time::Duration;
 /// | [`spawn_failed`](Self::spawn_failed) | no thread or process could be had |
 /// | [`child_ended`](Self::child_ended) | a child process ended that should not have |
 /// | [`hook_failed`](Self::hook_failed) | one of your hooks that stands beside the handler failed or panicked |
+/// | [`hogged`](Self::hogged) | an async handler went on for over 100 ms without a wait: all others on its shard stood still |
 /// | [`draining`](Self::draining) | the server stopped accepting |
 /// | [`cut`](Self::cut) | the drain's deadline passed and this connection is cut |
 ///
@@ -65,6 +67,10 @@ pub trait Observer: Send + Sync + 'static {
     fn hook_failed(&self, event: &HookFailed<'_>) {
         let _ = event;
     }
+    /// A handler kept its shard from all others.
+    fn hogged(&self, event: &Hogged) {
+        let _ = event;
+    }
     /// The server stopped accepting.
     fn draining(&self, event: &Draining) {
         let _ = event;
@@ -97,6 +103,9 @@ impl<O: Observer> Observer for Arc<O> {
     }
     fn hook_failed(&self, event: &HookFailed<'_>) {
         (**self).hook_failed(event);
+    }
+    fn hogged(&self, event: &Hogged) {
+        (**self).hogged(event);
     }
     fn draining(&self, event: &Draining) {
         (**self).draining(event);
@@ -148,6 +157,47 @@ pub struct Refused<'a> {
     pub peer: &'a Peer,
     /// Where.
     pub endpoint: &'a Endpoint,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Why a peer was turned away.
+///
+/// ```
+/// assert_eq!(socketserver::Refusal::PeerLimit.to_string(), "peer-limit");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Its address is denied, or not among those that are allowed.
+    Denied,
+    /// The server is full, and those who come then are not to wait.
+    Full,
+    /// It has too many connections already.
+    PeerLimit,
+    /// `verify` said no.
+    Unverified,
+}
+
+impl Refusal {
+    pub(crate) const ALL: [Self; 4] = [Self::Denied, Self::Full, Self::PeerLimit, Self::Unverified];
+
+    /// The name in events, `kebab-case`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Full => "full",
+            Self::PeerLimit => "peer-limit",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// `accept(2)` failed.
@@ -210,6 +260,18 @@ pub struct HookFailed<'a> {
     pub hook: &'a str,
     /// How.
     pub failure: &'a str,
+}
+
+/// An async handler goes on without a wait and keeps its shard from all other connections. Told once while it lasts.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Hogged {
+    /// The number of its connection.
+    pub connection: u64,
+    /// Which shard, counted from 0.
+    pub shard: usize,
+    /// For how long already.
+    pub time: Duration,
 }
 
 /// The server stopped accepting.

@@ -3,6 +3,7 @@
 
 mod admission;
 pub mod client;
+mod clock;
 mod connection;
 mod endpoint;
 mod engine;
@@ -19,26 +20,40 @@ pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
 /// Why a handler gave up on its connection: any error, or a text: `Err("no such room")?`.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+pub use admission::OverLimit;
 pub use connection::pipeline::Panic;
-pub use connection::{Peer, Reason};
+#[cfg(feature = "tokio")]
+pub use connection::{AsyncTransport, task_stream::Stream};
+pub use connection::{Peer, Phase, Reason};
+#[cfg(feature = "tokio")]
+pub use endpoint::TaskAccept as Accept;
 pub use endpoint::{Endpoints, ListenOptions, Where};
+#[cfg(feature = "tokio")]
+pub use engine::Async;
 pub use engine::{Blocking, Engine};
 pub use error::{Error, ErrorKind};
 pub use events::{
-    AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, HookFailed, Observer, Opened, Refused, SpawnFailed,
+    AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refusal,
+    Refused, SpawnFailed,
 };
+#[cfg(feature = "tokio")]
+pub use handler::Handler;
 pub use handler::{RunsOn, Service};
-pub use lifecycle::{Handle, Report, Signal, Totals};
+#[cfg(feature = "tokio")]
+pub use lifecycle::UntilDraining;
+pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};
 pub use model::{Forks, Job, Model, Serial, Threads, Work};
+#[cfg(feature = "tokio")]
+pub use model::{Offload, Tasks};
 pub use server::{AnyEngine, Running, Served, Server, Suits};
-pub use socketserver_proto::{Endpoint, EndpointError, Host, UnixName};
+pub use socketserver_proto::{Cidr, CidrError, Endpoint, EndpointError, Host, Rate, RateError, UnixName};
 pub use socketserver_sys::Credentials;
 
 /// The blocking side: handlers, connections and sources that need no runtime.
 pub mod blocking {
-    pub use crate::connection::stream::{ReadHalf, Stream, WriteHalf};
+    pub use crate::connection::sync_stream::{ReadHalf, Stream, WriteHalf};
     pub use crate::endpoint::Accept;
-    pub use crate::handler::Handler;
+    pub use crate::handler::BlockingHandler as Handler;
 }
 
 /// The documents whose code is to compile and run.
@@ -57,6 +72,8 @@ mod documents {
 /// What the sealed traits are made of; not for use.
 #[doc(hidden)]
 pub mod sealed {
+    #[cfg(feature = "tokio")]
+    pub use crate::connection::TaskIo;
     pub use crate::connection::{Core, PollIo, SyncIo, Wait};
     pub use crate::engine::Conn;
     pub use crate::handler::{Lift, kind};

@@ -1,12 +1,14 @@
-use crate::admission::Next;
+use crate::admission::{Next, OverLimit};
 use crate::endpoint::{Accept, Endpoints, ListenOptions, Listener, Listeners};
+#[cfg(feature = "tokio")]
+use crate::engine::Async;
 use crate::engine::{Blocking, Engine};
 use crate::events::Observer;
 use crate::handler::RunsOn;
 use crate::lifecycle::{Duties, Handle, Report, Run, Settings, Shared, Signal};
 use crate::model::{Model, Serial, Work};
 use crate::{Error, ErrorKind, Result};
-use socketserver_proto::Endpoint;
+use socketserver_proto::{Cidr, Endpoint, Rate};
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -51,11 +53,13 @@ pub enum AnyEngine {}
 #[diagnostic::on_unimplemented(
     message = "a source of {Self} connections cannot feed a model of the {E} engine",
     label = "this model runs on the {E} engine",
-    note = "`accept_from_blocking` takes sources for `Serial`, `Threads` and `Forks`"
+    note = "`accept_from` takes async sources, for `Tasks`; `accept_from_blocking` those for `Serial`, `Threads` and `Forks`"
 )]
 pub trait Suits<E> {}
 impl<E: Engine> Suits<E> for AnyEngine {}
 impl Suits<Self> for Blocking {}
+#[cfg(feature = "tokio")]
+impl Suits<Self> for Async {}
 
 /// What [`Server::serve_one`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,11 +110,25 @@ impl Server {
     ///
     /// # Errors
     /// When the source's descriptor cannot be waited for; [`ErrorKind::Unsupported`] once a handle has been made.
-    pub fn accept_from_blocking(mut self, source: impl Accept + 'static) -> Result<Server<Blocking>, Error> {
-        let late = || Error::new(ErrorKind::Unsupported, "a source must be added before the first handle is made");
+    pub fn accept_from_blocking(self, source: impl Accept + 'static) -> Result<Server<Blocking>, Error> {
         let failed = |error| Error::io("cannot wait for the source", error);
         let endpoint = Endpoint::Fd(u32::try_from(std::os::fd::AsRawFd::as_raw_fd(&source.as_fd())).unwrap_or(0));
-        let listener = Listener::own(endpoint.clone(), Box::new(source)).map_err(failed)?;
+        self.with_source(Listener::own(endpoint, Box::new(source)).map_err(failed)?)
+    }
+
+    /// Serves the async connections of a source of your own, beside its endpoints.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] once a handle has been made.
+    #[cfg(feature = "tokio")]
+    pub fn accept_from(self, source: impl crate::Accept + 'static) -> Result<Server<Async>, Error> {
+        self.with_source(Listener::task(Box::new(source)))
+    }
+
+    fn with_source<E>(mut self, listener: Listener) -> Result<Server<E>, Error> {
+        let late = || Error::new(ErrorKind::Unsupported, "a source must be added before the first handle is made");
+        let failed = |error| Error::io("cannot wait for the source", error);
+        let endpoint = listener.endpoint.clone();
         Arc::get_mut(&mut self.listeners).ok_or_else(late)?.push(listener).map_err(failed)?;
         Arc::get_mut(&mut self.shared).ok_or_else(late)?.endpoints.push(endpoint);
         Ok(Server {
@@ -129,7 +147,108 @@ impl<E> Server<E> {
     /// It is looked after in steps of an eighth, so a wait ends up to that much later.
     #[must_use]
     pub fn idle(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.settings.idle = time.into();
+        self.settings.deadlines.idle = time.into();
+        self
+    }
+
+    /// How long a peer may take to send its first byte, while the handler waits for it; off unless said otherwise.
+    /// Looked after as [`idle`](Self::idle) is.
+    #[must_use]
+    pub fn first_byte(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.settings.deadlines.first_byte = time.into();
+        self
+    }
+
+    /// How long a connection may be open; off unless said otherwise. Looked after as [`idle`](Self::idle) is. Then it is
+    /// cut, whatever it does.
+    #[must_use]
+    pub fn lifetime(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.settings.deadlines.lifetime = time.into();
+        self
+    }
+
+    /// How many bytes a second a peer must send once a line, a frame or an exact read has begun; off unless said
+    /// otherwise. One that sends fewer, over 5 s in which the handler waits for it, is cut: it holds up a place with next to nothing
+    /// (slowloris).
+    #[must_use]
+    pub fn min_rate(mut self, bytes_per_second: impl Into<Option<u64>>) -> Self {
+        self.settings.deadlines.min_rate = bytes_per_second.into().and_then(std::num::NonZero::new);
+        self
+    }
+
+    /// How many connections may be open at a time, over all endpoints, shards, threads and children; 10,000 unless said
+    /// otherwise. `None` is any number. What happens to the next one says [`over_limit`](Self::over_limit).
+    #[must_use]
+    pub fn max_connections(self, max: impl Into<Option<u64>>) -> Self {
+        self.handle().set_max_connections(max);
+        self
+    }
+
+    /// How many connections one peer may have open at a time; off unless said otherwise. A peer is an IPv4 address or an
+    /// IPv6 network ([`peer_prefix`](Self::peer_prefix)); loopback is no exception. Those over Unix sockets are not counted.
+    #[must_use]
+    pub fn max_per_peer(self, max: impl Into<Option<usize>>) -> Self {
+        self.handle().set_max_per_peer(max);
+        self
+    }
+
+    /// How many bits of an IPv6 address say who it is; 64 unless said otherwise, which is what one subscriber commonly has
+    /// (RFC 6177).
+    #[must_use]
+    pub fn peer_prefix(self, bits: u8) -> Self {
+        self.shared.door.change(|rules| rules.v6_prefix = bits.min(128));
+        self
+    }
+
+    /// How many connections are let in a second; off unless said otherwise. Those that come faster wait in the backlog.
+    ///
+    /// ```
+    /// use socketserver::Server;
+    /// let server = Server::bind("tcp://127.0.0.1:0")?.accept_rate("100/s".parse::<socketserver::Rate>()?);
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    #[must_use]
+    pub fn accept_rate(self, rate: impl Into<Option<Rate>>) -> Self {
+        self.handle().set_accept_rate(rate);
+        self
+    }
+
+    /// Only peers in these blocks may come in. Without any, everybody may. Peers without an address are not spoken of.
+    ///
+    /// ```
+    /// use socketserver::Server;
+    /// let server = Server::bind("tcp://127.0.0.1:0")?
+    ///     .allow(["10.0.0.0/8".parse()?, "::1".parse()?])
+    ///     .deny(["10.0.13.0/24".parse()?]);
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    #[must_use]
+    pub fn allow(self, blocks: impl IntoIterator<Item = Cidr>) -> Self {
+        self.handle().set_allow(blocks);
+        self
+    }
+
+    /// Peers in these blocks may not come in, even if they are allowed to.
+    #[must_use]
+    pub fn deny(self, blocks: impl IntoIterator<Item = Cidr>) -> Self {
+        self.handle().set_deny(blocks);
+        self
+    }
+
+    /// What becomes of a peer that comes when the server is full; it waits unless said otherwise.
+    #[must_use]
+    pub fn over_limit(self, policy: OverLimit) -> Self {
+        self.handle().set_over_limit(policy);
+        self
+    }
+
+    /// Calls `duty` when `above` connections are open, and again only after there were no more than `below` of them in
+    /// between: so a number that wavers about a limit does not call it each time. `below` is less than `above`.
+    ///
+    /// It runs where [`every`](Self::every) does. Exempted connections do not count.
+    #[must_use]
+    pub fn alarm(self, above: u64, below: u64, duty: impl FnMut(&Handle) -> Result + Send + 'static) -> Self {
+        self.lock_duties().add_alarm(above, below, Box::new(duty));
         self
     }
 
@@ -239,6 +358,51 @@ impl<E> Server<E> {
         let result = catch_unwind(AssertUnwindSafe(|| model.run(work)));
         let report = run.finish(before);
         result.unwrap_or_else(|panic| resume_unwind(panic)).map(|()| report)
+    }
+
+    /// Serves inside the tokio runtime that polls this future, on one thread of it, as [`serve`](Self::serve) does with
+    /// [`Tasks`](crate::Tasks) in runtimes of their own. The runtime's clock is the server's, so a test can pause it.
+    ///
+    /// The future is not `Send`: await it in `main`, in a `LocalSet` or a `block_on`. (In a tokio `LocalRuntime` it must not
+    /// be awaited.) What a handler does without waiting holds up whatever else runs on that thread.
+    ///
+    /// Dropping the future ends the run at once: connections are closed as aborted, and there is no report.
+    ///
+    /// ```
+    /// use socketserver::{Server, Stream};
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let mut server = Server::bind("tcp://127.0.0.1:0")?;
+    /// let handle = server.handle();
+    /// # handle.shutdown();
+    /// let report = server.run(async |c: &mut Stream| {
+    ///     c.write_all(b"hello\n").await?;
+    ///     Ok(())
+    /// }).await?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// # })?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    #[cfg(feature = "tokio")]
+    pub async fn run<H, K>(&mut self, handler: H) -> Result<Report, Error>
+    where
+        E: Suits<Async>,
+        H: RunsOn<crate::Tasks, K> + Send + Sync + 'static,
+    {
+        let before = self.shared.control.totals().accepted;
+        let run = self.begin();
+        // Whatever becomes of this future, the run ends; and its tasks end before that.
+        let ends = crate::lifecycle::Ends::new(run.clone());
+        let tasks = tokio::task::LocalSet::new();
+        let work = Work::new(run.clone(), handler.into_service());
+        let result = tasks.run_until(crate::model::tasks::serve_here(work)).await;
+        drop(tasks);
+        ends.in_order();
+        let report = run.finish(before);
+        result.map(|()| report)
     }
 
     /// Waits for one connection and serves it on this thread.

@@ -16,6 +16,8 @@ mod linux {
     mod fork;
     mod shared;
     mod wake;
+    #[cfg(feature = "tokio")]
+    mod watched;
 
     pub use cpu::process_cpu;
     pub use credentials::{Credentials, peer_credentials};
@@ -24,6 +26,8 @@ mod linux {
     pub use fork::{Child, Ended, Fork, Forked, exit_child, fork, thread_count};
     pub use shared::SharedWords;
     pub use wake::Wake;
+    #[cfg(feature = "tokio")]
+    pub use watched::Watched;
 }
 
 #[cfg(target_os = "linux")]

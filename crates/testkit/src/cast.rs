@@ -26,6 +26,8 @@ pub enum How {
     Forks(usize),
     /// [`Forks`] with so many kept ready, and this maximum.
     Prefork(usize, usize),
+    /// [`Tasks`] with so many shards.
+    Tasks(usize),
 }
 
 impl fmt::Display for How {
@@ -35,6 +37,7 @@ impl fmt::Display for How {
             Self::Threads(max) => write!(f, "threads={max}"),
             Self::Forks(max) => write!(f, "forks={max}"),
             Self::Prefork(ready, max) => write!(f, "prefork={ready},{max}"),
+            Self::Tasks(shards) => write!(f, "tasks={shards}"),
         }
     }
 }
@@ -50,6 +53,7 @@ impl FromStr for How {
             ("threads", [max]) => Ok(Self::Threads(*max)),
             ("forks", [max]) => Ok(Self::Forks(*max)),
             ("prefork", [ready, max]) => Ok(Self::Prefork(*ready, *max)),
+            ("tasks", [shards]) => Ok(Self::Tasks(*shards)),
             _ => Err(format!("`{text}` is not a model")),
         }
     }
@@ -164,6 +168,7 @@ impl Cast {
             How::Threads(max) => server.serve(Threads::new(max).keep_alive(Duration::from_millis(200)), handler),
             How::Forks(max) => server.serve(Forks::new(max), handler),
             How::Prefork(ready, max) => server.serve(Forks::new(max).prefork(ready), handler),
+            How::Tasks(_) => return Err("`Tasks` runs async handlers".into()),
         }?)
     }
 

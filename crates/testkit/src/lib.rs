@@ -44,7 +44,7 @@ mod stage;
 
 pub use cast::{Cast, How, Role, play};
 pub use client::Client;
-pub use process::Process;
+pub use process::{Held, Process};
 pub use stage::{Ended, Stage};
 
 use std::time::Duration;

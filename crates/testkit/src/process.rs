@@ -1,6 +1,9 @@
 use crate::PATIENCE;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -41,6 +44,35 @@ impl Process {
 
     fn path(&self, name: &str) -> PathBuf {
         format!("/proc/{}/{name}", self.pid).into()
+    }
+
+    /// What it does at the moment, by the letter of `proc(5)`: `S` waits for something, `T` was stopped, `Z` has ended
+    /// and was not yet waited for. `None`: it is gone. The number may be that of a single thread.
+    #[must_use]
+    pub fn state(&self) -> Option<char> {
+        let stat = fs::read_to_string(self.path("stat")).ok()?;
+        // The name before it is in parentheses, and may have some of its own.
+        stat.rsplit_once(") ")?.1.chars().next()
+    }
+
+    /// Sends it a signal. The number may be that of a single thread, which is then the one that the signal meets: the
+    /// kernel takes any thread that does not block it, and the one that was named before all others.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid.cast_signed()).expect("the number of a process");
+        rustix::process::kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// Holds on to it: its end can then be waited for, whoever its parent is.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        let pid = Pid::from_raw(self.pid.cast_signed()).expect("the number of a process");
+        Held { pidfd: rustix::process::pidfd_open(pid, PidfdFlags::empty()).expect("the process is there") }
     }
 
     /// How many threads it has; 0 when it is gone.
@@ -106,5 +138,36 @@ impl Process {
             );
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+}
+
+/// A process that is held by its pidfd, which no other can be taken for. Dropping it kills the process: a server's child
+/// that outlived its parent shall not outlive the test.
+#[derive(Debug)]
+pub struct Held {
+    pidfd: OwnedFd,
+}
+
+impl Held {
+    /// Waits until it has ended; nobody need have waited for it as a child.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn expect_end(&self) {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let left = Timespec::try_from(give_up.saturating_duration_since(Instant::now())).ok();
+            match rustix::event::poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], left.as_ref()) {
+                Ok(0) => panic!("the process is still there"),
+                Ok(_) => return,
+                Err(error) => assert!(error == rustix::io::Errno::INTR, "cannot wait for it: {error}"),
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 }

@@ -1,10 +1,11 @@
 //! Why a string is no endpoint, told with the part that is wrong and an example of a right one.
 
-use std::error::Error;
-use std::fmt::{self, Write as _};
+pub(super) use crate::quoted::Quoted;
 
-/// How much of a string an error shows.
-const SHOWN_CHARS: usize = 200;
+use crate::quoted::Shown;
+use std::error::Error;
+use std::fmt;
+
 /// The longest example made from the input. Every valid endpoint that needs no percent-encoding is
 /// shorter.
 const EXAMPLE_BYTES: usize = 400;
@@ -101,35 +102,6 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// A part of the input, as an error shows it: between backticks.
-#[derive(Debug)]
-pub(super) struct Quoted<'a>(pub(super) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", Shown(self.0))
-    }
-}
-
-/// A string shortened, with what a terminal would not print plainly escaped.
-struct Shown<'a>(&'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut chars = self.0.chars();
-        for c in chars.by_ref().take(SHOWN_CHARS) {
-            match c {
-                '"' | '\'' | '\\' => f.write_char(c)?,
-                _ => write!(f, "{}", c.escape_debug())?,
-            }
-        }
-        if chars.next().is_some() {
-            f.write_char('…')?;
-        }
-        Ok(())
-    }
-}
-
 /// Parses `input`, which must be refused, with `part` as the offending part and in such words, and
 /// checks that the example at the end of the message is itself right. Returns that example.
 #[cfg(test)]
@@ -164,6 +136,7 @@ pub(super) fn example_of(error: &EndpointError) -> String {
 mod tests {
     use super::super::Endpoint;
     use super::*;
+    use crate::quoted::SHOWN_CHARS;
 
     #[test]
     fn long_input_is_shortened() {

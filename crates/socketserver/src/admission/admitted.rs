@@ -1,8 +1,10 @@
+use super::rules::Rules;
 use crate::connection::pipeline::Ending;
-use crate::connection::{Connection, Reason};
-use crate::endpoint::Accepted;
+use crate::connection::{Connection, Peer, Reason};
+use crate::endpoint::{Accepted, Transport};
 use crate::events::{Closed, Opened};
-use crate::lifecycle::Run;
+use crate::lifecycle::{Run, Shared};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A place for one connection, taken before there is one: so a drain that finds no place taken can be sure that none is
@@ -25,6 +27,39 @@ impl Drop for Place {
     }
 }
 
+/// The right to hold a connection, under the limits of the server and of its peer.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    shared: Arc<Shared>,
+    peer: Option<IpAddr>,
+    /// It was given back before: the connection was exempted.
+    spent: bool,
+}
+
+impl Permit {
+    pub(crate) fn take(run: &Run) -> Option<Self> {
+        run.shared.control.take_permit().then(|| Self { shared: run.shared.clone(), peer: None, spent: false })
+    }
+
+    /// Counts it among the connections of its peer. `false`: that has too many.
+    pub(crate) fn enter(&mut self, peer: &Peer, rules: &Rules) -> bool {
+        let entered = self.shared.door.enter(peer, rules);
+        self.peer = entered.unwrap_or_default();
+        entered.is_ok()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(peer) = self.peer {
+            self.shared.door.leave(peer);
+        }
+        if !self.spent {
+            self.shared.control.give_back_permit();
+        }
+    }
+}
+
 /// A connection that was let in: its place in the registry, the counters and the events, for exactly as long as it is
 /// open. Dropping it closes the connection (this process' part of it) and tells.
 #[derive(Debug)]
@@ -34,14 +69,22 @@ pub(crate) struct Admitted {
     /// Where the registry keeps it.
     pub(crate) at: usize,
     pub(crate) ending: Option<Ending>,
+    /// What it comes over, if that is not its socket.
+    pub(crate) transport: Option<Transport>,
+    permit: Permit,
     place: Place,
 }
 
 impl Admitted {
-    pub(crate) fn new(accepted: Accepted, endpoint: usize, place: Place) -> Self {
+    pub(crate) fn new(accepted: Accepted, endpoint: usize, place: Place, permit: Permit) -> Self {
         let shared = &place.run.shared;
         let id = shared.control.count_accepted();
-        let Accepted { socket, peer } = accepted;
+        let Accepted { transport, peer } = accepted;
+        let (socket, transport) = match transport {
+            Transport::Socket(socket) => (Some(socket), None),
+            #[cfg(feature = "tokio")]
+            own @ Transport::Own(_) => (None, Some(own)),
+        };
         let (at, connection) =
             shared.registry.add(|slot| Connection::new(id, socket, peer, endpoint, slot).of_run(place.run.number));
         shared.control.watch();
@@ -52,7 +95,7 @@ impl Admitted {
         place.run.observe(|observer| {
             observer.opened(&Opened { id, peer: &connection.peer, endpoint: &shared.endpoints[endpoint] });
         });
-        Self { connection: Some(connection), at, ending: None, place }
+        Self { connection: Some(connection), at, ending: None, transport, permit, place }
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
@@ -69,7 +112,7 @@ impl Drop for Admitted {
         let (read, written) = (connection.slot.read(), connection.slot.written());
         run.shared.control.count_closed(ending.reason, read, written);
         run.shared.registry.remove(self.at);
-        if let Some((hook, failure)) = &ending.broken_hook {
+        if let Some((hook, failure)) = ending.broken_hook() {
             run.hook_failed(hook, failure);
         }
         run.observe(|observer| {
@@ -79,11 +122,12 @@ impl Drop for Admitted {
                 endpoint: &run.shared.endpoints[connection.endpoint],
                 read,
                 written,
-                duration: connection.since.elapsed(),
+                duration: connection.age(),
                 reason: ending.reason,
-                failure: ending.failure.as_deref(),
+                failure: ending.failure(),
             });
         });
+        self.permit.spent = !connection.slot.exempt();
         // The socket closes here, before the place is free: whoever counts the places counts the descriptors too.
         drop(connection);
     }

@@ -1,11 +1,12 @@
-use super::{Admitted, Place};
+use super::rules::{OverLimit, Rules};
+use super::{Admitted, Permit, Place};
 use crate::connection::pipeline::catch;
 use crate::endpoint::{Accepted, Listener, Listeners, poll_until, readable};
-use crate::events::{AcceptFailed, AcceptThen, Refused};
+use crate::events::{AcceptFailed, AcceptThen, Refusal, Refused};
 use crate::lifecycle::Run;
-use crate::{Error, Peer};
+use crate::{Error, Peer, clock};
 use rustix::fs::{Mode, OFlags};
-use socketserver_proto::{AcceptFailure, Backoff, classify};
+use socketserver_proto::{AcceptFailure, Backoff, Pace, classify};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,11 @@ struct State {
     spare: Option<OwnedFd>,
     /// Failed connections in a row: an error that never ends must not make a loop that never waits.
     failures: u32,
+    rules: Arc<Rules>,
+    /// Of which version the rules are.
+    version: u64,
+    /// How fast peers may come, if that is limited.
+    pace: Option<Pace>,
 }
 
 /// What came of waiting for the next connection.
@@ -44,19 +50,42 @@ pub(crate) enum Tried {
     Admitted(Admitted),
     /// Nothing waits there; the place comes back.
     Nothing(Place),
+    /// More may wait there, but other business comes first.
+    More(Place),
+    /// There is no room for whoever waits there.
+    Full(Place),
     /// Descriptors, memory or luck ran out: this listener is to rest until then.
     Rest(Place, Instant),
 }
 
 impl Gate {
     pub(crate) fn new(run: Arc<Run>) -> Self {
-        let state = State { backoff: Backoff::accept(), spare: spare(), failures: 0 };
+        let rules = run.shared.door.rules();
+        let state = State {
+            backoff: Backoff::accept(),
+            spare: spare(),
+            failures: 0,
+            version: run.shared.door.version(),
+            pace: rules.rate.map(Pace::from),
+            rules,
+        };
         Self { run, state: Mutex::new(state) }
     }
 
+    /// The state, with the rules as they are now.
     fn state(&self) -> MutexGuard<'_, State> {
         // No user's code panics under it: a source of one's own is caught.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.run.shared.door.version();
+        if version != state.version {
+            let rules = self.run.shared.door.rules();
+            if rules.rate != state.rules.rate {
+                state.pace = rules.rate.map(Pace::from);
+            }
+            state.rules = rules;
+            state.version = version;
+        }
+        state
     }
 
     /// Waits for the next connection that may come in. Any number of threads may wait: each connection wakes one.
@@ -66,6 +95,7 @@ impl Gate {
         // Under load a connection is there already, and whoever has just served one takes it without going to sleep.
         // With several listeners that would favour one of them, and the kernel's order is fair.
         let mut look_first = listeners.all.len() == 1;
+        let mut waited = false;
         loop {
             if self.run.is_stopping() {
                 return Ok(Next::Stopped);
@@ -74,8 +104,18 @@ impl Gate {
             let found = if reported { listeners.wait(until).map_err(cannot_wait)? } else { Some(0) };
             if let Some(index) = found {
                 match self.try_next(&listeners, index, reported, place, verify)? {
-                    Tried::Admitted(admitted) => return Ok(Next::Admitted(admitted)),
-                    Tried::Nothing(unused) => place = unused,
+                    Tried::Admitted(admitted) => {
+                        if waited {
+                            self.run.shared.control.pass_on_room();
+                        }
+                        return Ok(Next::Admitted(admitted));
+                    }
+                    Tried::Nothing(unused) | Tried::More(unused) => place = unused,
+                    Tried::Full(unused) => {
+                        place = unused;
+                        waited = true;
+                        self.wait_for_room(until).map_err(cannot_wait)?;
+                    }
                     Tried::Rest(unused, until) => {
                         place = unused;
                         self.rest(until).map_err(cannot_wait)?;
@@ -108,25 +148,53 @@ impl Gate {
         // Peers that are turned away, and failures: a flood of them gives way to other business now and then.
         for _ in 0..IN_A_ROW {
             let mut state = self.state();
+            let permit = Permit::take(&self.run);
+            let waits = state.rules.over == OverLimit::Queue || self.run.shared.control.is_suspended();
+            if permit.is_none() && waits {
+                return Ok(Tried::Full(place));
+            }
+            let pace = state.pace.clone();
+            if let Some(Err(wait)) = state.pace.as_mut().map(|pace| pace.take(self.run.shared.control.elapsed())) {
+                return Ok(Tried::Rest(place, clock::now() + wait));
+            }
             match self.try_accept(&mut state, listener)? {
                 Try::Accepted(accepted) => {
+                    let rules = state.rules.clone();
                     drop(state);
                     if reported {
                         listeners.arm(index).map_err(cannot_wait)?;
                     }
-                    if self.admits(&accepted.peer, listener, verify) {
-                        return Ok(Tried::Admitted(Admitted::new(accepted, index, place)));
+                    match self.judge(&accepted.peer, &rules, permit, verify) {
+                        Ok(permit) => return Ok(Tried::Admitted(Admitted::new(accepted, index, place, permit))),
+                        Err(why) => self.turn_away(accepted, listener, &rules, why),
                     }
                 }
-                Try::Nothing => return Ok(Tried::Nothing(place)),
-                Try::Rest(until) => return Ok(Tried::Rest(place, until)),
-                Try::Again => {}
+                // What did not come did not count towards the rate.
+                Try::Nothing => {
+                    state.pace = pace;
+                    return Ok(Tried::Nothing(place));
+                }
+                Try::Rest(until) => {
+                    state.pace = pace;
+                    return Ok(Tried::Rest(place, until));
+                }
+                Try::Again => state.pace = pace,
             }
             if self.run.is_stopping() {
                 break;
             }
         }
-        Ok(Tried::Nothing(place))
+        Ok(Tried::More(place))
+    }
+
+    /// Waits until there may be room, the server stops or the time has come.
+    fn wait_for_room(&self, until: Option<Instant>) -> io::Result<()> {
+        let control = &self.run.shared.control;
+        if !control.want_room() && !self.run.is_stopping() {
+            poll_until(&mut [readable(control.room.as_fd()), readable(control.stop.as_fd())], until)?;
+            self.forget_old_wishes();
+        }
+        Ok(())
     }
 
     /// Accepting rests: only the wish to stop ends it.
@@ -171,11 +239,13 @@ impl Gate {
             AcceptFailure::WouldBlock => Ok(Try::Nothing),
             AcceptFailure::Retry if state.failures < FAILURES => {
                 state.failures += 1;
+                self.run.shared.control.count_lost();
                 self.failed(listener, &error, AcceptThen::Retried);
                 Ok(Try::Again)
             }
             AcceptFailure::Retry | AcceptFailure::Exhausted => {
                 let shed = if class == AcceptFailure::Exhausted { self.shed(state, listener) } else { 0 };
+                self.run.shared.control.count_exhausted(shed);
                 let delay = state.backoff.next_delay();
                 self.failed(listener, &error, AcceptThen::BackedOff { delay, shed });
                 Ok(Try::Rest(Instant::now() + delay))
@@ -206,16 +276,35 @@ impl Gate {
         shed
     }
 
-    fn admits(&self, peer: &Peer, listener: &Listener, verify: &dyn Fn(&Peer) -> bool) -> bool {
-        let admits = catch(|| verify(peer)).unwrap_or_else(|panic| {
+    /// Whether a peer may come in.
+    fn judge(
+        &self,
+        peer: &Peer,
+        rules: &Rules,
+        permit: Option<Permit>,
+        verify: &dyn Fn(&Peer) -> bool,
+    ) -> Result<Permit, Refusal> {
+        if !rules.permit(peer) {
+            return Err(Refusal::Denied);
+        }
+        let mut permit = permit.ok_or(Refusal::Full)?;
+        if !permit.enter(peer, rules) {
+            return Err(Refusal::PeerLimit);
+        }
+        let verified = catch(|| verify(peer)).unwrap_or_else(|panic| {
             self.run.hook_failed("verify", &panic.to_string());
             false
         });
-        if !admits {
-            self.run.shared.control.count_refused();
-            self.run.observe(|observer| observer.refused(&Refused { peer, endpoint: &listener.endpoint }));
+        if verified { Ok(permit) } else { Err(Refusal::Unverified) }
+    }
+
+    fn turn_away(&self, accepted: Accepted, listener: &Listener, rules: &Rules, why: Refusal) {
+        let peer = &accepted.peer;
+        self.run.shared.control.count_refused(why);
+        self.run.observe(|observer| observer.refused(&Refused { peer, endpoint: &listener.endpoint, why }));
+        if let (Refusal::Full | Refusal::PeerLimit, OverLimit::Reply(words)) = (why, &rules.over) {
+            self.run.bid_farewell(accepted.transport, words);
         }
-        admits
     }
 
     fn failed(&self, listener: &Listener, error: &io::Error, then: AcceptThen) {

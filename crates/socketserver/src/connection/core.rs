@@ -1,18 +1,19 @@
 //! Buffers, deadlines, counters, the end of a connection: once, for every engine.
 
 use super::input::Input;
-use super::slot::{NEVER, Woken};
-use super::{Connection, PollIo, Reason, Slot, Wait};
+use super::slot::{Deadline, NEVER, Woken};
+use super::{Connection, PollIo, Reason, Slot, Wait, pool};
+use crate::clock;
 use crate::lifecycle::Handle;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Beyond this much gathered output a write waits for the peer to take it.
-const GATHER: usize = 64 * 1024;
+const GATHER: usize = pool::SIZE;
 /// A read into a buffer at least this long goes straight into it.
 const DIRECT: usize = 4 * 1024;
 /// At close the peer's last words are read and dropped, so that they do not reset the connection and take our last
@@ -57,14 +58,18 @@ pub struct Core<T> {
     pub(crate) limits: Limits,
     /// No more input comes: from the peer, or because the server drains.
     ended: bool,
-    /// The drain has shut the socket for reading: if an end of input comes, it is that.
-    drained: bool,
+    /// Why this side has ended the input, if it has: then an end of input is not the peer's.
+    shut: Woken,
+    /// A wait goes on that answered `Pending`.
+    waits: bool,
+    /// The number of the request that has begun to come in, if one has; else of the last one.
+    request: (u32, bool),
     /// The peer takes nothing any more, or the server has cut the connection: there is nobody to say anything to.
     gone: bool,
     /// With what sorts of error calls failed since the reason was recorded.
-    failed_with: Vec<io::ErrorKind>,
-    /// The idle deadline ended the input.
-    expired: bool,
+    failed_with: [Option<io::ErrorKind>; 4],
+    /// This deadline ended the input.
+    expired: Option<Deadline>,
     /// We told the peer that nothing more comes.
     closed_write: bool,
     /// Why it will have ended, as seen by the calls that saw it.
@@ -82,13 +87,20 @@ impl<T: PollIo> Core<T> {
             handle,
             limits,
             ended: false,
-            drained: false,
+            shut: Woken::No,
+            waits: false,
+            request: (0, false),
             gone: false,
-            failed_with: Vec::new(),
-            expired: false,
+            failed_with: [None; 4],
+            expired: None,
             closed_write: false,
             reason: None,
         }
+    }
+
+    /// The transport underneath.
+    pub(crate) fn io(&self) -> &T {
+        &self.io
     }
 
     pub(crate) fn buffered(&self) -> &[u8] {
@@ -200,29 +212,71 @@ impl<T: PollIo> Core<T> {
         }
     }
 
+    /// Takes some of it, at least a byte: sends at once, or gathers while more input waits to be answered.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.gathers() || !self.output.is_empty() {
+            let mut some = &bytes[..bytes.len().min(GATHER)];
+            let count = some.len();
+            // What was gathered goes with it; if that has to wait, nothing of this was taken.
+            if self.output.len() + count > GATHER {
+                ready!(self.poll_flush(cx))?;
+            }
+            self.may_write()?;
+            return match self.poll_write_all(cx, &mut some) {
+                Poll::Pending if some.is_empty() => Poll::Ready(Ok(count)),
+                polled => polled.map_ok(|()| count),
+            };
+        }
+        self.may_write()?;
+        if bytes.is_empty() { Poll::Ready(Ok(0)) } else { self.poll_send(cx, bytes) }
+    }
+
+    /// Whether a write is kept until the input that was read is used up.
+    #[inline]
+    fn gathers(&self) -> bool {
+        // On the client's side nobody is sure to come back for what was gathered.
+        !self.input.is_empty() && self.connection.is_served()
+    }
+
+    #[inline]
+    fn may_write(&self) -> io::Result<()> {
+        if self.closed_write {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "this side has said that nothing more comes"));
+        }
+        Ok(())
+    }
+
     /// Takes all of it: sends at once, or gathers while more input waits to be answered. What is taken is cut off `bytes`.
     #[inline]
     pub(crate) fn poll_write_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
-        if self.closed_write {
-            let error = io::Error::new(io::ErrorKind::BrokenPipe, "this side has said that nothing more comes");
-            return Poll::Ready(Err(error));
-        }
-        // On the client's side nobody is sure to come back for what was gathered.
-        let gathers = !self.input.is_empty() && self.connection.is_served();
-        if self.output.is_empty() && (!gathers || bytes.len() >= GATHER) {
-            while !bytes.is_empty() {
-                let count = ready!(self.poll_send(cx, bytes))?;
-                *bytes = &bytes[count..];
+        self.may_write()?;
+        let gathers = self.gathers();
+        if gathers || !self.output.is_empty() {
+            if self.output.len() + bytes.len() <= GATHER {
+                if self.output.capacity() == 0 {
+                    self.output = pool::take_output();
+                }
+                self.output.extend_from_slice(bytes);
+                *bytes = &[];
+                return if gathers { Poll::Ready(Ok(())) } else { self.poll_flush(cx) };
             }
-            return Poll::Ready(Ok(()));
+            ready!(self.poll_flush(cx))?;
         }
-        self.output.extend_from_slice(bytes);
-        *bytes = &[];
-        if !gathers || self.output.len() >= GATHER { self.poll_flush(cx) } else { Poll::Ready(Ok(())) }
+        while !bytes.is_empty() {
+            let count = ready!(self.poll_send(cx, bytes))?;
+            *bytes = &bytes[count..];
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Sends what was gathered.
+    #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.output.is_empty() { Poll::Ready(Ok(())) } else { self.poll_send_gathered(cx) }
+    }
+
+    fn poll_send_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
             let output = std::mem::take(&mut self.output);
             let sent = self.poll_send(cx, &output);
@@ -231,8 +285,7 @@ impl<T: PollIo> Core<T> {
                 Ok(count) if count < self.output.len() => drop(self.output.drain(..count)),
                 result => {
                     // After an error nothing is sent a second time: what reached the peer is not known.
-                    self.output.clear();
-                    self.output.shrink_to(2 * GATHER);
+                    pool::give_output(std::mem::take(&mut self.output));
                     result?;
                 }
             }
@@ -254,15 +307,16 @@ impl<T: PollIo> Core<T> {
     ///
     /// Nothing in it is an error any more; a reply that could not be sent is recorded as the reason.
     pub(crate) async fn close(&mut self) {
+        self.slot.begin_close();
         if self.gone || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
             return;
         }
         let by_drain = self.ended && self.reason == Some(Reason::Drained);
-        if (self.ended && !by_drain) || self.expired {
+        if (self.ended && !by_drain) || self.expired.is_some() {
             // Closing the socket says all that a half-close would.
             return;
         }
-        let until = Instant::now() + READ_OUT_TIME;
+        let until = clock::now() + READ_OUT_TIME;
         let wait = if by_drain {
             // The socket is shut for reading. If it were for writing as well, the peer's next request, which nobody will
             // answer, would reset it at once (RFC 1122, 4.2.2.13) and take with it what is still on its way.
@@ -274,17 +328,19 @@ impl<T: PollIo> Core<T> {
         } else {
             return;
         };
-        let before = self.reason;
         let mut left = READ_OUT_BYTES;
         while left > 0 {
             self.input.clear();
-            match poll_fn(|cx| self.poll_receive_within(cx, wait, false, None)).await {
-                Ok(1..) => left = left.saturating_sub(self.buffered().len()),
-                Ok(0) | Err(_) => break,
+            let room = self.input.room();
+            match poll_fn(|cx| self.io.poll_read(cx, room, wait)).await {
+                Ok(count @ 1..) if !self.slot.is_cut() => {
+                    self.slot.add_read(count);
+                    left = left.saturating_sub(count);
+                }
+                _ => break,
             }
         }
-        // The conversation was over: what happened to the rest of its input says nothing about it.
-        self.reason = before;
+        // The conversation was over: what happened to the rest of its input says nothing about why it ended.
     }
 
     #[inline]
@@ -309,77 +365,142 @@ impl<T: PollIo> Core<T> {
     ) -> Poll<io::Result<usize>> {
         // Whoever waits for an answer must have seen the question.
         ready!(self.poll_flush(cx))?;
+        self.end_wait();
         if self.slot.is_cut() {
-            return Poll::Ready(Err(self.aborted()));
+            return Poll::Ready(Err(self.cut_off()));
         }
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        if self.expired {
-            return Poll::Ready(Err(self.idle_too_long()));
+        if let Some(deadline) = self.expired {
+            return Poll::Ready(Err(self.too_late(deadline)));
         }
-        let epoch = match (wait, self.limits.idle) {
-            (Wait::For(_), Idle::Watched) => self.handle.epoch(),
-            _ => NEVER,
-        };
         // What came in before the drain reached us is still answered.
-        let wait = if self.slot.begin_wait(!idle, epoch) { Wait::Not } else { wait };
-        let buffer = into.is_none();
+        let wait = if T::WAITS_INSIDE && self.begin_wait(idle, wait) { Wait::Not } else { wait };
+        let mut into = into;
+        let mut result = self.poll_transport(cx, into.as_deref_mut(), wait);
+        self.end_wait();
+        if result.is_pending() {
+            if self.shut == Woken::No && !self.begin_wait(idle, wait) {
+                self.input.rest();
+                return Poll::Pending;
+            }
+            // The input is over, but for what the transport has.
+            self.end_wait();
+            result = self.poll_transport(cx, into.as_deref_mut(), Wait::Not);
+        }
+        let result = ready!(result);
+        if let (None, Ok(count)) = (into, &result) {
+            self.input.fill(*count);
+        }
+        Poll::Ready(self.received(result))
+    }
+
+    #[inline]
+    fn poll_transport(&mut self, cx: &mut Context<'_>, into: Option<&mut [u8]>, wait: Wait) -> Poll<io::Result<usize>> {
         let buf = match into {
             Some(buf) => buf,
             None => self.input.room(),
         };
-        let result = ready!(self.io.poll_read(cx, buf, wait));
-        if let (true, Ok(count)) = (buffer, &result) {
-            self.input.fill(*count);
+        self.io.poll_read(cx, buf, wait)
+    }
+
+    /// The handler is about to wait. Tells whether the server drains, so that it had better not.
+    #[inline]
+    fn begin_wait(&mut self, idle: bool, wait: Wait) -> bool {
+        let epoch = match (wait, self.limits.idle) {
+            (Wait::For(_), Idle::Watched) => self.handle.epoch(),
+            _ => NEVER,
+        };
+        if idle == self.request.1 {
+            self.mark_request(!idle);
         }
-        let woken = self.slot.end_wait();
-        self.drained |= woken == Woken::ByDrain;
-        Poll::Ready(self.received(result, woken, wait))
+        self.waits = true;
+        self.slot.begin_wait(!idle, epoch)
+    }
+
+    /// The wait is over, or given up.
+    #[inline]
+    fn end_wait(&mut self) {
+        if self.waits {
+            self.waits = false;
+            match self.slot.end_wait() {
+                Woken::No => {}
+                woken => self.shut = woken,
+            }
+        }
+    }
+
+    /// Whoever waited has given up.
+    pub(crate) fn forget_waits(&mut self) {
+        self.end_wait();
+        self.io.forget_waits();
+    }
+
+    /// Whether a wait goes on that answered `Pending`.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// Whether a request has begun and is not there yet.
+    #[cold]
+    fn mark_request(&mut self, begun: bool) {
+        if begun {
+            self.request = (self.request.0.wrapping_add(1).max(1), true);
+            self.slot.begin_request(self.request.0.into());
+        } else {
+            self.request.1 = false;
+            self.slot.end_request();
+        }
     }
 
     #[inline]
-    fn received(&mut self, result: io::Result<usize>, woken: Woken, wait: Wait) -> io::Result<usize> {
+    fn received(&mut self, result: io::Result<usize>) -> io::Result<usize> {
         if self.slot.is_cut() {
-            return Err(self.aborted());
+            return Err(self.cut_off());
         }
         match result {
-            Ok(0) if woken == Woken::ByIdle => {
-                self.expired = true;
-                Err(self.idle_too_long())
-            }
-            Ok(0) => {
+            Ok(0) if self.shut == Woken::No => {
                 self.ended = true;
-                if self.drained {
-                    self.reason = Some(Reason::Drained);
-                }
                 Ok(0)
             }
+            Ok(0) => self.input_is_over(),
             Ok(count) => {
                 self.slot.add_read(count);
                 self.recover(Reason::Idle);
                 Ok(count)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && wait == Wait::Not => {
-                self.ended = true;
-                self.reason = Some(Reason::Drained);
-                Ok(0)
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.input_is_over(),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 // ETIMEDOUT of the transport has a number, and is a peer that is gone.
                 if error.raw_os_error().is_some() {
                     return Err(self.disconnected(error));
                 }
-                Err(self.idle_too_long())
+                Err(self.too_late(Deadline::Idle))
             }
             Err(error) => Err(self.disconnected(error)),
         }
     }
 
+    /// A deadline or the drain has ended the input, and all that had come in is read.
+    fn input_is_over(&mut self) -> io::Result<usize> {
+        if let Woken::ByDeadline(deadline) = self.shut {
+            self.expired = Some(deadline);
+            return Err(self.too_late(deadline));
+        }
+        self.ended = true;
+        self.reason = Some(Reason::Drained);
+        Ok(0)
+    }
+
     #[inline]
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.waits && matches!(self.limits.idle, Idle::Watched) {
+            // A read and a write at a time, in one task: as long as something moves neither is idle.
+            self.slot.touch(self.handle.epoch());
+        }
         if self.slot.is_cut() {
-            return Poll::Ready(Err(self.aborted()));
+            return Poll::Ready(Err(self.cut_off()));
         }
         let result = ready!(self.io.poll_write(cx, bytes, self.limits.write));
         Poll::Ready(match result {
@@ -388,7 +509,7 @@ impl<T: PollIo> Core<T> {
                 self.slot.add_written(count);
                 Ok(count)
             }
-            Err(_) if self.slot.is_cut() => Err(self.aborted()),
+            Err(_) if self.slot.is_cut() => Err(self.cut_off()),
             Err(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
                 self.reason = Some(Reason::WriteTimeout);
                 self.failed_with(io::ErrorKind::TimedOut);
@@ -403,7 +524,7 @@ impl<T: PollIo> Core<T> {
     fn recover(&mut self, from: Reason) {
         if self.reason == Some(from) {
             self.reason = None;
-            self.failed_with.clear();
+            self.failed_with = [None; 4];
         }
     }
 
@@ -412,7 +533,7 @@ impl<T: PollIo> Core<T> {
     pub(crate) fn reason_of(&self, failure: &(dyn Error + 'static)) -> Option<Reason> {
         let mut cause = Some(failure);
         while let Some(error) = cause {
-            if error.downcast_ref::<io::Error>().is_some_and(|error| self.failed_with.contains(&error.kind())) {
+            if error.downcast_ref::<io::Error>().is_some_and(|error| self.failed_with.contains(&Some(error.kind()))) {
                 return self.reason;
             }
             cause = error.source();
@@ -421,22 +542,36 @@ impl<T: PollIo> Core<T> {
     }
 
     fn failed_with(&mut self, kind: io::ErrorKind) {
-        if !self.failed_with.contains(&kind) {
-            self.failed_with.push(kind);
+        if !self.failed_with.contains(&Some(kind)) {
+            // The oldest is forgotten; there are hardly more than two.
+            self.failed_with.rotate_right(1);
+            self.failed_with[0] = Some(kind);
         }
     }
 
-    fn idle_too_long(&mut self) -> io::Error {
-        self.reason = Some(Reason::Idle);
+    fn too_late(&mut self, deadline: Deadline) -> io::Error {
+        let (reason, text) = match deadline {
+            Deadline::Idle => (Reason::Idle, "the idle deadline passed: the peer sent nothing"),
+            Deadline::FirstByte => (Reason::FirstByte, "the first-byte deadline passed: the peer has sent nothing yet"),
+            Deadline::MinRate => (Reason::MinRate, "the peer sends more slowly than the minimum rate"),
+        };
+        self.reason = Some(reason);
         self.failed_with(io::ErrorKind::TimedOut);
-        io::Error::new(io::ErrorKind::TimedOut, "the idle deadline passed: the peer sent nothing")
+        io::Error::new(io::ErrorKind::TimedOut, text)
     }
 
-    fn aborted(&mut self) -> io::Error {
-        self.reason = Some(Reason::Aborted);
+    /// The error that every call gives once the connection was cut.
+    pub(crate) fn cut_off(&mut self) -> io::Error {
+        let reason = self.slot.cut_by();
+        self.reason = Some(reason);
         self.failed_with(io::ErrorKind::ConnectionAborted);
         self.gone = true;
-        io::Error::new(io::ErrorKind::ConnectionAborted, "the server cut this connection: the drain's deadline passed")
+        let why = match reason {
+            Reason::Lifetime => "its lifetime is over",
+            Reason::Kicked => "it was told to",
+            _ => "the drain's deadline passed",
+        };
+        io::Error::new(io::ErrorKind::ConnectionAborted, format!("the server cut this connection: {why}"))
     }
 
     fn disconnected(&mut self, error: io::Error) -> io::Error {

@@ -1,6 +1,8 @@
+use super::pool;
 use std::ops::Range;
 
-/// What was read and not yet taken. Holds no memory until something is read, and grows with the traffic.
+/// What was read and not yet taken. It holds no memory before something is read and after all was taken and the
+/// connection [rests](Self::rest), and little while it rests with less than a line or a frame.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     buf: Box<[u8]>,
@@ -8,11 +10,6 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// The first size: what a busy request/response connection needs.
-    const FIRST: usize = 4 * 1024;
-    /// The last: beyond it a read costs no less a byte.
-    pub(crate) const LAST: usize = 64 * 1024;
-
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buf[self.filled.clone()]
     }
@@ -33,10 +30,12 @@ impl Input {
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.filled.is_empty() {
             self.filled = 0..0;
-            if self.buf.len() > Self::LAST {
-                // What a single long line needed is not kept for the next.
-                self.buf = vec![0; Self::LAST].into_boxed_slice();
-            }
+        }
+        if self.buf.len() < pool::SIZE {
+            self.move_to(pool::take_input());
+        } else if self.filled.is_empty() && self.buf.len() > pool::SIZE {
+            // What a single long line needed is not kept for the next.
+            self.buf = pool::take_input();
         }
         if self.filled.end == self.buf.len() {
             if self.filled.start > 0 {
@@ -44,7 +43,7 @@ impl Input {
                 self.filled = 0..self.filled.len();
             } else {
                 // A line or a frame is longer than the buffer; its reader bounds it.
-                self.grow();
+                self.move_to(vec![0; self.buf.len() * 2].into_boxed_slice());
             }
         }
         &mut self.buf[self.filled.end..]
@@ -52,19 +51,32 @@ impl Input {
 
     /// `count` bytes were read into [`room`](Self::room).
     pub(crate) fn fill(&mut self, count: usize) {
-        let full = self.filled.end + count == self.buf.len();
         self.filled.end += count;
-        // A read that filled all there was: more waits than fits, so the next one gets more room.
-        if full && self.filled.start == 0 && self.buf.len() < Self::LAST {
-            self.grow();
+    }
+
+    /// The connection waits: what it holds is cut down to what is in it.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        if self.filled.is_empty() {
+            if !self.buf.is_empty() {
+                pool::give_input(std::mem::take(&mut self.buf));
+                self.filled = 0..0;
+            }
+        } else if self.filled.len() <= self.buf.len() / 4 {
+            self.move_to(vec![0; self.filled.len().next_power_of_two().max(64)].into_boxed_slice());
         }
     }
 
-    fn grow(&mut self) {
-        let mut larger = vec![0; (self.buf.len() * 2).max(Self::FIRST)];
-        larger[..self.filled.len()].copy_from_slice(&self.buf[self.filled.clone()]);
+    fn move_to(&mut self, mut other: Box<[u8]>) {
+        other[..self.filled.len()].copy_from_slice(&self.buf[self.filled.clone()]);
         self.filled = 0..self.filled.len();
-        self.buf = larger.into_boxed_slice();
+        pool::give_input(std::mem::replace(&mut self.buf, other));
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        pool::give_input(std::mem::take(&mut self.buf));
     }
 }
 
@@ -81,17 +93,35 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_lost_while_it_moves_and_grows() {
+    fn nothing_is_lost_while_it_moves_and_grows_and_rests() {
         let sent: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
         let (mut input, mut at, mut taken) = (Input::default(), 0, Vec::new());
         assert_eq!(input.buf.len(), 0);
         while taken.len() < sent.len() {
-            at += read(&mut input, &sent[at..]);
+            let piece = 1 + at % 70_000;
+            at += read(&mut input, &sent[at..(at + piece).min(sent.len())]);
             let some = input.bytes().len() - input.bytes().len() / 7;
             taken.extend_from_slice(&input.bytes()[..some]);
             input.consume(some);
+            if at % 3 == 0 {
+                input.rest();
+            }
         }
         assert!(taken == sent);
-        assert!(input.buf.len() <= 2 * Input::LAST, "{}", input.buf.len());
+        assert!(input.buf.len() <= 2 * pool::SIZE, "{}", input.buf.len());
+    }
+
+    #[test]
+    fn at_rest_it_holds_what_is_in_it() {
+        let mut input = Input::default();
+        read(&mut input, &[7; 10_000]);
+        input.consume(9_900);
+        input.rest();
+        assert_eq!((input.bytes(), input.buf.len()), (&[7; 100][..], 128));
+        read(&mut input, &[8; 3]);
+        assert_eq!(input.bytes(), [[7; 100].as_slice(), &[8; 3]].concat());
+        input.consume(103);
+        input.rest();
+        assert_eq!(input.buf.len(), 0);
     }
 }

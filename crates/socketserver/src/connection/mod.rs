@@ -1,21 +1,30 @@
 //! The pipeline of one connection, written once for every engine, and what it works on.
 
 mod core;
+mod facts;
 mod input;
 mod peer;
 pub(crate) mod pipeline;
 mod poll_io;
+mod pool;
 mod reason;
 mod record;
 mod slot;
-pub(crate) mod stream;
 mod sync_io;
+pub(crate) mod sync_stream;
+#[cfg(feature = "tokio")]
+mod task_io;
+#[cfg(feature = "tokio")]
+pub(crate) mod task_stream;
 
 pub use self::core::Core;
 pub use self::peer::Peer;
 pub use self::poll_io::{PollIo, Wait};
 pub use self::reason::Reason;
+pub use self::slot::Phase;
 pub use self::sync_io::SyncIo;
+#[cfg(feature = "tokio")]
+pub use self::task_io::{AsyncTransport, TaskIo};
 
 pub(crate) use self::core::{IDLE, Idle, Limits, WRITE};
 pub(crate) use self::poll_io::{now, now_poll};

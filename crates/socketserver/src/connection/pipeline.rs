@@ -2,7 +2,7 @@
 //!
 //! Before it stand the permit and `verify` (`admission`), and between them PROXY and TLS will.
 
-use super::{Core, PollIo, Reason};
+use super::{Core, PollIo, Reason, Slot};
 use crate::engine::{Conn, Engine};
 use crate::handler::Service;
 use crate::{Failure, Result};
@@ -18,46 +18,98 @@ use std::task::Poll;
 #[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) reason: Reason,
-    /// What the handler failed with.
-    pub(crate) failure: Option<String>,
-    /// A hook that failed on its own account.
-    pub(crate) broken_hook: Option<(&'static str, String)>,
+    /// Most have nothing more to tell, and each connection has room for this.
+    details: Option<Box<Details>>,
+}
+
+#[derive(Debug, Default)]
+struct Details {
+    failure: Option<String>,
+    broken_hook: Option<(&'static str, String)>,
 }
 
 impl Ending {
     pub(crate) fn of(reason: Reason) -> Self {
-        Self { reason, failure: None, broken_hook: None }
+        Self { reason, details: None }
+    }
+
+    pub(crate) fn with(reason: Reason, failure: Option<String>) -> Self {
+        let details = |failure| Box::new(Details { failure: Some(failure), broken_hook: None });
+        Self { reason, details: failure.map(details) }
+    }
+
+    /// What the handler failed with.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.details.as_ref()?.failure.as_deref()
+    }
+
+    /// A hook that failed on its own account.
+    pub(crate) fn broken_hook(&self) -> Option<(&'static str, &str)> {
+        self.details.as_ref()?.broken_hook.as_ref().map(|(hook, failure)| (*hook, &**failure))
     }
 }
 
+/// Polls a step of the handler's to its end, or until the connection is cut while the handler waits, for whatever it is:
+/// then it is `None`. (The blocking engine's never waits here.) A panic ends the step alone.
+///
+/// A macro, for a future that is handed to another one lies in it twice; and each connection holds one of these.
+macro_rules! guard {
+    ($step:expr, $until_cut:expr) => {{
+        let mut step = pin!($step);
+        let until_cut: Option<&Slot> = $until_cut;
+        poll_fn(move |cx| match catch(|| step.as_mut().poll(cx)) {
+            Ok(Poll::Pending) if until_cut.is_some_and(Slot::is_cut) => Poll::Ready(None),
+            Ok(poll) => poll.map(Some),
+            Err(panic) => Poll::Ready(Some(Err(panic.into()))),
+        })
+        .await
+    }};
+}
+
 /// Runs the handler on a connection and closes it.
-pub(crate) async fn connection<E: Engine, S: Service<E>>(core: Core<E::Io>, service: &S) -> Ending {
-    let mut conn = E::Stream::new(core);
-    let mut outcome = guard(service.setup(&mut conn)).await;
-    if outcome.is_ok() {
-        outcome = guard(service.handle(&mut conn)).await;
+pub(crate) async fn connection<E: Engine, S: Service<E>>(conn: &mut E::Stream, service: &S) -> Ending {
+    let record = conn.core().connection.clone();
+    let mut outcome = guard!(service.setup(conn), Some(&record.slot));
+    if let Some(Ok(())) = outcome {
+        outcome = guard!(service.handle(conn), Some(&record.slot));
     }
-    let finished = guard(service.finish(&mut conn)).await;
+    let finished = guard!(service.finish(conn), None);
 
     let core = conn.core();
-    let mut ending = None;
-    for failure in [outcome, finished].into_iter().filter_map(Result::err) {
+    let ending = judge_all::<E, S>(core, outcome, finished, service);
+    core.close().await;
+    ending.unwrap_or_else(|| Ending::of(core.reason.unwrap_or(Reason::Finished)))
+}
+
+/// What the outcomes of the steps come to. Those who want to know are told.
+fn judge_all<E: Engine, S: Service<E>>(
+    core: &mut Core<E::Io>,
+    outcome: Option<Result>,
+    finished: Option<Result>,
+    service: &S,
+) -> Option<Ending> {
+    let outcome = outcome.unwrap_or_else(|| Err(core.cut_off().into()));
+    let mut ending: Option<Ending> = None;
+    for failure in [Some(outcome), finished].into_iter().flatten().filter_map(Result::err) {
         let reason = judge(core, &failure);
         let mut failed = Ending::of(reason);
+        let mut broken_hook = None;
         // A peer that left and a deadline that passed are no errors of the handler.
         if matches!(reason, Reason::Failed | Reason::Panicked) {
             let text = catch(|| failure.to_string());
-            failed.failure = Some(text.unwrap_or_else(|panic| panic.to_string()));
+            failed = Ending::with(reason, Some(text.unwrap_or_else(|panic| panic.to_string())));
             if let Err(panic) = catch(|| service.on_error(&failure, &core.connection.peer)) {
-                failed.broken_hook = Some(("on_error", panic.to_string()));
+                broken_hook = Some(("on_error", panic.to_string()));
             }
         }
         // Its drop is the user's code too.
         let _ = catch(|| drop(failure));
-        ending.get_or_insert(failed);
+        let ending = ending.get_or_insert(failed);
+        if broken_hook.is_some() {
+            ending.details.get_or_insert_default().broken_hook = broken_hook;
+        }
     }
-    core.close().await;
-    ending.unwrap_or_else(|| Ending::of(core.reason.unwrap_or(Reason::Finished)))
+    ending
 }
 
 /// Why a connection ended whose handler gave this failure.
@@ -100,14 +152,4 @@ impl Error for Panic {}
 pub(crate) fn catch<R>(hook: impl FnOnce() -> R) -> Result<R, Panic> {
     // What the hook leaves behind is dropped with the connection, or the user's own to keep sound.
     catch_unwind(AssertUnwindSafe(hook)).map_err(|payload| Panic::new(&*payload))
-}
-
-/// A panic ends one step, on both engines.
-async fn guard(step: impl Future<Output = Result>) -> Result {
-    let mut step = pin!(step);
-    poll_fn(|cx| match catch(|| step.as_mut().poll(cx)) {
-        Ok(poll) => poll,
-        Err(panic) => Poll::Ready(Err(panic.into())),
-    })
-    .await
 }

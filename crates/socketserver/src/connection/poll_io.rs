@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 ///
 /// Not part of the public interface: engines are two, and both are here.
 pub trait PollIo {
+    /// A wait happens inside `poll_read`, on this thread. Otherwise it answers `Pending` and the task is woken.
+    const WAITS_INSIDE: bool;
+
     /// Reads what there is, and waits for it as `wait` says; `TimedOut` when that time is up.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>>;
 
@@ -15,6 +18,9 @@ pub trait PollIo {
 
     /// Waits until the peer's side has taken all that was written, to this point in time at most.
     fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>>;
+
+    /// Whoever waited has given up: a wait with an end of its own that comes next is a new one.
+    fn forget_waits(&mut self) {}
 
     /// Tells the peer that nothing more comes.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;

@@ -16,6 +16,14 @@ pub enum Reason {
     Idle,
     /// The peer took nothing of what was written for as long as the write deadline allows.
     WriteTimeout,
+    /// The peer sent nothing at all for as long as the first-byte deadline allows.
+    FirstByte,
+    /// The peer sent a line, a frame or an exact read more slowly than the minimum rate allows.
+    MinRate,
+    /// The connection was open for as long as the lifetime allows.
+    Lifetime,
+    /// [`Handle::kick`](crate::Handle::kick) ended it.
+    Kicked,
     /// The server drains: a handler that waited for the next request was given the end of input.
     Drained,
     /// The drain's deadline passed and the connection was cut.
@@ -41,6 +49,10 @@ impl Reason {
             Self::Disconnected => "disconnected",
             Self::Idle => "idle",
             Self::WriteTimeout => "write-timeout",
+            Self::FirstByte => "first-byte",
+            Self::MinRate => "min-rate",
+            Self::Lifetime => "lifetime",
+            Self::Kicked => "kicked",
             Self::Drained => "drained",
             Self::Aborted => "aborted",
             Self::Refused => "refused",
@@ -63,6 +75,10 @@ impl Reason {
             Self::Refused => 7,
             Self::Failed => 8,
             Self::Panicked => 9,
+            Self::FirstByte => 10,
+            Self::MinRate => 11,
+            Self::Lifetime => 12,
+            Self::Kicked => 13,
             // What only the parent finds out never travels.
             Self::Killed(_) | Self::Exited(_) => 0,
         }
@@ -79,6 +95,10 @@ impl Reason {
             Self::Refused,
             Self::Failed,
             Self::Panicked,
+            Self::FirstByte,
+            Self::MinRate,
+            Self::Lifetime,
+            Self::Kicked,
         ]
         .into_iter()
         .find(|reason| reason.to_word() == word)

@@ -2,11 +2,11 @@ use super::Reason;
 use socketserver_sys::SharedWords;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 /// What the side that serves a connection and the side that watches over it both look at: whether the handler waits
-/// for its peer, whether the connection is to be cut, bytes each way, how it ended.
+/// for its peer, whether the connection is to be cut, bytes each way, its label, how it ended.
 ///
 /// Nothing but words, so that it can live in memory that a child process shares. Those that every read and write touches
 /// fill one cache line, and the lines of many connections lie side by side: that keeps the pages few that a server with
@@ -17,7 +17,7 @@ pub(crate) struct Slot(Words);
 #[derive(Debug, Clone)]
 enum Words {
     /// Of a connection that nobody watches over: on the client's side.
-    Own(Arc<[AtomicU64; HOT]>),
+    Own(Arc<[AtomicU64; SIZE]>),
     Mapped {
         chunk: Chunk,
         at: usize,
@@ -32,7 +32,7 @@ impl Chunk {
     pub(crate) const SLOTS: usize = 64;
 
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(SharedWords::new(Self::SLOTS * (HOT + TEXT))?)))
+        Ok(Self(Arc::new(SharedWords::new(Self::SLOTS * SIZE)?)))
     }
 
     /// The slot at `at`, as it is.
@@ -44,32 +44,50 @@ impl Chunk {
         &self.0[at * HOT..][..HOT]
     }
 
-    fn text(&self, at: usize) -> &[AtomicU64] {
-        &self.0[Self::SLOTS * HOT + at * TEXT..][..TEXT]
+    fn cold(&self, at: usize) -> &[AtomicU64] {
+        &self.0[Self::SLOTS * HOT + at * COLD..][..COLD]
     }
 }
 
+// A cache line of words that are touched all the time.
 const STATE: usize = 0;
 const FLAGS: usize = 1;
 const READ: usize = 2;
 const WRITTEN: usize = 3;
-const REASON: usize = 4;
+/// Which request the peer has begun to send; 0: none.
+const REQUEST: usize = 4;
+/// In the lower half why it ended, in the upper half the length of a child's words about it. In one process they need
+/// not travel.
+const OUTCOME: usize = 5;
 /// What a child that was there before the connection has to be told about it.
-const ID: usize = 5;
-const ENDPOINT: usize = 6;
-/// A child's words about a failure, in bytes. In one process they need not travel.
-const TEXT_LEN: usize = 7;
+const ID: usize = 6;
+/// In the lower half the endpoint that it came in by, in the upper half the length of the label.
+const PLACE: usize = 7;
+const HOT: usize = 8;
+
+// Words that are seldom touched.
+/// The request that the keeper last saw, how much had been read then, and when that was.
+const MARK: usize = 0;
+/// The handler's name for the connection.
+const LABEL: std::ops::Range<usize> = 3..11;
+/// A child's words about a failure.
+const TEXT: std::ops::Range<usize> = 11..35;
+const COLD: usize = 35;
+const SIZE: usize = HOT + COLD;
+
+const UPPER: u32 = 32;
+const LOWER: u64 = 0xffff_ffff;
+
 /// The epoch of a wait that does not expire.
 pub(crate) const NEVER: u64 = u64::MAX / STATES;
-/// A cache line.
-const HOT: usize = 8;
-/// Room for a child's words about a failure.
-const TEXT: usize = 24;
 
-/// The connection is lost: every wait in it fails.
+/// The connection is lost: every wait in it fails. Above stands why.
 const CUT: u64 = 1;
 /// The server drains: who would wait for the next request is given the end of input.
 const DRAINING: u64 = 2;
+/// It does not count towards the limits any more.
+const EXEMPT: u64 = 4;
+const CAUSE: u32 = 8;
 
 // The state, in the lowest bits of its word. Above them stands since when the handler waits.
 
@@ -82,7 +100,13 @@ const HALFWAY: u64 = 2;
 /// It was waiting for its next request, and the drain gave it the end of input.
 const DRAINED: u64 = 3;
 /// It was waiting for too long.
-const EXPIRED: u64 = 4;
+const IDLE: u64 = 4;
+/// It was waiting for too long, and for the first byte.
+const NO_FIRST_BYTE: u64 = 5;
+/// It was waiting for a request that comes too slowly.
+const SLOW: u64 = 6;
+/// The handler is through with it.
+const CLOSING: u64 = 7;
 const STATES: u64 = 8;
 
 /// What ended a wait, other than the peer.
@@ -90,12 +114,49 @@ const STATES: u64 = 8;
 pub(crate) enum Woken {
     No,
     ByDrain,
-    ByIdle,
+    ByDeadline(Deadline),
+}
+
+/// The deadlines that the keeper looks after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    Idle,
+    FirstByte,
+    MinRate,
+}
+
+/// What a connection does at the moment.
+///
+/// ```
+/// assert_eq!(socketserver::Phase::Waiting.to_string(), "waiting");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Its handler works.
+    Working,
+    /// Its handler waits for the next request.
+    Waiting,
+    /// Its handler waits for the rest of a request that has begun.
+    Receiving,
+    /// Its handler is through with it; what was written is on its way.
+    Closing,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Working => "working",
+            Self::Waiting => "waiting",
+            Self::Receiving => "receiving",
+            Self::Closing => "closing",
+        })
+    }
 }
 
 impl Slot {
     pub(crate) fn own() -> Self {
-        Self(Words::Own(Arc::default()))
+        Self(Words::Own(Arc::new([const { AtomicU64::new(0) }; SIZE])))
     }
 
     /// As for a new connection.
@@ -106,20 +167,27 @@ impl Slot {
     #[inline]
     fn hot(&self) -> &[AtomicU64] {
         match &self.0 {
-            Words::Own(words) => &words[..],
+            Words::Own(words) => &words[..HOT],
             Words::Mapped { chunk, at } => chunk.hot(*at),
+        }
+    }
+
+    fn cold(&self) -> &[AtomicU64] {
+        match &self.0 {
+            Words::Own(words) => &words[HOT..],
+            Words::Mapped { chunk, at } => chunk.cold(*at),
         }
     }
 
     /// Writes down which connection it is, for a child that is handed it.
     pub(crate) fn introduce(&self, id: u64, endpoint: usize) {
         self.hot()[ID].store(id, SeqCst);
-        self.hot()[ENDPOINT].store(endpoint as u64, SeqCst);
+        self.hot()[PLACE].store(endpoint as u64 & LOWER, SeqCst);
     }
 
     /// What [`introduce`](Self::introduce) wrote down.
     pub(crate) fn introduction(&self) -> Option<(u64, usize)> {
-        let endpoint = usize::try_from(self.hot()[ENDPOINT].load(SeqCst)).ok()?;
+        let endpoint = usize::try_from(self.hot()[PLACE].load(SeqCst) & LOWER).ok()?;
         Some((self.hot()[ID].load(SeqCst), endpoint))
     }
 
@@ -139,9 +207,38 @@ impl Slot {
     pub(crate) fn end_wait(&self) -> Woken {
         match self.hot()[STATE].swap(BUSY, SeqCst) % STATES {
             DRAINED => Woken::ByDrain,
-            EXPIRED => Woken::ByIdle,
+            IDLE => Woken::ByDeadline(Deadline::Idle),
+            NO_FIRST_BYTE => Woken::ByDeadline(Deadline::FirstByte),
+            SLOW => Woken::ByDeadline(Deadline::MinRate),
             _ => Woken::No,
         }
+    }
+
+    /// The handler is through with it.
+    pub(crate) fn begin_close(&self) {
+        self.hot()[STATE].store(CLOSING, SeqCst);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.hot()[STATE].load(Relaxed) % STATES {
+            WAITING => Phase::Waiting,
+            HALFWAY => Phase::Receiving,
+            CLOSING => Phase::Closing,
+            _ => Phase::Working,
+        }
+    }
+
+    /// Since which epoch the handler waits.
+    pub(crate) fn waits_since(&self) -> Option<u64> {
+        let state = self.hot()[STATE].load(Relaxed);
+        let since = state / STATES;
+        (matches!(state % STATES, WAITING | HALFWAY) && since != NEVER).then_some(since)
+    }
+
+    /// Something else than input came about while the handler waits: it waits since this epoch.
+    pub(crate) fn touch(&self, epoch: u64) {
+        let waits = |now: u64| matches!(now % STATES, WAITING | HALFWAY).then_some(epoch * STATES + now % STATES);
+        let _ = self.hot()[STATE].fetch_update(SeqCst, SeqCst, waits);
     }
 
     /// Claims the end of a wait that is in one of the states, and whose epoch is before this.
@@ -155,7 +252,46 @@ impl Slot {
 
     /// Claims the end of a wait that began before this epoch.
     pub(crate) fn expire(&self, before: u64) -> bool {
-        self.claim(&[WAITING, HALFWAY], before, EXPIRED)
+        self.claim(&[WAITING, HALFWAY], before, IDLE)
+    }
+
+    /// Claims the end of a wait for the first byte.
+    pub(crate) fn expire_first_byte(&self) -> bool {
+        self.read() == 0 && self.claim(&[WAITING, HALFWAY], u64::MAX, NO_FIRST_BYTE)
+    }
+
+    /// The peer has begun a request.
+    pub(crate) fn begin_request(&self, number: u64) {
+        self.hot()[REQUEST].store(number, Relaxed);
+    }
+
+    /// The request is there.
+    pub(crate) fn end_request(&self) {
+        self.hot()[REQUEST].store(0, Relaxed);
+    }
+
+    /// The keeper's look, at `epoch`, at how fast a request comes: claims the end of its wait if in `epochs` of waiting fewer
+    /// than `least` bytes came.
+    pub(crate) fn expire_slow(&self, epoch: u64, epochs: u64, least: u64) -> bool {
+        let (request, read) = (self.hot()[REQUEST].load(Relaxed), self.read());
+        if request == 0 {
+            return false;
+        }
+        let [seen, then, since] = [0, 1, 2].map(|at| &self.cold()[MARK + at]);
+        // What the handler does meanwhile is not the peer's fault.
+        let waits = self.hot()[STATE].load(Relaxed) % STATES == HALFWAY;
+        if seen.load(Relaxed) == request && waits {
+            if epoch - since.load(Relaxed) < epochs {
+                return false;
+            }
+            if read.wrapping_sub(then.load(Relaxed)) < least {
+                return self.claim(&[HALFWAY], u64::MAX, SLOW);
+            }
+        }
+        seen.store(request, Relaxed);
+        then.store(read, Relaxed);
+        since.store(epoch, Relaxed);
+        false
     }
 
     /// The server drains. Claims the end of a wait; `false`: there is none, the connection is busy.
@@ -164,19 +300,34 @@ impl Slot {
         self.claim(&[WAITING], u64::MAX, DRAINED)
     }
 
-    /// From now on every wait in the connection fails.
-    pub(crate) fn cut(&self) {
-        self.hot()[FLAGS].fetch_or(CUT, SeqCst);
+    /// From now on every wait in the connection fails. The first who cuts it says why.
+    pub(crate) fn cut(&self, why: Reason) -> bool {
+        let flags = &self.hot()[FLAGS];
+        let cut = |now: u64| (now & CUT == 0).then_some(now | CUT | why.to_word() << CAUSE);
+        flags.fetch_update(SeqCst, SeqCst, cut).is_ok()
     }
 
+    #[inline]
     pub(crate) fn is_cut(&self) -> bool {
-        self.hot()[FLAGS].load(Ordering::Acquire) & CUT != 0
+        self.hot()[FLAGS].load(Acquire) & CUT != 0
     }
 
+    /// Why it was cut.
+    pub(crate) fn cut_by(&self) -> Reason {
+        Reason::from_word(self.hot()[FLAGS].load(Acquire) >> CAUSE).unwrap_or(Reason::Aborted)
+    }
+
+    /// It does not count towards the limits any more; `false`: it did not before.
+    pub(crate) fn exempt(&self) -> bool {
+        self.hot()[FLAGS].fetch_or(EXEMPT, SeqCst) & EXEMPT == 0
+    }
+
+    #[inline]
     pub(crate) fn add_read(&self, bytes: usize) {
         add(&self.hot()[READ], bytes);
     }
 
+    #[inline]
     pub(crate) fn add_written(&self, bytes: usize) {
         add(&self.hot()[WRITTEN], bytes);
     }
@@ -189,37 +340,58 @@ impl Slot {
         self.hot()[WRITTEN].load(Relaxed)
     }
 
+    pub(crate) fn set_label(&self, label: &str) {
+        let set = |len: u64| {
+            let place = &self.hot()[PLACE];
+            let _ = place.fetch_update(SeqCst, SeqCst, |now| Some(now & LOWER | len << UPPER));
+        };
+        // Who looks meanwhile sees none rather than half of it.
+        set(0);
+        set(store_text(&self.cold()[LABEL], label));
+    }
+
+    pub(crate) fn label(&self) -> Option<String> {
+        load_text(&self.cold()[LABEL], self.hot()[PLACE].load(SeqCst) >> UPPER)
+    }
+
     /// Records how it ended, for the process that watches.
     pub(crate) fn end(&self, reason: Reason, text: Option<&str>) {
-        if let (Words::Mapped { chunk, at }, Some(text)) = (&self.0, text) {
-            let text = &text.as_bytes()[..floor_char_boundary(text, TEXT * 8)];
-            for (word, bytes) in chunk.text(*at).iter().zip(text.chunks(8)) {
-                let mut padded = [0; 8];
-                padded[..bytes.len()].copy_from_slice(bytes);
-                word.store(u64::from_ne_bytes(padded), Relaxed);
-            }
-            self.hot()[TEXT_LEN].store(text.len() as u64, Relaxed);
-        }
-        self.hot()[REASON].store(reason.to_word(), Ordering::Release);
+        let len = text.map_or(0, |text| store_text(&self.cold()[TEXT], text));
+        self.hot()[OUTCOME].store(reason.to_word() | len << UPPER, Release);
     }
 
     /// How it ended, once it has.
     pub(crate) fn ended(&self) -> Option<(Reason, Option<String>)> {
-        let reason = Reason::from_word(self.hot()[REASON].load(Ordering::Acquire))?;
-        let text = match &self.0 {
-            Words::Own(_) => None,
-            Words::Mapped { chunk, at } => {
-                let bytes: Vec<u8> = chunk.text(*at).iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
-                // A child's memory is not to be trusted with a length.
-                let len = usize::try_from(self.hot()[TEXT_LEN].load(Relaxed)).unwrap_or(0).min(bytes.len());
-                (len > 0).then(|| String::from_utf8_lossy(&bytes[..len]).into_owned())
-            }
-        };
-        Some((reason, text))
+        let outcome = self.hot()[OUTCOME].load(Acquire);
+        let reason = Reason::from_word(outcome & LOWER)?;
+        Some((reason, load_text(&self.cold()[TEXT], outcome >> UPPER)))
     }
 }
 
+/// As much of a text as there is room for, and how many bytes that was.
+fn store_text(words: &[AtomicU64], text: &str) -> u64 {
+    let text = &text.as_bytes()[..floor_char_boundary(text, words.len() * 8)];
+    for (word, bytes) in words.iter().zip(text.chunks(8)) {
+        let mut padded = [0; 8];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        word.store(u64::from_ne_bytes(padded), Relaxed);
+    }
+    text.len() as u64
+}
+
+/// What [`store_text`] stored.
+fn load_text(words: &[AtomicU64], len: u64) -> Option<String> {
+    if len == 0 {
+        return None;
+    }
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
+    // A child's memory is not to be trusted with a length.
+    let len = usize::try_from(len).unwrap_or(0).min(bytes.len());
+    Some(String::from_utf8_lossy(&bytes[..len]).into_owned())
+}
+
 /// One side alone counts, so no read-modify-write is needed.
+#[inline]
 fn add(word: &AtomicU64, bytes: usize) {
     word.store(word.load(Relaxed).wrapping_add(bytes as u64), Relaxed);
 }
@@ -246,8 +418,9 @@ mod tests {
         assert!(!slot.drain());
         assert_eq!(slot.end_wait(), Woken::ByDrain);
         assert!(!slot.is_cut());
-        slot.cut();
+        assert!(slot.cut(Reason::Kicked) && !slot.cut(Reason::Aborted));
         assert!(slot.is_cut() && slot.begin_wait(false, 7));
+        assert_eq!(slot.cut_by(), Reason::Kicked);
     }
 
     #[test]
@@ -258,7 +431,7 @@ mod tests {
             slot.begin_wait(halfway, 7);
             assert!(!slot.expire(7));
             assert!(slot.expire(8));
-            assert_eq!(slot.end_wait(), Woken::ByIdle);
+            assert_eq!(slot.end_wait(), Woken::ByDeadline(Deadline::Idle));
         }
         slot.begin_wait(false, NEVER);
         assert!(!slot.expire(NEVER));
@@ -271,9 +444,44 @@ mod tests {
         child.end(Reason::Failed, Some(&"字".repeat(100)));
         let (reason, text) = chunk.slot(1).ended().unwrap();
         assert_eq!(reason, Reason::Failed);
-        assert_eq!(text.unwrap(), "字".repeat(TEXT * 8 / 3));
+        assert_eq!(text.unwrap(), "字".repeat(TEXT.len() * 8 / 3));
         assert!(chunk.slot(0).ended().is_none() && chunk.slot(2).ended().is_none());
         child.wipe();
         assert!(chunk.slot(1).ended().is_none());
+    }
+
+    #[test]
+    fn a_slow_request_is_told_from_one_that_waits_for_the_handler() {
+        let slot = Slot::own();
+        slot.begin_request(1);
+        slot.begin_wait(true, 0);
+        assert!(!slot.expire_slow(10, 8, 100), "just seen");
+        slot.add_read(100);
+        assert!(!slot.expire_slow(18, 8, 100), "fast enough");
+        slot.add_read(99);
+        assert!(!slot.expire_slow(25, 8, 100), "not yet");
+        slot.end_wait();
+        assert!(!slot.expire_slow(30, 8, 100), "the handler works");
+        slot.begin_wait(true, 0);
+        assert!(!slot.expire_slow(37, 8, 100), "it has not waited for long");
+        assert!(slot.expire_slow(38, 8, 100));
+        assert_eq!(slot.end_wait(), Woken::ByDeadline(Deadline::MinRate));
+        slot.end_request();
+        slot.begin_wait(false, 0);
+        assert!(!slot.expire_slow(100, 8, 100), "between requests");
+    }
+
+    #[test]
+    fn a_label_is_kept_apart_from_the_endpoint() {
+        let slot = Chunk::new().unwrap().slot(3);
+        slot.introduce(7, 2);
+        assert_eq!(slot.label(), None);
+        slot.set_label("Ada");
+        assert_eq!(slot.label().as_deref(), Some("Ada"));
+        assert_eq!(slot.introduction(), Some((7, 2)));
+        slot.set_label(&"x".repeat(100));
+        assert_eq!(slot.label().unwrap().len(), LABEL.len() * 8);
+        slot.wipe();
+        assert_eq!(slot.label(), None);
     }
 }

@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use socketserver_sys::SharedFd;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,9 @@ pub struct SyncIo {
 
 impl SyncIo {
     pub(crate) fn new(connection: &Connection) -> Self {
-        Self { socket: connection.socket.clone(), timeout: None }
+        // Only the async engine knows transports without one.
+        let Some(socket) = connection.socket() else { unreachable!("the blocking engine is given sockets") };
+        Self { socket: socket.clone(), timeout: None }
     }
 
     #[inline]
@@ -89,6 +92,8 @@ impl SyncIo {
 }
 
 impl PollIo for SyncIo {
+    const WAITS_INSIDE: bool = true;
+
     #[inline]
     fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>> {
         Poll::Ready(self.read(buf, wait))
@@ -109,5 +114,11 @@ impl PollIo for SyncIo {
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(rustix::net::shutdown(&self.socket, Shutdown::Write).map_err(Into::into))
+    }
+}
+
+impl AsFd for SyncIo {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }

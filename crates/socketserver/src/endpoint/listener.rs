@@ -1,4 +1,6 @@
 use super::source::Accept;
+#[cfg(feature = "tokio")]
+use super::task_source;
 use super::unix_file::SocketFile;
 use crate::Peer;
 use crate::connection::pipeline::catch;
@@ -21,15 +23,47 @@ pub(crate) struct Listener {
 }
 
 enum Source {
-    Socket { fd: OwnedFd, unix: bool },
+    Socket {
+        fd: OwnedFd,
+        unix: bool,
+    },
     Own(OwnedFd, Mutex<Box<dyn Accept>>),
+    /// It has no descriptor: the async engine polls it.
+    #[cfg(feature = "tokio")]
+    Task(Mutex<TaskSource>),
+}
+
+/// A source that is polled, and what came of it.
+#[cfg(feature = "tokio")]
+struct TaskSource {
+    source: Box<dyn task_source::Accept>,
+    came: Option<io::Result<Accepted>>,
 }
 
 /// What `accept` gave.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) socket: OwnedFd,
+    pub(crate) transport: Transport,
     pub(crate) peer: Peer,
+}
+
+/// What a connection comes over.
+pub(crate) enum Transport {
+    Socket(OwnedFd),
+    #[cfg(feature = "tokio")]
+    Own(Box<dyn crate::connection::AsyncTransport>),
+}
+
+impl Accepted {
+    fn socket(socket: OwnedFd, peer: Peer) -> Self {
+        Self { transport: Transport::Socket(socket), peer }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transport")
+    }
 }
 
 impl Listener {
@@ -44,18 +78,58 @@ impl Listener {
         Ok(Self { endpoint, source: Source::Own(fd, Mutex::new(source)), _file: None })
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn task(source: Box<dyn task_source::Accept>) -> Self {
+        Self {
+            endpoint: source.endpoint(),
+            source: Source::Task(Mutex::new(TaskSource { source, came: None })),
+            _file: None,
+        }
+    }
+
+    /// Waits for a source that has no descriptor; then [`accept`](Self::accept) gives what came.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn poll_ready(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        let Source::Task(task) = &self.source else { return std::task::Poll::Pending };
+        let mut task = task.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.came.is_none() {
+            let polled = catch(|| task.source.poll_accept(cx));
+            let came = match polled {
+                Ok(polled) => std::task::ready!(polled),
+                Err(panic) => Err(io::Error::other(panic)),
+            };
+            let accepted = |(transport, peer)| Accepted { transport: Transport::Own(transport), peer };
+            task.came = Some(came.map(accepted));
+        }
+        std::task::Poll::Ready(())
+    }
+
+    /// What connections are waited for with; `None`: they have to be polled for.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.source {
+            Source::Socket { fd, .. } | Source::Own(fd, _) => Some(fd.as_fd()),
+            #[cfg(feature = "tokio")]
+            Source::Task(_) => None,
+        }
+    }
+
     /// The next connection, without waiting.
     pub(crate) fn accept(&self) -> io::Result<Accepted> {
         match &self.source {
             Source::Socket { fd, unix: false } => {
                 let (socket, addr) = rustix::net::acceptfrom_with(fd, SocketFlags::CLOEXEC)?;
                 let addr = addr.and_then(|addr: SocketAddrAny| SocketAddr::try_from(addr).ok());
-                Ok(Accepted { socket, peer: addr.map_or_else(Peer::unnamed, Peer::from) })
+                Ok(Accepted::socket(socket, addr.map_or_else(Peer::unnamed, Peer::from)))
             }
             Source::Socket { fd, unix: true } => {
                 let socket = rustix::net::accept_with(fd, SocketFlags::CLOEXEC)?;
                 let credentials = socketserver_sys::peer_credentials(&socket).ok();
-                Ok(Accepted { socket, peer: Peer::unix(credentials) })
+                Ok(Accepted::socket(socket, Peer::unix(credentials)))
+            }
+            #[cfg(feature = "tokio")]
+            Source::Task(task) => {
+                let came = task.lock().unwrap_or_else(PoisonError::into_inner).came.take();
+                came.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
             }
             Source::Own(_, source) => {
                 let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +138,7 @@ impl Listener {
                 // The blocking engine waits in the socket, and by its own clock.
                 rustix::io::ioctl_fionbio(&socket, false)?;
                 set_socket_timeout(&socket, Timeout::Recv, None)?;
-                Ok(Accepted { socket, peer })
+                Ok(Accepted::socket(socket, peer))
             }
         }
     }
@@ -77,14 +151,8 @@ impl Listener {
                 disown(child, fd)?;
                 disown(child, source.lock().unwrap_or_else(PoisonError::into_inner).as_fd())
             }
-        }
-    }
-}
-
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.source {
-            Source::Socket { fd, .. } | Source::Own(fd, _) => fd.as_fd(),
+            #[cfg(feature = "tokio")]
+            Source::Task(_) => Ok(()),
         }
     }
 }

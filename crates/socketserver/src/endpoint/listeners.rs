@@ -31,7 +31,9 @@ impl Listeners {
     }
 
     pub(crate) fn push(&mut self, listener: Listener) -> io::Result<()> {
-        epoll::add(&self.epoll, &listener, EventData::new_u64(self.all.len() as u64), ONE_READER)?;
+        if let Some(descriptor) = listener.descriptor() {
+            epoll::add(&self.epoll, descriptor, EventData::new_u64(self.all.len() as u64), ONE_READER)?;
+        }
         self.all.push(listener);
         Ok(())
     }
@@ -51,7 +53,8 @@ impl Listeners {
 
     /// A listener that was reported may be reported again: at once, to another thread, if more connections wait.
     pub(crate) fn arm(&self, index: usize) -> io::Result<()> {
-        Ok(epoll::modify(&self.epoll, &self.all[index], EventData::new_u64(index as u64), ONE_READER)?)
+        let Some(descriptor) = self.all[index].descriptor() else { return Ok(()) };
+        Ok(epoll::modify(&self.epoll, descriptor, EventData::new_u64(index as u64), ONE_READER)?)
     }
 
     /// In a forked child: lets go of every listener.

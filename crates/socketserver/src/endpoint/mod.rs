@@ -4,11 +4,15 @@ mod listen;
 mod listener;
 mod listeners;
 mod source;
+#[cfg(feature = "tokio")]
+mod task_source;
 mod unix_file;
 
 pub use listen::{Endpoints, ListenOptions, Where};
-pub(crate) use listener::{Accepted, Listener};
+pub(crate) use listener::{Accepted, Listener, Transport};
 pub(crate) use listeners::{Listeners, is_ready, poll_until, readable, timespec_until};
 pub use source::Accept;
+#[cfg(feature = "tokio")]
+pub use task_source::Accept as TaskAccept;
 
 pub(crate) use listen::{abstract_name, resolve};

@@ -1,9 +1,15 @@
-use super::stream;
+use super::sync_stream;
+#[cfg(feature = "tokio")]
+use super::task_stream;
+#[cfg(feature = "tokio")]
+use crate::engine::Async;
 use crate::engine::{Blocking, Engine};
 use crate::model::Model;
 use crate::{Failure, Peer, Result};
 use std::fmt;
 use std::marker::PhantomData;
+#[cfg(feature = "tokio")]
+use std::sync::Arc;
 
 /// `H: RunsOn<M, _>`: this handler can run on that model. Not to be implemented (a [`Service`] cannot be made elsewhere):
 /// implement one of the handler traits instead.
@@ -11,14 +17,15 @@ use std::marker::PhantomData;
 /// | handler | runs on |
 /// |---|---|
 /// | [`blocking::Handler`](crate::blocking::Handler), closures among them | [`Serial`](crate::Serial), [`Threads`](crate::Threads), [`Forks`](crate::Forks), your own models of the blocking engine |
+/// | [`Handler`](crate::Handler), async closures among them, or one in an `Arc` | [`Tasks`](crate::Tasks), [`Server::run`](crate::Server::run) |
 ///
 /// The second parameter is a marker that the compiler infers; nobody writes it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler that `{M}` can run",
     label = "this handler does not run on `{M}`",
     note = "`Serial`, `Threads` and `Forks` run blocking stream handlers: `|c: &mut blocking::Stream| -> Result`, or a type that implements `blocking::Handler`",
-    note = "a closure must write out its argument's type and return `socketserver::Result`: end it with `Ok(())`",
-    note = "async handlers are not there yet"
+    note = "`Tasks` runs async stream handlers: `async |c: &mut Stream| -> Result`, or a type that implements `Handler`",
+    note = "a closure must write out its argument's type and return `socketserver::Result`: end it with `Ok(())`"
 )]
 pub trait RunsOn<M: Model, K> {
     /// The one shape that engines run.
@@ -47,6 +54,11 @@ pub trait Service<E: Engine>: sealed::SealedService + 'static {
 pub mod kind {
     #[derive(Debug)]
     pub enum BlockingStream {}
+    #[derive(Debug)]
+    pub enum AsyncStream {}
+    /// In an `Arc`: `AsyncFn` closures are not kept apart from it by the trait's own rules.
+    #[derive(Debug)]
+    pub enum SharedAsyncStream {}
 }
 
 /// A handler together with its kind.
@@ -60,7 +72,9 @@ impl<H, K> fmt::Debug for Lift<H, K> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<M: Model<Engine = Blocking>, H: stream::Handler + Send + Sync + 'static> RunsOn<M, kind::BlockingStream> for H {
+impl<M: Model<Engine = Blocking>, H: sync_stream::Handler + Send + Sync + 'static> RunsOn<M, kind::BlockingStream>
+    for H
+{
     type Service = Lift<H, kind::BlockingStream>;
 
     fn into_service(self) -> Self::Service {
@@ -69,7 +83,7 @@ impl<M: Model<Engine = Blocking>, H: stream::Handler + Send + Sync + 'static> Ru
 }
 
 /// Blocking handlers are futures that are ready at once.
-impl<H: stream::Handler + 'static> Service<Blocking> for Lift<H, kind::BlockingStream> {
+impl<H: sync_stream::Handler + 'static> Service<Blocking> for Lift<H, kind::BlockingStream> {
     fn verify(&self, peer: &Peer) -> bool {
         self.0.verify(peer)
     }
@@ -86,6 +100,58 @@ impl<H: stream::Handler + 'static> Service<Blocking> for Lift<H, kind::BlockingS
         self.0.finish(connection)
     }
 }
+
+#[cfg(feature = "tokio")]
+#[diagnostic::do_not_recommend]
+impl<M: Model<Engine = Async>, H: task_stream::Handler + Send + Sync + 'static> RunsOn<M, kind::AsyncStream> for H {
+    type Service = Lift<H, kind::AsyncStream>;
+
+    fn into_service(self) -> Self::Service {
+        Lift(self, PhantomData)
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[diagnostic::do_not_recommend]
+impl<M, H> RunsOn<M, kind::SharedAsyncStream> for Arc<H>
+where
+    M: Model<Engine = Async>,
+    H: task_stream::Handler + Send + Sync + 'static,
+{
+    type Service = Lift<Self, kind::SharedAsyncStream>;
+
+    fn into_service(self) -> Self::Service {
+        Lift(self, PhantomData)
+    }
+}
+
+#[cfg(feature = "tokio")]
+macro_rules! async_stream_service {
+    ($handler:ty, $kind:ty) => {
+        impl<H: task_stream::Handler + 'static> Service<Async> for Lift<$handler, $kind> {
+            fn verify(&self, peer: &Peer) -> bool {
+                self.0.verify(peer)
+            }
+            fn on_error(&self, error: &Failure, peer: &Peer) {
+                self.0.on_error(error, peer);
+            }
+            fn setup(&self, connection: &mut crate::Stream) -> impl Future<Output = Result> {
+                self.0.setup(connection)
+            }
+            fn handle(&self, connection: &mut crate::Stream) -> impl Future<Output = Result> {
+                self.0.handle(connection)
+            }
+            fn finish(&self, connection: &mut crate::Stream) -> impl Future<Output = Result> {
+                self.0.finish(connection)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "tokio")]
+async_stream_service!(H, kind::AsyncStream);
+#[cfg(feature = "tokio")]
+async_stream_service!(Arc<H>, kind::SharedAsyncStream);
 
 mod sealed {
     #[expect(unnameable_types, reason = "what cannot be named cannot be implemented")]

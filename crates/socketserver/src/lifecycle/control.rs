@@ -1,5 +1,7 @@
 use super::report::Totals;
-use crate::Reason;
+use crate::events::Refusal;
+use crate::{Reason, clock};
+use socketserver_proto::permits::{Permits, Places};
 use socketserver_sys::{SharedWords, Wake};
 use std::io;
 use std::sync::atomic::AtomicU64;
@@ -18,6 +20,8 @@ pub(crate) struct Control {
     pub(crate) stop: Wake,
     /// Readable when the keeper has something to look at.
     pub(crate) keeper: Wake,
+    /// Readable when there may be room for another connection, for those that wait for that.
+    pub(crate) room: Wake,
 }
 
 /// The last run that was asked to stop.
@@ -31,7 +35,6 @@ const PATIENCE: usize = 3;
 /// Connections that are open, and one more for whoever is accepting.
 const PLACES: usize = 4;
 const ACCEPTED: usize = 5;
-const REFUSED: usize = 6;
 const READ: usize = 7;
 const WRITTEN: usize = 8;
 const FAILED: usize = 9;
@@ -40,18 +43,47 @@ const CLOSED: usize = 10;
 const EPOCH: usize = 11;
 /// The keeper does not look, for there was none.
 const UNWATCHED: usize = 12;
-const WORDS: usize = 13;
+/// Permits that connections hold, how many there are, and whether somebody waits for one.
+const PERMITS: usize = 13;
+const MAX: usize = 14;
+const WANTED: usize = 15;
+/// Not 0: nobody is let in for now.
+const SUSPENDED: usize = 16;
+/// At how many permits taken, and at how few again, the keeper is to look at the alarms.
+const ALARM_ABOVE: usize = 17;
+const ALARM_BELOW: usize = 18;
+/// The most permits taken at a time since the keeper last looked at the alarms.
+const PEAK: usize = 19;
+/// Peers turned away, by [`Refusal`].
+const REFUSED: usize = 20;
+/// Failures of `accept(2)`: lost connections, and want of descriptors or memory.
+/// The time between two looks at the deadlines, in ns.
+const LOOK_PERIOD: usize = SHED + 1;
+const LOST: usize = REFUSED + Refusal::ALL.len();
+const EXHAUSTED: usize = LOST + 1;
+/// Peers that were closed unheard for want of a descriptor.
+const SHED: usize = LOST + 2;
+const WORDS: usize = LOOK_PERIOD + 1;
 
 const NEVER: u64 = u64::MAX;
 
 impl Control {
     /// How long a drain may take unless told otherwise.
     const DRAIN: Duration = Duration::from_secs(10);
+    /// How many connections may be open at a time unless told otherwise.
+    const MAX_CONNECTIONS: u64 = 10_000;
 
     pub(crate) fn new() -> io::Result<Self> {
-        let new =
-            Self { words: SharedWords::new(WORDS)?, origin: Instant::now(), stop: Wake::new()?, keeper: Wake::new()? };
+        let new = Self {
+            words: SharedWords::new(WORDS)?,
+            origin: clock::now(),
+            stop: Wake::new()?,
+            keeper: Wake::new()?,
+            room: Wake::new()?,
+        };
         new.word(DEADLINE).store(NEVER, SeqCst);
+        new.word(ALARM_ABOVE).store(NEVER, SeqCst);
+        new.word(MAX).store(Self::MAX_CONNECTIONS, SeqCst);
         new.set_patience(Self::DRAIN);
         Ok(new)
     }
@@ -61,12 +93,25 @@ impl Control {
     }
 
     /// The number of the run that goes on, or else of the next.
+    /// The time on the clock that a server counts from its making.
+    pub(crate) fn elapsed(&self) -> Duration {
+        clock::now().saturating_duration_since(self.origin)
+    }
+
+    fn permits(&self) -> Permits<'_, AtomicU64> {
+        Permits { taken: self.word(PERMITS), max: self.word(MAX), wanted: self.word(WANTED) }
+    }
+
+    fn run_places(&self) -> Places<'_, AtomicU64> {
+        Places { taken: self.word(PLACES), stop: self.word(STOP) }
+    }
+
     pub(crate) fn current_run(&self) -> u64 {
         self.word(ENDED).load(SeqCst) + 1
     }
 
     pub(crate) fn is_stopping(&self, run: u64) -> bool {
-        self.word(STOP).load(SeqCst) >= run
+        self.run_places().is_stopping(run)
     }
 
     pub(crate) fn has_ended(&self, run: u64) -> bool {
@@ -78,9 +123,9 @@ impl Control {
         if self.has_ended(run) {
             return;
         }
-        let deadline = self.nanos(self.origin.elapsed().saturating_add(time));
+        let deadline = self.nanos(self.elapsed().saturating_add(time));
         self.word(DEADLINE).fetch_min(deadline, SeqCst);
-        self.word(STOP).fetch_max(run, SeqCst);
+        self.run_places().stop(run);
         self.stop.wake();
         self.keeper.wake();
     }
@@ -90,9 +135,7 @@ impl Control {
         if !self.is_stopping(run) {
             self.word(DEADLINE).store(NEVER, SeqCst);
         }
-        let tag = run << 32;
-        let retag = |now: u64| (now & !0xffff_ffff != tag).then_some(tag);
-        let _ = self.word(PLACES).fetch_update(SeqCst, SeqCst, retag);
+        self.run_places().begin(run);
     }
 
     pub(crate) fn end(&self, run: u64) {
@@ -106,7 +149,7 @@ impl Control {
         let mut nanos = self.word(DEADLINE).load(SeqCst);
         if nanos == NEVER {
             // The wish to stop came just when its run began, and the deadline was wiped: it gets the usual one.
-            nanos = self.nanos(self.origin.elapsed().saturating_add(self.patience()));
+            nanos = self.nanos(self.elapsed().saturating_add(self.patience()));
             self.word(DEADLINE).fetch_min(nanos, SeqCst);
         }
         self.origin.checked_add(Duration::from_nanos(nanos))
@@ -130,6 +173,14 @@ impl Control {
     }
 
     /// A look at all connections begins: from now on waits are dated with the number that comes back.
+    pub(crate) fn set_look_period(&self, period: Duration) {
+        self.word(LOOK_PERIOD).store(self.nanos(period), SeqCst);
+    }
+
+    pub(crate) fn look_period(&self) -> Duration {
+        Duration::from_nanos(self.word(LOOK_PERIOD).load(SeqCst))
+    }
+
     pub(crate) fn next_epoch(&self) -> u64 {
         self.word(EPOCH).fetch_add(1, SeqCst) + 1
     }
@@ -152,29 +203,101 @@ impl Control {
         none
     }
 
-    /// A place is taken, before the connection for it is there: so a drain that sees none open can be sure.
+    /// A place is taken, before the connection for it is there: so a drain that sees none taken can be sure.
     pub(crate) fn enter(&self, run: u64) {
-        let _ = self.change_places(run, |places| places + 1);
-    }
-
-    /// Places are those of one run, which is written above their number: what an abandoned thread gives back later is
-    /// nothing to the next run.
-    fn change_places(&self, run: u64, change: impl Fn(u64) -> u64) -> Option<u64> {
-        let tag = run << 32;
-        let change = |now: u64| (now & !0xffff_ffff == tag).then(|| tag | change(now & 0xffff_ffff));
-        let before = self.word(PLACES).fetch_update(SeqCst, SeqCst, change).ok()?;
-        Some(before & 0xffff_ffff)
+        self.run_places().enter(run);
     }
 
     /// A place is free again. The last one of a run that stops is what its keeper waits for.
     pub(crate) fn leave(&self, run: u64) {
-        if self.change_places(run, |places| places - 1) == Some(1) && self.is_stopping(run) {
+        if self.run_places().leave(run) {
             self.keeper.wake();
         }
     }
 
     pub(crate) fn places(&self) -> u64 {
-        self.word(PLACES).load(SeqCst) & 0xffff_ffff
+        self.run_places().count()
+    }
+
+    /// Takes a permit for a connection, if there is one and nobody has suspended accepting.
+    pub(crate) fn take_permit(&self) -> bool {
+        if self.is_suspended() {
+            return false;
+        }
+        let Some(taken) = self.permits().take() else { return false };
+        self.note_permits(taken);
+        true
+    }
+
+    fn note_permits(&self, taken: u64) {
+        if taken >= self.word(ALARM_ABOVE).load(SeqCst) {
+            self.word(PEAK).fetch_max(taken, SeqCst);
+            self.keeper.wake();
+        }
+    }
+
+    /// Those that waited for a permit and got one let the others know if there are more.
+    pub(crate) fn pass_on_room(&self) {
+        if self.permits().is_there_one() && self.permits().is_wanted() {
+            self.room.wake();
+        }
+    }
+
+    pub(crate) fn give_back_permit(&self) {
+        let returned = self.permits().give_back();
+        if returned.wake {
+            self.room.wake();
+        }
+        if returned.taken <= self.word(ALARM_BELOW).load(SeqCst) && self.word(ALARM_BELOW).load(SeqCst) != NEVER {
+            self.keeper.wake();
+        }
+    }
+
+    /// Somebody is about to wait until [`room`](Self::room) is readable. `true`: there is room, so it had better not.
+    pub(crate) fn want_room(&self) -> bool {
+        self.room.clear();
+        self.permits().want() && !self.is_suspended()
+    }
+
+    pub(crate) fn max_connections(&self) -> Option<u64> {
+        Some(self.word(MAX).load(SeqCst)).filter(|max| *max != NEVER)
+    }
+
+    pub(crate) fn set_max_connections(&self, max: Option<u64>) {
+        self.word(MAX).store(max.unwrap_or(NEVER), SeqCst);
+        self.room_may_be_there();
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.word(SUSPENDED).load(SeqCst) != 0
+    }
+
+    pub(crate) fn suspend(&self, suspended: bool) {
+        self.word(SUSPENDED).store(suspended.into(), SeqCst);
+        self.room_may_be_there();
+    }
+
+    /// Those that wait for room look again.
+    pub(crate) fn room_may_be_there(&self) {
+        if self.permits().is_wanted() {
+            self.room.wake();
+        }
+    }
+
+    /// How many permits connections hold.
+    pub(crate) fn permits_taken(&self) -> u64 {
+        self.word(PERMITS).load(SeqCst)
+    }
+
+    /// From now on the keeper is woken when so many permits are taken, or so few; `None` is never.
+    pub(crate) fn watch_permits(&self, above: Option<u64>, below: Option<u64>) {
+        self.word(ALARM_ABOVE).store(above.unwrap_or(NEVER), SeqCst);
+        self.word(ALARM_BELOW).store(below.unwrap_or(NEVER), SeqCst);
+    }
+
+    /// The most permits that were taken at a time since the last call, as far as it was watched.
+    pub(crate) fn take_peak(&self) -> u64 {
+        self.word(PEAK).swap(0, SeqCst).max(self.permits_taken())
     }
 
     /// How many connections are open.
@@ -189,8 +312,17 @@ impl Control {
         self.word(ACCEPTED).fetch_add(1, SeqCst) + 1
     }
 
-    pub(crate) fn count_refused(&self) {
-        self.word(REFUSED).fetch_add(1, SeqCst);
+    pub(crate) fn count_refused(&self, why: Refusal) {
+        self.word(REFUSED + why as usize).fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn count_lost(&self) {
+        self.word(LOST).fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn count_exhausted(&self, shed: usize) {
+        self.word(EXHAUSTED).fetch_add(1, SeqCst);
+        self.word(SHED).fetch_add(shed as u64, SeqCst);
     }
 
     pub(crate) fn count_closed(&self, reason: Reason, read: u64, written: u64) {
@@ -208,7 +340,13 @@ impl Control {
         Totals {
             accepted: get(ACCEPTED),
             closed: get(CLOSED),
-            refused: get(REFUSED),
+            refused: Refusal::ALL.into_iter().map(|why| get(REFUSED + why as usize)).sum(),
+            denied: get(REFUSED + Refusal::Denied as usize),
+            over_limit: get(REFUSED + Refusal::Full as usize),
+            over_peer_limit: get(REFUSED + Refusal::PeerLimit as usize),
+            lost: get(LOST),
+            exhausted: get(EXHAUSTED),
+            shed: get(SHED),
             failed: get(FAILED),
             read: get(READ),
             written: get(WRITTEN),

@@ -1,7 +1,8 @@
 use super::Handle;
+use super::control::Control;
 use super::signals::{OnSignal, Signal};
-use crate::Result;
 use crate::connection::pipeline::catch;
+use crate::{Result, clock};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,6 +17,14 @@ pub(crate) struct Duties {
     run: u64,
     every: Vec<Every>,
     signals: Vec<OnSignal>,
+    alarms: Vec<Alarm>,
+}
+
+struct Alarm {
+    above: u64,
+    below: u64,
+    raised: bool,
+    duty: Duty,
 }
 
 struct Every {
@@ -30,13 +39,30 @@ impl Duties {
         self.every.push(Every { period: period.max(Duration::from_millis(1)), next: None, duty });
     }
 
+    pub(crate) fn add_alarm(&mut self, above: u64, below: u64, duty: Duty) {
+        let below = below.min(above.saturating_sub(1));
+        self.alarms.push(Alarm { above, below, raised: false, duty });
+    }
+
+    /// At how many connections, and at how few, an alarm has to be looked at.
+    fn thresholds(&self) -> (Option<u64>, Option<u64>) {
+        let above = self.alarms.iter().filter(|alarm| !alarm.raised).map(|alarm| alarm.above).min();
+        let below = self.alarms.iter().filter(|alarm| alarm.raised).map(|alarm| alarm.below).max();
+        (above, below)
+    }
+
     pub(crate) fn add_signal(&mut self, signal: Signal, duty: Duty) -> io::Result<()> {
         self.signals.push(OnSignal::new(signal, duty)?);
         Ok(())
     }
 
     /// Does what is due, and tells when the next is.
-    pub(crate) fn turn(&mut self, handle: &Handle, failed: &mut dyn FnMut(&'static str, String)) -> Option<Instant> {
+    pub(crate) fn turn(
+        &mut self,
+        handle: &Handle,
+        control: &Control,
+        failed: &mut dyn FnMut(&'static str, String),
+    ) -> Option<Instant> {
         let mut call = |name, duty: &mut Duty| {
             // The failure's own code, which writes and drops it, is the user's too.
             match catch(|| duty(handle).map_err(|failure| failure.to_string())) {
@@ -50,7 +76,19 @@ impl Duties {
                 call("on_signal", &mut signal.hook);
             }
         }
-        let now = Instant::now();
+        if !self.alarms.is_empty() {
+            let (peak, taken) = (control.take_peak(), control.permits_taken());
+            for alarm in &mut self.alarms {
+                if alarm.raised && taken <= alarm.below {
+                    alarm.raised = false;
+                }
+                if !alarm.raised && peak >= alarm.above {
+                    alarm.raised = taken > alarm.below;
+                    call("alarm", &mut alarm.duty);
+                }
+            }
+        }
+        let now = clock::now();
         for every in &mut self.every {
             // A time beyond the clock's end never comes.
             let next = now.checked_add(every.period);
@@ -64,7 +102,18 @@ impl Duties {
                 Some(_) => {}
             }
         }
-        self.every.iter().filter_map(|every| every.next).min()
+        let next = self.every.iter().filter_map(|every| every.next).min();
+        if self.alarms.is_empty() {
+            return next;
+        }
+        let (above, below) = self.thresholds();
+        control.watch_permits(above, below);
+        // What came about before they were watched is looked at once more.
+        let taken = control.permits_taken();
+        if above.is_some_and(|above| taken >= above) || below.is_some_and(|below| taken <= below) {
+            control.keeper.wake();
+        }
+        next
     }
 
     /// A new run counts its periods from its own start. Calls of `serve_one` are one run.
@@ -83,6 +132,12 @@ impl Duties {
     /// In a forked child: signals are the parent's business.
     pub(crate) fn disown(&self) {
         self.signals.iter().for_each(OnSignal::disown);
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Alarm({}..{})", self.below, self.above)
     }
 }
 

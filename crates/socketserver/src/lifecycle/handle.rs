@@ -1,5 +1,9 @@
-use super::{Shared, Totals};
-use socketserver_proto::Endpoint;
+#[cfg(feature = "tokio")]
+use super::UntilDraining;
+use super::{ConnectionInfo, Shared, Totals};
+use crate::OverLimit;
+use crate::connection::Reason;
+use socketserver_proto::{Cidr, Endpoint, Rate};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +85,123 @@ impl Handle {
         totals.read += read;
         totals.written += written;
         totals
+    }
+
+    /// Ready once this run drains; never, on the client's side.
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn draining(&self) -> UntilDraining {
+        UntilDraining::new(self.shared.clone(), self.run)
+    }
+
+    /// The connections that are open, in the order in which they came. Inside a child of [`Forks`](crate::Forks) there are
+    /// none to be seen.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        let Some(shared) = self.parents() else { return Vec::new() };
+        shared.registry.all(self.run).iter().map(|connection| ConnectionInfo::new(connection, shared)).collect()
+    }
+
+    /// Cuts a connection: every wait in it fails, its handler comes to its end, and its reason is
+    /// [`Reason::Kicked`]. `false`: there is none of that number, or it was cut already.
+    ///
+    /// A handler that computes is not reached until it turns to its connection again.
+    pub fn kick(&self, id: u64) -> bool {
+        self.kick_where(|connection| connection.id == id) > 0
+    }
+
+    /// Cuts the connections that are chosen, as [`kick`](Self::kick) does, and tells how many.
+    pub fn kick_where(&self, mut choose: impl FnMut(&ConnectionInfo) -> bool) -> usize {
+        let Some(shared) = self.parents() else { return 0 };
+        let mut chosen = shared.registry.all(self.run);
+        chosen.retain(|connection| choose(&ConnectionInfo::new(connection, shared)));
+        chosen.iter().filter(|connection| connection.cut(Reason::Kicked)).count()
+    }
+
+    /// Lets nobody in for now: peers wait in the backlog, those that are in go on. It outlasts the run.
+    pub fn suspend(&self) {
+        if let Some(shared) = &self.shared {
+            shared.control.suspend(true);
+        }
+    }
+
+    /// Lets peers in again.
+    pub fn resume(&self) {
+        if let Some(shared) = &self.shared {
+            shared.control.suspend(false);
+        }
+    }
+
+    /// Whether accepting is [suspended](Self::suspend).
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.control.is_suspended())
+    }
+
+    /// How many connections may be open at a time; `None`: any number.
+    #[must_use]
+    pub fn max_connections(&self) -> Option<u64> {
+        self.shared.as_ref().and_then(|shared| shared.control.max_connections())
+    }
+
+    /// As [`Server::max_connections`](crate::Server::max_connections), from now on. Nobody who is in is thrown out.
+    ///
+    /// This and [`suspend`](Self::suspend) work from a child of [`Forks`](crate::Forks) too; what else is set here is set
+    /// in the process that accepts.
+    pub fn set_max_connections(&self, max: impl Into<Option<u64>>) {
+        if let Some(shared) = &self.shared {
+            shared.control.set_max_connections(max.into());
+        }
+    }
+
+    /// As [`Server::max_per_peer`](crate::Server::max_per_peer), for those who come from now on.
+    pub fn set_max_per_peer(&self, max: impl Into<Option<usize>>) {
+        let max = max.into();
+        self.change(|rules| rules.per_peer = max);
+    }
+
+    /// As [`Server::accept_rate`](crate::Server::accept_rate), from now on.
+    pub fn set_accept_rate(&self, rate: impl Into<Option<Rate>>) {
+        let rate = rate.into();
+        self.change(|rules| rules.rate = rate);
+    }
+
+    /// As [`Server::allow`](crate::Server::allow), for those who come from now on, in place of what was allowed before.
+    pub fn set_allow(&self, blocks: impl IntoIterator<Item = Cidr>) {
+        let blocks = blocks.into_iter().collect();
+        self.change(|rules| rules.allow = blocks);
+    }
+
+    /// As [`Server::deny`](crate::Server::deny), for those who come from now on, in place of what was denied before.
+    pub fn set_deny(&self, blocks: impl IntoIterator<Item = Cidr>) {
+        let blocks = blocks.into_iter().collect();
+        self.change(|rules| rules.deny = blocks);
+    }
+
+    /// As [`Server::over_limit`](crate::Server::over_limit), for those who come from now on.
+    pub fn set_over_limit(&self, policy: OverLimit) {
+        self.change(|rules| rules.over = policy);
+        // Those who are waiting may not have to any more.
+        if let Some(shared) = &self.shared {
+            shared.control.room_may_be_there();
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut crate::admission::Rules)) {
+        if let Some(shared) = &self.shared {
+            shared.door.change(change);
+        }
+    }
+
+    /// What the process that accepts knows; a child has but an old copy.
+    fn parents(&self) -> Option<&Arc<Shared>> {
+        self.shared.as_ref().filter(|shared| shared.is_ours())
+    }
+
+    pub(crate) fn give_back_permit(&self) {
+        if let Some(shared) = &self.shared {
+            shared.control.give_back_permit();
+        }
     }
 
     /// What a wait of a connection is dated with.

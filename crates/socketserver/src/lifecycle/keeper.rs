@@ -1,13 +1,20 @@
-use super::{Handle, Run};
-use crate::connection::Connection;
+use super::{Handle, Run, hogs::Hogs};
+use crate::admission::Farewell;
+use crate::clock;
+use crate::connection::{Connection, Reason};
 use crate::endpoint::{poll_until, readable};
 use crate::events::{Cut, Draining};
+use rustix::event::PollFd;
+#[cfg(feature = "tokio")]
+use std::io;
 use std::os::fd::AsFd;
+#[cfg(feature = "tokio")]
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Does a server's duties and watches over its drain, one step at a time: on a thread of its own, or in the poll loop of
-/// a model that must stay single-threaded.
+/// Does a server's duties and watches over its deadlines and its drain, one step at a time: on a thread of its own, in a
+/// task, or in the poll loop of a model that must stay single-threaded.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     run: Arc<Run>,
@@ -15,6 +22,9 @@ pub(crate) struct Keeper {
     phase: Phase,
     /// When to look again for connections that wait too long.
     look: Option<Instant>,
+    /// Peers that were turned away with a word.
+    farewells: Vec<Farewell>,
+    hogs: Hogs,
 }
 
 #[derive(Debug)]
@@ -45,11 +55,9 @@ impl Keeper {
 
     pub(crate) fn new(run: Arc<Run>) -> Self {
         let handle = run.handle();
-        Self { run, handle, phase: Phase::Serving, look: None }
+        let hogs = Hogs::default();
+        Self { run, handle, phase: Phase::Serving, look: None, farewells: Vec::new(), hogs }
     }
-
-    /// In how many steps the idle deadline is looked after.
-    const LOOKS: u32 = 8;
 
     /// Steps and waits until the run is over.
     pub(crate) fn keep(mut self) {
@@ -57,10 +65,24 @@ impl Keeper {
             let Step::Wait(until) = self.step() else { return };
             let duties = self.run.duties();
             let mut fds: Vec<_> = duties.descriptors().map(readable).collect();
-            fds.push(readable(self.run.shared.control.keeper.as_fd()));
+            fds.extend(self.descriptors());
             // It fails for want of memory alone; then this is a loop that tries again, and the drain still ends.
             let _ = poll_until(&mut fds, until);
         }
+    }
+
+    /// What it waits for, beside the descriptors of its duties.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let own = std::iter::once(readable(self.run.shared.control.keeper.as_fd()));
+        own.chain(self.farewells.iter().map(|farewell| readable(farewell.as_fd())))
+    }
+
+    /// Calls `watch` with every descriptor that it waits for.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn watch_with(&self, watch: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<()>) -> io::Result<()> {
+        watch(self.run.shared.control.keeper.as_fd())?;
+        self.farewells.iter().try_for_each(|farewell| watch(farewell.as_fd()))?;
+        self.run.duties().descriptors().try_for_each(watch)
     }
 
     pub(crate) fn step(&mut self) -> Step {
@@ -68,37 +90,38 @@ impl Keeper {
         // Before the look, so that what comes after it wakes again.
         control.keeper.clear();
         let run = &self.run;
-        let next = run.duties().turn(&self.handle, &mut |hook, failure| run.hook_failed(hook, &failure));
+        let next = run.duties().turn(&self.handle, control, &mut |hook, failure| run.hook_failed(hook, &failure));
         if run.is_dismissed() && !run.is_stopping() {
             return Step::Over;
         }
-        let looks = self.look_for_idle();
-        let next = [next, looks].into_iter().flatten().min();
+        let next = [next, self.look_at_deadlines(), self.go_on_with_farewells(), self.hogs.look(&self.run)];
+        let next = next.into_iter().flatten().min();
         loop {
             let control = &self.run.shared.control;
             match &mut self.phase {
                 Phase::Serving if !self.run.is_stopping() => return Step::Wait(next),
                 Phase::Serving => {
-                    let deadline = control.deadline().unwrap_or_else(Instant::now);
-                    let deadline = deadline.saturating_duration_since(Instant::now());
+                    let deadline = control.deadline().unwrap_or_else(clock::now);
+                    let deadline = deadline.saturating_duration_since(clock::now());
                     let open = control.open();
                     self.run.observe(|observer| observer.draining(&Draining { open, deadline }));
+                    self.run.tell_tasks();
                     // One that comes after this look sees the stop by itself.
-                    self.run.shared.registry.all(self.run.number).iter().for_each(|connection| connection.drain());
+                    self.run.shared.registry.each(self.run.number, |connection| connection.drain());
                     self.phase = Phase::Draining;
                 }
                 Phase::Draining if control.places() == 0 => return self.conclude(Vec::new()),
                 Phase::Draining => match control.deadline() {
-                    Some(deadline) if deadline > Instant::now() => {
+                    Some(deadline) if deadline > clock::now() => {
                         return Step::Wait(Some(next.map_or(deadline, |next| next.min(deadline))));
                     }
                     _ => {
                         let cut = self.run.shared.registry.all(self.run.number);
                         for connection in &cut {
-                            connection.cut();
+                            connection.cut(Reason::Aborted);
                             self.run.observe(|observer| observer.cut(&describe(&self.run, connection, false)));
                         }
-                        self.phase = Phase::Cutting { cut, until: Instant::now() + Self::GRACE };
+                        self.phase = Phase::Cutting { cut, until: clock::now() + Self::GRACE };
                     }
                 },
                 Phase::Cutting { cut, .. } if control.places() == 0 => {
@@ -112,12 +135,11 @@ impl Keeper {
                         if cut.iter().any(|cut| cut.id == connection.id) {
                             continue;
                         }
-                        connection.cut();
+                        connection.cut(Reason::Aborted);
                         self.run.observe(|observer| observer.cut(&describe(&self.run, &connection, false)));
                         cut.push(connection);
                     }
-                    let now = Instant::now();
-                    if now < *until {
+                    if clock::now() < *until {
                         return Step::Wait(Some(next.map_or(*until, |next| next.min(*until))));
                     }
                     let cut = std::mem::take(cut);
@@ -127,24 +149,37 @@ impl Keeper {
         }
     }
 
-    /// Ends waits that have lasted too long, and tells when to look again. Without connections there is nothing to look
-    /// for.
-    fn look_for_idle(&mut self) -> Option<Instant> {
-        let period = (self.run.settings.idle? / Self::LOOKS).max(Duration::from_millis(1));
+    /// Goes through the connections for those that waited too long, if it is time to, and tells when it will be again.
+    fn look_at_deadlines(&mut self) -> Option<Instant> {
+        let looks = self.run.settings.looks()?;
         let control = &self.run.shared.control;
-        let now = Instant::now();
         match self.look {
-            Some(look) if now < look => return self.look,
+            Some(look) if clock::now() < look => return self.look,
             Some(_) => {
                 let epoch = control.next_epoch();
-                let before = epoch.saturating_sub(Self::LOOKS.into());
-                self.run.shared.registry.all(self.run.number).iter().for_each(|connection| connection.expire(before));
+                // From after the epoch has begun: waits that are dated with it are not to seem older than they are.
+                self.look = clock::now().checked_add(looks.period);
+                self.run.shared.registry.each(self.run.number, |connection| looks.look(connection, epoch));
             }
-            None => {}
+            // A time beyond the clock's end never comes.
+            None => self.look = clock::now().checked_add(looks.period),
         }
-        // A time beyond the clock's end never comes.
-        self.look = if control.unwatch() { None } else { now.checked_add(period) };
+        if control.unwatch() {
+            self.look = None;
+        }
         self.look
+    }
+
+    fn go_on_with_farewells(&mut self) -> Option<Instant> {
+        self.farewells.extend(self.run.take_farewells());
+        if self.farewells.is_empty() {
+            return None;
+        }
+        let before = self.farewells.len();
+        let farewells = std::mem::take(&mut self.farewells);
+        self.farewells = farewells.into_iter().filter_map(Farewell::go_on).collect();
+        self.run.farewells_ended(before - self.farewells.len());
+        self.farewells.iter().map(Farewell::until).min()
     }
 
     fn conclude(&self, cut: Vec<Arc<Connection>>) -> Step {
@@ -161,7 +196,7 @@ fn describe(run: &Run, connection: &Connection, abandoned: bool) -> Cut {
         id: connection.id,
         peer: connection.peer.clone(),
         endpoint: run.shared.endpoints[connection.endpoint].clone(),
-        age: connection.since.elapsed(),
+        age: connection.age(),
         abandoned,
     }
 }

@@ -67,6 +67,12 @@ impl Registry {
         drop(gone);
     }
 
+    /// Calls `look` with each of a run. It must not take long: nobody is let in meanwhile.
+    pub(crate) fn each(&self, run: u64, look: impl FnMut(&Connection)) {
+        let of_run = |connection: &&Arc<Connection>| connection.run == run;
+        self.lock().all.iter().flatten().filter(of_run).map(|connection| &**connection).for_each(look);
+    }
+
     /// Those of a run, in the order in which they came.
     pub(crate) fn all(&self, run: u64) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> =

@@ -41,8 +41,20 @@ pub struct Totals {
     pub accepted: u64,
     /// Of these, closed again.
     pub closed: u64,
-    /// Peers turned away by `verify`.
+    /// Peers turned away before their connection was opened, for whatever reason ([`Refusal`](crate::Refusal)).
     pub refused: u64,
+    /// Of these, those that may not come in by their address.
+    pub denied: u64,
+    /// Of these, those that found the server full.
+    pub over_limit: u64,
+    /// Of these, those that had too many connections already.
+    pub over_peer_limit: u64,
+    /// Connections that were lost before they could be accepted.
+    pub lost: u64,
+    /// How often accepting had to rest for want of descriptors or memory.
+    pub exhausted: u64,
+    /// Peers that were closed then, unheard.
+    pub shed: u64,
     /// Connections whose handler failed, panicked, or lost its process.
     pub failed: u64,
     /// Bytes read.

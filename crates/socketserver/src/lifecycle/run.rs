@@ -1,20 +1,23 @@
+use super::deadlines::{Deadlines, Looks};
+use super::hogs::Pulse;
 use super::{Duties, Handle, Keeper, Report, Shared};
 use crate::Error;
+use crate::admission::{AT_A_TIME, Farewell};
 use crate::connection::pipeline::catch;
 use crate::connection::{IDLE, Idle, Limits, WRITE};
-use crate::endpoint::Listeners;
+use crate::endpoint::{Listeners, Transport};
 use crate::events::{Cut, HookFailed, Observer};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a server was told before it serves.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) idle: Option<Duration>,
+    pub(crate) deadlines: Deadlines,
     pub(crate) write: Option<Duration>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -22,14 +25,20 @@ pub(crate) struct Settings {
 impl Settings {
     /// What a connection begins with.
     pub(crate) fn limits(&self) -> Limits {
-        let idle = if self.idle.is_some() { Idle::Watched } else { Idle::Own(None) };
+        let idle = if self.looks().is_some() { Idle::Watched } else { Idle::Own(None) };
         Limits { idle, write: self.write }
+    }
+
+    /// How the keeper looks after the deadlines, if there are any.
+    pub(crate) fn looks(&self) -> Option<Looks> {
+        self.deadlines.looks()
     }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { idle: IDLE, write: WRITE, observer: None }
+        let deadlines = Deadlines { idle: IDLE, first_byte: None, lifetime: None, min_rate: None };
+        Self { deadlines, write: WRITE, observer: None }
     }
 }
 
@@ -44,6 +53,11 @@ pub(crate) struct Run {
     duties: Arc<Mutex<Duties>>,
     state: Mutex<State>,
     over: Condvar,
+    /// Of the shards of the async engine, if they are ours.
+    pulses: OnceLock<Vec<Arc<Pulse>>>,
+    /// The run is over: for tasks that wait for that.
+    #[cfg(feature = "tokio")]
+    over_for_tasks: tokio::sync::watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -52,11 +66,18 @@ struct State {
     /// What the drain left; the run is over once it is there.
     outcome: Option<Vec<Cut>>,
     rung: bool,
+    /// Peers that were just turned away with a word, for the keeper, and how many there are in all.
+    farewells: Vec<Farewell>,
+    lingering: usize,
     /// A single connection was served, and nobody asked for a drain.
     dismissed: bool,
 }
 
 impl Run {
+    /// How long those have to come back that share their shard with nobody who was abandoned.
+    #[cfg(feature = "tokio")]
+    const STRAGGLERS: Duration = Duration::from_millis(200);
+
     pub(crate) fn new(
         shared: Arc<Shared>,
         listeners: Arc<Listeners>,
@@ -74,7 +95,13 @@ impl Run {
             duties,
             state: Mutex::default(),
             over: Condvar::new(),
+            pulses: OnceLock::new(),
+            #[cfg(feature = "tokio")]
+            over_for_tasks: tokio::sync::watch::Sender::new(false),
         };
+        if let Some(looks) = new.settings.looks() {
+            new.shared.control.set_look_period(looks.period);
+        }
         new.duties().begin(number);
         Arc::new(new)
     }
@@ -133,6 +160,54 @@ impl Run {
     pub(crate) fn conclude(&self, cut: Vec<Cut>) {
         self.state().outcome = Some(cut);
         self.over.notify_all();
+        #[cfg(feature = "tokio")]
+        self.over_for_tasks.send_replace(true);
+    }
+
+    /// The run is over.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn is_over(&self) {
+        // The sender is ours, so it is there.
+        let _ = self.over_for_tasks.subscribe().wait_for(|over| *over).await;
+    }
+
+    /// The drain begins: tasks that wait for that are told.
+    pub(crate) fn tell_tasks(&self) {
+        #[cfg(feature = "tokio")]
+        self.shared.stopping.send_modify(|run| *run = self.number.max(*run));
+    }
+
+    /// The shards that the keeper is to look at.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn watch_pulses(&self, pulses: Vec<Arc<Pulse>>) {
+        let _ = self.pulses.set(pulses);
+    }
+
+    pub(crate) fn pulses(&self) -> &[Arc<Pulse>] {
+        self.pulses.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Tells a peer that is turned away why, unless too many of them linger already.
+    pub(crate) fn bid_farewell(&self, transport: Transport, words: &[u8]) {
+        let mut state = self.state();
+        if state.lingering >= AT_A_TIME {
+            return;
+        }
+        #[cfg_attr(not(feature = "tokio"), allow(irrefutable_let_patterns, reason = "there is but one kind then"))]
+        let Transport::Socket(socket) = transport else { return };
+        if let Some(farewell) = Farewell::say(socket, words) {
+            state.farewells.push(farewell);
+            state.lingering += 1;
+            self.shared.control.keeper.wake();
+        }
+    }
+
+    pub(crate) fn take_farewells(&self) -> Vec<Farewell> {
+        std::mem::take(&mut self.state().farewells)
+    }
+
+    pub(crate) fn farewells_ended(&self, count: usize) {
+        self.state().lingering -= count;
     }
 
     /// Waits until the drain is over. The caller has made sure that there is one.
@@ -171,6 +246,31 @@ impl Run {
     }
 
     /// The end of a run: whatever made it end, what is open is drained, and the keeper goes.
+    /// Joins the threads of shards whose run is over, all but those that the drain abandoned.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn join_shards(
+        &self,
+        threads: Vec<JoinHandle<()>>,
+        ends: &std::sync::mpsc::Receiver<Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let abandoned = self.abandoned() > 0;
+        let mut result = Ok(());
+        // An error without a thread may be among them: then they all end.
+        while let Ok(end) =
+            if abandoned { ends.recv_timeout(Self::STRAGGLERS) } else { ends.recv().map_err(Into::into) }
+        {
+            if result.is_ok() {
+                result = end;
+            }
+        }
+        for thread in threads {
+            if !abandoned || thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
+        result
+    }
+
     pub(crate) fn finish(self: &Arc<Self>, accepted_before: u64) -> Report {
         if !self.is_stopping() {
             // The model came to an end by itself.
@@ -209,6 +309,34 @@ impl Run {
     }
 }
 
+/// Ends a run that is given up half-way.
+#[cfg(feature = "tokio")]
+pub(crate) struct Ends(Option<Arc<Run>>);
+
+#[cfg(feature = "tokio")]
+impl Ends {
+    pub(crate) fn new(run: Arc<Run>) -> Self {
+        Self(Some(run))
+    }
+
+    /// It came to its own end.
+    pub(crate) fn in_order(mut self) {
+        self.0 = None;
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Some(run) = self.0.take() {
+            let accepted = run.shared.control.totals().accepted;
+            run.handle().shutdown();
+            run.conclude(Vec::new());
+            run.finish(accepted);
+        }
+    }
+}
+
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("number", &self.number).finish_non_exhaustive()
@@ -222,7 +350,7 @@ mod tests {
     #[test]
     fn deadlines_are_on_unless_told() {
         let settings = Settings::default();
-        assert_eq!(settings.idle, Some(Duration::from_secs(60)));
+        assert_eq!(settings.deadlines.idle, Some(Duration::from_secs(60)));
         assert_eq!(settings.write, Some(Duration::from_secs(30)));
     }
 }

@@ -3,7 +3,7 @@ use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
 use crate::connection::{Connection, Core, Peer, Reason, Slot, SyncIo, now, pipeline};
 use crate::endpoint::{Listeners, is_ready, poll_until, readable};
-use crate::engine::Blocking;
+use crate::engine::{Blocking, Conn};
 use crate::events::{ChildEnded, SpawnFailed};
 use crate::handler::Service;
 use crate::lifecycle::{Keeper, Run, Step};
@@ -95,6 +95,8 @@ struct Parent<S> {
     children: Vec<Worker>,
     max: usize,
     ready: Option<usize>,
+    /// The server may have no more connections for now.
+    full: bool,
     failed: Option<Error>,
     listeners: Arc<Listeners>,
 }
@@ -140,6 +142,7 @@ impl<S: Service<Blocking>> Parent<S> {
             children: Vec::new(),
             max: options.max,
             ready: options.ready,
+            full: false,
             failed: None,
             listeners,
         })
@@ -194,7 +197,11 @@ impl<S: Service<Blocking>> Parent<S> {
                     self.start(admitted);
                 }
                 Ok(Tried::Rest(_, until)) => self.rests = Some(until),
-                Ok(_) => empty += 1,
+                Ok(Tried::Full(_)) => {
+                    self.full = true;
+                    return;
+                }
+                Ok(Tried::Nothing(_) | Tried::More(_)) => empty += 1,
                 Err(error) => self.fail(error),
             }
         }
@@ -242,7 +249,8 @@ impl<S: Service<Blocking>> Parent<S> {
                 return Self::lost(admitted, "no process for it");
             };
             let Some(feed) = &worker.feed else { unreachable!("an idle worker has a feed") };
-            match socketserver_sys::send_descriptor(feed, &*connection, admitted.at as u64) {
+            let Some(socket) = connection.socket() else { unreachable!("the blocking engine is given sockets") };
+            match socketserver_sys::send_descriptor(feed, socket, admitted.at as u64) {
                 Ok(()) => {
                     worker.serving = Some(admitted);
                     return;
@@ -255,7 +263,7 @@ impl<S: Service<Blocking>> Parent<S> {
 
     fn lost(mut admitted: Admitted, why: &str) {
         let failure = Some(why.to_owned());
-        admitted.ending = Some(Ending { reason: Reason::Failed, failure, broken_hook: None });
+        admitted.ending = Some(Ending::with(Reason::Failed, failure));
     }
 
     /// Makes a child. When that cannot be done, accepting rests; where it never can be done again, the server ends.
@@ -293,6 +301,7 @@ impl<S: Service<Blocking>> Parent<S> {
                 true
             }
             Ok(Fork::Child(child)) => {
+                let on_its_way = on_its_way.and_then(Connection::socket);
                 let others = [Some(ours.as_fd()), on_its_way.map(AsFd::as_fd)];
                 self.become_child(child, others.into_iter().flatten(), |work| serve_fed(work, &theirs))
             }
@@ -319,7 +328,7 @@ impl<S: Service<Blocking>> Parent<S> {
                     disown(&child, feed)?;
                 }
                 if let Some(admitted) = &other.serving {
-                    disown(&child, &**admitted.connection())?;
+                    admitted.connection().socket().map_or(Ok(()), |socket| disown(&child, socket))?;
                 }
             }
             Ok(())
@@ -339,6 +348,8 @@ impl<S: Service<Blocking>> Parent<S> {
     fn wait(&mut self, until: Option<Instant>) {
         let resting = self.rests.filter(|rests| *rests > Instant::now());
         let accepting = !self.run_state().is_stopping() && resting.is_none() && self.has_room();
+        // With nobody's permit to be had, it is woken when one is.
+        let full = accepting && std::mem::take(&mut self.full) && !self.run_state().shared.control.want_room();
         let until = match (until, resting.filter(|_| !self.run_state().is_stopping())) {
             (Some(until), Some(rests)) => Some(until.min(rests)),
             (until, rests) => until.or(rests),
@@ -346,15 +357,17 @@ impl<S: Service<Blocking>> Parent<S> {
         let ready: Vec<usize> = {
             let run = self.run_state().clone();
             let duties = run.duties();
-            let mut fds = Vec::with_capacity(2 * self.children.len() + 4);
+            let mut fds = Vec::with_capacity(2 * self.children.len() + 8);
             for worker in &self.children {
                 fds.push(readable(worker.child.as_fd()));
                 fds.push(readable(worker.feed.as_ref().map_or(worker.child.as_fd(), AsFd::as_fd)));
             }
             let workers = fds.len();
-            fds.push(readable(run.shared.control.keeper.as_fd()));
+            fds.extend(self.keeper.descriptors());
             fds.extend(duties.descriptors().map(readable));
-            if accepting {
+            if full {
+                fds.push(readable(run.shared.control.room.as_fd()));
+            } else if accepting {
                 fds.push(readable(self.listeners.as_fd()));
             }
             // It fails for want of memory alone; then the loop looks at everything and tries again.
@@ -442,14 +455,14 @@ impl<S: Service<Blocking>> Parent<S> {
 
 /// How a child says that its connection ended.
 fn ending(slot: &Slot) -> Option<Ending> {
-    slot.ended().map(|(reason, failure)| Ending { reason, failure, broken_hook: None })
+    slot.ended().map(|(reason, failure)| Ending::with(reason, failure))
 }
 
 /// In the child: serves one connection.
 fn serve<S: Service<Blocking>>(work: &Work<Blocking, S>, connection: Arc<Connection>) {
     let core = Core::new(SyncIo::new(&connection), connection.clone(), work.handle(), work.run.settings.limits());
-    let ending = now(pipeline::connection::<Blocking, S>(core, &work.service));
-    connection.slot.end(ending.reason, ending.failure.as_deref());
+    let ending = now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &work.service));
+    connection.slot.end(ending.reason, ending.failure());
 }
 
 /// In a pre-forked child: serves what it is handed, until nothing more comes.
@@ -459,7 +472,7 @@ fn serve_fed<S: Service<Blocking>>(work: &Work<Blocking, S>, feed: &OwnedFd) {
         let Some(slot) = slot else { return };
         let Some((id, endpoint)) = slot.introduction() else { return };
         let peer = peer_of(&socket);
-        serve(work, Arc::new(Connection::new(id, socket, peer, endpoint, slot)));
+        serve(work, Arc::new(Connection::new(id, Some(socket), peer, endpoint, slot)));
         if rustix::net::send(feed, &[1], SendFlags::NOSIGNAL).is_err() {
             return;
         }

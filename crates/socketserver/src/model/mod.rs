@@ -1,12 +1,20 @@
 //! How: the models, and what one of a user's own is made of.
 
 mod forks;
+#[cfg(feature = "tokio")]
+mod offload;
 mod serial;
+#[cfg(feature = "tokio")]
+pub(crate) mod tasks;
 mod threads;
 mod work;
 
 pub use forks::Forks;
+#[cfg(feature = "tokio")]
+pub use offload::Offload;
 pub use serial::Serial;
+#[cfg(feature = "tokio")]
+pub use tasks::Tasks;
 pub use threads::Threads;
 pub use work::{Job, Work};
 
@@ -14,7 +22,7 @@ use crate::Error;
 use crate::engine::Engine;
 use crate::handler::Service;
 
-/// How connections are run. [`Serial`], [`Threads`] and [`Forks`] are models; you can write your own: take [`Job`]s from
+/// How connections are run. [`Serial`], [`Threads`], [`Forks`] and `Tasks` are models; you can write your own: take [`Job`]s from
 /// [`Work`] and run each where you like.
 ///
 /// | model | runs | good for |
@@ -22,6 +30,7 @@ use crate::handler::Service;
 /// | [`Serial`] | one connection at a time, on the calling thread | tools, tests, state without locks |
 /// | [`Threads`] | a pool of threads, a connection each | most blocking code |
 /// | [`Forks`] | a process a connection | code that may crash, leak or hang |
+/// | `Tasks` | async handlers, a runtime a core | many connections at a time |
 ///
 /// ```
 /// use socketserver::{Blocking, Error, Model, Server, Service, Work, blocking, client};
@@ -53,7 +62,7 @@ use crate::handler::Service;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a model",
     label = "the model comes first, then the handler",
-    note = "models are `Serial`, `Threads`, `Forks` and types of your own that implement `Model`"
+    note = "models are `Serial`, `Threads`, `Forks`, `Tasks` and types of your own that implement `Model`"
 )]
 pub trait Model {
     /// The engine that it runs on.

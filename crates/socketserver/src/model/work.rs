@@ -1,7 +1,7 @@
 use crate::Error;
 use crate::admission::{Admitted, Gate, Next};
 use crate::connection::{Core, SyncIo, now, pipeline};
-use crate::engine::{Blocking, Engine};
+use crate::engine::{Blocking, Conn, Engine};
 use crate::handler::Service;
 use crate::lifecycle::{Handle, Run};
 use std::fmt;
@@ -77,7 +77,7 @@ impl<S: Service<Blocking>> Job<S> {
     pub fn run(mut self) {
         let connection = self.admitted.connection().clone();
         let core = Core::new(SyncIo::new(&connection), connection, self.run.handle(), self.run.settings.limits());
-        self.admitted.ending = Some(now(pipeline::connection::<Blocking, S>(core, &self.service)));
+        self.admitted.ending = Some(now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &self.service)));
     }
 }
 

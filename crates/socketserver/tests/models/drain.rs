@@ -5,6 +5,7 @@ use socketserver_testkit::{How, Stage};
 pub(crate) fn add(suite: &mut Suite) {
     suite.both("drain_ends_the_idle_and_lets_the_busy_finish", &PARALLEL, idle_and_busy);
     suite.both("drain_answers_what_came_before_it", &MODELS, answers);
+    suite.both("drain_reads_what_is_still_in_the_kernel", &MODELS, unread);
     suite.both("drain_lets_a_request_that_has_begun_come_in", &MODELS, half_read);
     suite.both("drain_loses_no_reply_on_its_way", &MODELS, reply_on_its_way);
     suite.both("drain_cuts_the_stuck_and_names_them", &MODELS, stuck);
@@ -42,6 +43,19 @@ fn answers(how: How, endpoint: &str) {
     client.expect("first\nsecond\n");
     client.expect_end();
     assert_eq!(stage.wait().status, Some(0));
+}
+
+/// A request that the server has not even read when the drain reaches its connection is there all the same.
+fn unread(how: How, endpoint: &str) {
+    let stage = Stage::open("stop-when-more", how, endpoint);
+    let mut client = stage.connect();
+    client.expect("ready\n");
+    client.say("second\n");
+    client.expect("second\n");
+    client.expect_end();
+    let ended = stage.wait();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.line("closed ").contains("reason=drained"), "{ended:?}");
 }
 
 /// What has been read of a request is not idleness, whoever keeps it: the buffer, or the call that collects it.

@@ -1,6 +1,7 @@
 use crate::{FORKING, Suite};
 use rustix::process::{Pid, Signal};
 use socketserver_testkit::{Client, How, Process, Stage};
+use std::collections::BTreeSet;
 
 pub(crate) fn add(suite: &mut Suite) {
     suite.both("a_killed_child_costs_one_connection", &FORKING, killed);
@@ -9,7 +10,9 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.both("each_connection_has_its_process", &FORKING, processes);
     suite.tcp("threads_are_refused", &[How::Forks(2)], threaded);
     suite.both("no_child_keeps_anothers_connection", &[How::Forks(8), How::Prefork(1, 8)], no_copies);
-    suite.tcp("ready_children_are_kept", &[How::Prefork(2, 8)], ready);
+    suite.both("a_child_holds_what_is_its_own", &FORKING, descriptors);
+    suite.both("no_child_outlives_a_killed_parent", &FORKING, parent_killed);
+    suite.both("a_signal_to_a_child_is_not_the_servers", &FORKING, child_signalled);
 }
 
 /// A child that is made while a connection is on its way to another must not keep it open.
@@ -34,7 +37,71 @@ fn no_copies(how: How, endpoint: &str) {
     assert_eq!(stage.stop().status, Some(0));
 }
 
-fn pid(client: &mut Client) -> u32 {
+/// To its own connection, and pre-forked to its end of what it is fed through. Not to listeners, other ends, other
+/// children or their connections: copies of them would keep open what others close.
+fn descriptors(how: How, endpoint: &str) {
+    let stage = Stage::open("without-signals", how, endpoint);
+    let own = if matches!(how, How::Prefork(..)) { 2 } else { 1 };
+    // All of them open at a time: each child comes to a server that has more.
+    let mut clients: Vec<_> = (0..4).map(|_| stage.connect()).collect();
+    let children: Vec<_> = clients.iter_mut().map(|client| Process::of(pid(client))).collect();
+    // Where this program writes its errors to may be a socket, and everybody's.
+    let inherited = Process::me().sockets();
+    let mut all = BTreeSet::new();
+    for child in &children {
+        let sockets: BTreeSet<_> = child.sockets().difference(&inherited).cloned().collect();
+        assert_eq!(sockets.len(), own, "{:?}", child.descriptors());
+        assert!(all.is_disjoint(&sockets), "{:?} of {all:?}", child.descriptors());
+        let shared = stage.process().sockets().intersection(&sockets).count();
+        // The parent keeps each connection open until its child has ended.
+        assert_eq!(shared, 1, "{:?} and {:?}", child.descriptors(), stage.process().descriptors());
+        let others = child.descriptors();
+        assert!(!others.iter().any(|fd| fd.contains("eventpoll") || fd.contains("pidfd")), "{others:?}");
+        all.extend(sockets);
+    }
+    // Nor does one that waits.
+    drop(clients.split_off(2));
+    if let How::Prefork(ready, _) = how {
+        stage.process().settles("two serve, and so many are ready", |process| process.children().len() == 2 + ready);
+        let everybody = stage.process().children().into_iter().map(Process::of);
+        for idle in everybody.filter(|child| !children[..2].contains(child)) {
+            idle.settles("it has its end of the feed alone", |idle| idle.sockets().difference(&inherited).count() == 1);
+        }
+    }
+    clients[0].say("stop\n");
+    clients[0].expect_end();
+    assert_eq!(stage.wait().status, Some(0));
+}
+
+/// Nobody is left to tell it to stop: one that waits for nothing goes as well.
+fn parent_killed(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    let mut client = stage.connect();
+    let child = Process::of(pid(&mut client)).hold();
+    client.say("hang\n");
+    stage.signal(Signal::KILL);
+    child.expect_end();
+    client.expect_gone();
+    // Those that were ready too: its output ends with the last of its processes.
+    assert_eq!(stage.wait().status, None);
+}
+
+/// A Ctrl-C goes to the whole group. The parent hears it itself, and tells the children.
+fn child_signalled(how: How, endpoint: &str) {
+    let stage = Stage::open("script", how, endpoint);
+    let mut client = stage.connect();
+    let child = pid(&mut client);
+    Process::of(child).signal(Signal::TERM);
+    // By then the child has had it. Had the parent, it would let nobody in any more.
+    assert_eq!(pid(&mut client), child);
+    let mut next = stage.connect();
+    assert_ne!(pid(&mut next), child);
+    assert_eq!(stage.so_far().iter().filter(|line| line.starts_with("draining")).count(), 0);
+    drop((client, next));
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+pub(crate) fn pid(client: &mut Client) -> u32 {
     client.say("pid\n");
     let line = client.hear(100).unwrap();
     std::str::from_utf8(&line).unwrap().trim().parse().unwrap()
@@ -111,27 +178,4 @@ fn threaded(_: How, endpoint: &str) {
     assert_eq!(ended.status, Some(2), "{ended:?}");
     let line = ended.line("failed: ");
     assert!(line.contains("one thread, and this one has 2"), "{line}");
-}
-
-fn ready(how: How, endpoint: &str) {
-    let stage = Stage::open("script", how, endpoint);
-    stage.process().settles("two are ready", |process| process.children().len() == 2);
-    let mut clients: Vec<_> = (0..5).map(|_| stage.connect()).collect();
-    for client in &mut clients {
-        pid(client);
-    }
-    assert_eq!(stage.process().children().len(), 5);
-    drop(clients);
-    stage.process().settles("two are kept", |process| process.children().len() == 2);
-    // One that dies while it waits is told of, and costs nobody a connection.
-    let child = stage.process().children()[0];
-    rustix::process::kill_process(Pid::from_raw(child.cast_signed()).unwrap(), Signal::KILL).unwrap();
-    stage.line("child_ended killed by signal 9 connection=None");
-    for _ in 0..3 {
-        let mut client = stage.connect();
-        client.say("echo alive\n");
-        client.expect("alive\n");
-    }
-    let ended = stage.stop();
-    assert_eq!(ended.status, Some(0), "{ended:?}");
 }

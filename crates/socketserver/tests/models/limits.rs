@@ -16,7 +16,7 @@ pub(crate) fn add(suite: &mut Suite) {
 }
 
 fn silent(how: How, endpoint: &str) {
-    let stage = Stage::open("script-idle", how, endpoint);
+    let stage = Stage::open("script-idle-long", how, endpoint);
     let mut silent = stage.connect();
     let mut next = stage.connect();
     next.say("echo me\n");
@@ -124,6 +124,8 @@ fn out_of_descriptors(_: How, endpoint: &str) {
     }
     assert!((30..64).contains(&served), "{served}");
     drop(clients);
+    // Who comes before there are descriptors again is turned away too.
+    stage.process().settles("descriptors are free again", |process| process.descriptors().len() < 32);
     let mut client = stage.connect();
     client.say("echo again\n");
     client.expect("again\n");

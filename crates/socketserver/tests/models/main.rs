@@ -7,6 +7,7 @@ mod drain;
 mod failures;
 mod forks;
 mod limits;
+mod prefork;
 mod roles;
 mod serving;
 
@@ -91,5 +92,6 @@ fn main() -> ExitCode {
     limits::add(&mut suite);
     drain::add(&mut suite);
     forks::add(&mut suite);
+    prefork::add(&mut suite);
     libtest_mimic::run(&Arguments::from_args(), suite.0).exit_code()
 }

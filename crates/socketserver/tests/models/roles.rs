@@ -1,15 +1,20 @@
 //! The servers that the tests talk to.
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::process::Signal;
 use socketserver::{Failure, Forks, Peer, Report, Result, Server, Threads, blocking};
-use socketserver_testkit::{Cast, How, Role};
+use socketserver_sys::Wake;
+use socketserver_testkit::{Cast, How, Process, Role};
 use std::io::BufRead;
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) const ALL: &[(&str, Role)] = &[
     ("script", script),
     ("script-idle", script_idle),
+    ("script-idle-long", script_idle_long),
     ("hooks", hooks),
     ("verify", verify),
     ("bulk", bulk),
@@ -24,7 +29,18 @@ pub(crate) const ALL: &[(&str, Role)] = &[
     ("long-drain", long_drain),
     ("write-timeout", write_timeout),
     ("back-to-back", back_to_back),
+    ("stop-when-more", stop_when_more),
+    ("without-signals", without_signals),
+    ("interrupted", interrupted),
+    ("verify-kills", verify_kills),
 ];
+
+/// Waits until there is something to read.
+fn wait_for(fd: impl AsFd) -> Result {
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, None))?;
+    Ok(())
+}
 
 /// Does what each line says.
 struct Script;
@@ -55,8 +71,7 @@ impl blocking::Handler for Script {
                 }
                 "long-bye" => {
                     // Not before there is input that nobody will read.
-                    let mut fds = [PollFd::new(&*c, PollFlags::IN)];
-                    rustix::event::poll(&mut fds, None)?;
+                    wait_for(&*c)?;
                     c.write_all(&vec![b'x'; 600_000])?;
                     return Ok(());
                 }
@@ -97,6 +112,11 @@ fn script(cast: &Cast) -> Result<Report> {
 
 fn script_idle(cast: &Cast) -> Result<Report> {
     cast.serve(cast.server()?.idle(Duration::from_millis(300)), Script)
+}
+
+/// Long enough for a client that does speak, however busy the machine is.
+fn script_idle_long(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?.idle(Duration::from_secs(1)), Script)
 }
 
 fn write_timeout(cast: &Cast) -> Result<Report> {
@@ -214,6 +234,20 @@ fn bulk(cast: &Cast) -> Result<Report> {
     })
 }
 
+/// Writes more than any socket takes unread, then reads with a deadline of its own: two waits that signals come into.
+fn interrupted(cast: &Cast) -> Result<Report> {
+    let server = cast.server()?.on_signal(socketserver::Signal::User2, |_| Ok(()))?;
+    cast.serve(server, |c: &mut blocking::Stream| {
+        let thread = std::fs::read_link("/proc/thread-self")?;
+        Cast::tell(&format!("thread {}", thread.file_name().unwrap_or_default().display()));
+        c.write_all(&vec![b'x'; crate::serving::MORE_THAN_FITS])?;
+        c.set_idle(Some(Duration::from_secs(3600)));
+        let line = c.read_line(100)?.unwrap_or_default();
+        c.write_all(line.as_bytes())?;
+        Ok(())
+    })
+}
+
 /// The same server serves again after a shutdown.
 fn twice(cast: &Cast) -> Result<Report> {
     let mut server = cast.server()?;
@@ -283,6 +317,34 @@ fn threaded_forks(cast: &Cast) -> Result<Report> {
     report
 }
 
+/// Nothing but what serving takes: so what a process of it holds can be told to the last socket.
+fn without_signals(cast: &Cast) -> Result<Report> {
+    cast.serve(Server::bind(cast.endpoint())?, Script)
+}
+
+/// Whenever a connection comes, the child that was ready for it is killed.
+struct VerifyKills;
+
+impl blocking::Handler for VerifyKills {
+    fn verify(&self, _: &Peer) -> bool {
+        for child in Process::me().children() {
+            let child = Process::of(child);
+            child.signal(Signal::KILL);
+            // It keeps its end of the feed until then.
+            child.settles("it has ended", |child| child.state() == Some('Z'));
+        }
+        true
+    }
+
+    fn handle(&self, c: &mut blocking::Stream) -> Result {
+        Script.handle(c)
+    }
+}
+
+fn verify_kills(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?, VerifyKills)
+}
+
 fn small_stack(cast: &Cast) -> Result<Report> {
     let How::Threads(max) = cast.how() else { return Err("a role for threads".into()) };
     cast.serve_on(cast.server()?, Threads::new(max).stack_size(64 * 1024), Script)
@@ -291,6 +353,32 @@ fn small_stack(cast: &Cast) -> Result<Report> {
 fn few_descriptors(cast: &Cast) -> Result<Report> {
     socketserver_sys::set_descriptor_limit(64)?;
     cast.serve(cast.server()?, Script)
+}
+
+/// Stops the server when there is input that it has not read, and reads it when the drain has reached the connection.
+fn stop_when_more(cast: &Cast) -> Result<Report> {
+    // Not an atomic: the hook runs in another process than the handler where there are children.
+    let reached = Arc::new(Wake::new()?);
+    let tell = reached.clone();
+    let mut turns = 0;
+    let server = cast.server()?.every(Duration::from_millis(1), move |handle| {
+        // The drain goes through the connections after the first turn that sees the stop, and before the second.
+        turns += usize::from(handle.is_stopping());
+        if turns == 2 {
+            tell.wake();
+        }
+        Ok(())
+    });
+    cast.serve(server, move |c: &mut blocking::Stream| {
+        c.write_all(b"ready\n")?;
+        wait_for(&*c)?;
+        c.server().shutdown();
+        wait_for(&*reached)?;
+        while let Some(line) = c.read_line(100)? {
+            c.write_all(format!("{line}\n").as_bytes())?;
+        }
+        Ok(())
+    })
 }
 
 /// Drains for longer than any test waits.

@@ -74,6 +74,12 @@ impl SharedFd {
     }
 }
 
+impl AsRawFd for SharedFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.number
+    }
+}
+
 impl AsFd for SharedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the number is that of the descriptor that `_owner` owns. It stays open for as long as `self` lives, which

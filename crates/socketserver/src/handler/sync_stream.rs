@@ -1,4 +1,4 @@
-use crate::connection::stream::Stream;
+use crate::connection::sync_stream::Stream;
 use crate::{Failure, Peer, Result};
 use std::sync::Arc;
 

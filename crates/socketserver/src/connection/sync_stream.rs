@@ -1,11 +1,9 @@
-use super::{Core, Idle, Peer, SyncIo, now_poll};
+use super::facts::{facts, text_of_line};
+use super::{Core, SyncIo, now_poll};
 use crate::engine::Conn;
-use crate::lifecycle::Handle;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 /// A blocking connection, buffered: TCP and Unix sockets alike, on the server's side and on the client's.
 ///
@@ -72,12 +70,7 @@ impl Stream {
     /// # Errors
     /// As [`read_until`](Self::read_until), and `InvalidData` for bytes that are not UTF-8.
     pub fn read_line(&mut self, max: usize) -> io::Result<Option<String>> {
-        let Some(mut line) = self.read_until(b'\n', max)? else { return Ok(None) };
-        line.pop();
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        String::from_utf8(line).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        self.read_until(b'\n', max)?.map(text_of_line).transpose()
     }
 
     /// All bytes to the end of input, at most `max`.
@@ -88,12 +81,6 @@ impl Stream {
         let mut all = Vec::new();
         now_poll(|cx| self.core.poll_read_to_end(cx, max, &mut all))?;
         Ok(all)
-    }
-
-    /// What is read already and not yet taken; nothing is waited for.
-    #[must_use]
-    pub fn buffered(&self) -> &[u8] {
-        self.core.buffered()
     }
 
     /// Writes all of it.
@@ -121,55 +108,7 @@ impl Stream {
         now_poll(|cx| self.core.poll_close_write(cx))
     }
 
-    /// Who is at the other end.
-    #[must_use]
-    pub fn peer(&self) -> &Peer {
-        &self.core.connection.peer
-    }
-
-    /// Our own address; `None` over Unix sockets.
-    #[must_use]
-    pub fn local(&self) -> Option<SocketAddr> {
-        let addr = rustix::net::getsockname(&*self.core.connection).ok()?;
-        SocketAddr::try_from(addr).ok().and_then(|addr| Peer::from(addr).addr())
-    }
-
-    /// The number of this connection, unique in its server. 0 on the client side.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.core.connection.id
-    }
-
-    /// Which of the server's endpoints it came in by, counted as in [`Handle::endpoints`]; `None` on the client side.
-    #[must_use]
-    pub fn endpoint(&self) -> Option<usize> {
-        self.core.connection.is_served().then_some(self.core.connection.endpoint)
-    }
-
-    /// The server, to stop it or to ask it things. On the client side it is nobody's: it stops nothing.
-    #[must_use]
-    pub fn server(&self) -> &Handle {
-        &self.core.handle
-    }
-
-    /// Whether the server drains: a handler with much to do may want to come to an end.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.core.handle.is_stopping()
-    }
-
-    /// How long a read waits for the peer; `None` is for ever. Applies to this connection, from the next read on.
-    ///
-    /// After such a deadline of its own a handler may read on; after the server's ([`Server::idle`](crate::Server::idle)),
-    /// which is looked after in steps of an eighth, the input is over.
-    pub fn set_idle(&mut self, time: Option<Duration>) {
-        self.core.limits.idle = Idle::Own(time);
-    }
-
-    /// How long a write may make no progress; `None` is for ever. Applies to this connection, from the next write on.
-    pub fn set_write_timeout(&mut self, time: Option<Duration>) {
-        self.core.limits.write = time;
-    }
+    facts!();
 
     /// Two halves, so that one thread reads while another writes. What was read already goes with the reading half,
     /// what was gathered is sent.
@@ -229,7 +168,7 @@ impl io::Write for Stream {
 /// The socket, for options and for `poll(2)`. Reading or writing it directly loses what is buffered.
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.core.connection.as_fd()
+        self.core.io().as_fd()
     }
 }
 

@@ -1,0 +1,74 @@
+//! What the generator does.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socketserver_load::{ConnectClose, Load};
+
+/// Before the window of each visit opens.
+const WARMUP: Duration = Duration::from_millis(300);
+
+/// The clients of idle connections come from 127.0.0.1 up to this one: so ports are quickly found, also while those of
+/// earlier visits are still in TIME_WAIT.
+const LAST_SOURCE: u8 = 64;
+
+/// Between the message numbers of two generators.
+const APART: u64 = 1 << 40;
+
+/// One kind of work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Work {
+    /// Connections that stay, each with `depth` messages in flight.
+    Echo { connections: usize, depth: usize, size: usize, lines: bool },
+    /// A connection for each message, reset by the client.
+    ConnectEchoClose { parallel: usize },
+    /// Connections that have one message echoed and then stay idle, for as long as other visits are measured.
+    Idle { connections: usize },
+}
+
+impl Work {
+    /// Messages of 64 bytes, one in flight on each connection.
+    pub(crate) const fn echo(connections: usize) -> Self {
+        Self::Echo { connections, depth: 1, size: 64, lines: false }
+    }
+
+    /// Connections open at a time.
+    pub(crate) fn connections(self) -> usize {
+        match self {
+            Self::Echo { connections, .. } | Self::Idle { connections } => connections,
+            Self::ConnectEchoClose { parallel } => parallel,
+        }
+    }
+
+    /// The load of this work on a server, shared among that many generators.
+    pub(crate) fn loads(self, address: SocketAddr, duration: Duration, generators: usize) -> Vec<Load> {
+        let share = |generator| {
+            let load = Load::new(address).connections(self.connections() / generators);
+            self.load(load, duration).numbered_from(generator as u64 * APART)
+        };
+        (0..generators).map(share).collect()
+    }
+
+    fn load(self, load: Load, duration: Duration) -> Load {
+        match self {
+            Self::Echo { depth, size, lines, .. } => {
+                let load = load.depth(depth).size(size).warmup(WARMUP).duration(duration);
+                if lines { load.lines() } else { load }
+            }
+            Self::ConnectEchoClose { .. } => {
+                load.warmup(WARMUP).duration(duration).connect_per_request(ConnectClose::Reset)
+            }
+            Self::Idle { connections } => {
+                load.requests(connections as u64).sources((1..=LAST_SOURCE).map(|last| IpAddr::from([127, 0, 0, last])))
+            }
+        }
+    }
+
+    /// How long the connections stay as they are before the server's clocks are read for the last time.
+    pub(crate) fn rest(self, duration: Duration) -> Duration {
+        match self {
+            Self::Idle { .. } => duration,
+            Self::Echo { .. } | Self::ConnectEchoClose { .. } => Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What every stream can say of itself, whatever its engine.
+
+/// The methods that both streams have alike. They take a `core`.
+macro_rules! facts {
+    () => {
+        /// What is read already and not yet taken; nothing is waited for.
+        #[must_use]
+        pub fn buffered(&self) -> &[u8] {
+            self.core.buffered()
+        }
+
+        /// Who is at the other end.
+        #[must_use]
+        pub fn peer(&self) -> &$crate::Peer {
+            &self.core.connection.peer
+        }
+
+        /// Our own address; `None` over Unix sockets.
+        #[must_use]
+        pub fn local(&self) -> Option<std::net::SocketAddr> {
+            let addr = rustix::net::getsockname(self.core.connection.socket()?).ok()?;
+            std::net::SocketAddr::try_from(addr).ok().and_then(|addr| $crate::Peer::from(addr).addr())
+        }
+
+        /// The number of this connection, unique in its server. 0 on the client side.
+        #[must_use]
+        pub fn id(&self) -> u64 {
+            self.core.connection.id
+        }
+
+        /// Which of the server's endpoints it came in by, counted as in [`Handle::endpoints`](crate::Handle::endpoints);
+        /// `None` on the client side.
+        #[must_use]
+        pub fn endpoint(&self) -> Option<usize> {
+            self.core.connection.is_served().then_some(self.core.connection.endpoint)
+        }
+
+        /// The server, to stop it or to ask it things. On the client side it is nobody's: it stops nothing.
+        #[must_use]
+        pub fn server(&self) -> &$crate::Handle {
+            &self.core.handle
+        }
+
+        /// Whether the server drains: a handler with much to do may want to come to an end.
+        #[must_use]
+        pub fn is_draining(&self) -> bool {
+            self.core.handle.is_stopping()
+        }
+
+        /// Names the connection, for [`Handle::connections`](crate::Handle::connections): after its user, say, once it
+        /// has logged in. The first 64 bytes are kept; an empty name is none.
+        pub fn set_label(&self, label: &str) {
+            self.core.connection.slot.set_label(label);
+        }
+
+        /// From now on the connection does not count towards
+        /// [`Server::max_connections`](crate::Server::max_connections): for a long-lived one that holds nobody up. It still
+        /// counts as one of its peer's.
+        pub fn exempt(&self) {
+            if self.core.connection.slot.exempt() {
+                self.core.handle.give_back_permit();
+            }
+        }
+
+        /// How long a read waits for the peer; `None` is for ever. Applies to this connection, from the next read on.
+        ///
+        /// After such a deadline of its own a handler may read on; after the server's
+        /// ([`Server::idle`](crate::Server::idle)), which is looked after in steps of an eighth, the input is over.
+        pub fn set_idle(&mut self, time: Option<std::time::Duration>) {
+            self.core.limits.idle = $crate::connection::Idle::Own(time);
+        }
+
+        /// How long a write may make no progress; `None` is for ever. Applies to this connection, from the next write on.
+        pub fn set_write_timeout(&mut self, time: Option<std::time::Duration>) {
+            self.core.limits.write = time;
+        }
+    };
+}
+
+pub(crate) use facts;
+
+/// The text of a line without its end.
+pub(crate) fn text_of_line(mut line: Vec<u8>) -> std::io::Result<String> {
+    line.pop();
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    String::from_utf8(line).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+}

@@ -1,0 +1,50 @@
+//! Buffers for reading and for gathering, a few kept for each thread: a connection holds one only while there is
+//! something in it.
+
+use std::cell::RefCell;
+
+/// The size of each: beyond it a read or a write costs no less a byte.
+pub(crate) const SIZE: usize = 64 * 1024;
+/// So many are kept for a thread. The one used last is warm in the cache and used next.
+const KEPT: usize = 8;
+
+thread_local! {
+    static INPUT: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static OUTPUT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// To read into. Only the pages that were read into cost memory.
+pub(crate) fn take_input() -> Box<[u8]> {
+    let kept = INPUT.try_with(|kept| kept.borrow_mut().pop());
+    kept.ok().flatten().unwrap_or_else(|| vec![0; SIZE].into_boxed_slice())
+}
+
+pub(crate) fn give_input(buf: Box<[u8]>) {
+    if buf.len() == SIZE {
+        // While the thread ends there is nobody to keep it for.
+        let _ = INPUT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < KEPT {
+                kept.push(buf);
+            }
+        });
+    }
+}
+
+/// To gather into: empty.
+pub(crate) fn take_output() -> Vec<u8> {
+    let kept = OUTPUT.try_with(|kept| kept.borrow_mut().pop());
+    kept.ok().flatten().unwrap_or_default()
+}
+
+pub(crate) fn give_output(mut buf: Vec<u8>) {
+    if (1..=2 * SIZE).contains(&buf.capacity()) {
+        buf.clear();
+        let _ = OUTPUT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < KEPT {
+                kept.push(buf);
+            }
+        });
+    }
+}

@@ -1,0 +1,207 @@
+use super::{Connection, PollIo, Wait};
+use crate::clock;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use socketserver_sys::Watched;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep_until};
+
+/// The async engine's end of a connection: a socket that the shard's reactor watches, or a transport of a user's own.
+pub struct TaskIo {
+    kind: Kind,
+    read: Timer,
+    write: Timer,
+}
+
+/// For the few waits that have an end of their own. Made when the first of them really waits.
+#[derive(Default)]
+struct Timer(Option<Box<Alarm>>);
+
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    /// A wait goes on: asked again, it ends when it was to end.
+    set: bool,
+}
+
+impl Timer {
+    /// A wait has begun or goes on: `Ready` when its time is up.
+    fn poll(&mut self, cx: &mut Context<'_>, until: impl FnOnce() -> Option<Instant>) -> Poll<()> {
+        match &mut self.0 {
+            Some(alarm) if alarm.set => {}
+            Some(alarm) => {
+                let Some(until) = until() else { return Poll::Pending };
+                alarm.sleep.as_mut().reset(until.into());
+                alarm.set = true;
+            }
+            None => {
+                let Some(until) = until() else { return Poll::Pending };
+                self.0 = Some(Box::new(Alarm { sleep: Box::pin(sleep_until(until.into())), set: true }));
+            }
+        }
+        let Some(alarm) = &mut self.0 else { return Poll::Pending };
+        ready!(alarm.sleep.as_mut().poll(cx));
+        alarm.set = false;
+        Poll::Ready(())
+    }
+
+    /// The wait is over.
+    #[inline]
+    fn unset(&mut self) {
+        if let Some(alarm) = &mut self.0 {
+            alarm.set = false;
+        }
+    }
+}
+
+enum Kind {
+    Socket(Watched),
+    Own(Box<dyn AsyncTransport>),
+}
+
+/// A transport of your own that the async engine can serve: anything that reads and writes bytes. See
+/// [`Accept`](crate::Accept).
+pub trait AsyncTransport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncTransport for T {}
+
+impl TaskIo {
+    /// The socket of a connection, non-blocking, watched by the runtime that this is called in.
+    pub(crate) fn socket(connection: &Connection) -> io::Result<Self> {
+        let socket = connection.socket().ok_or(io::ErrorKind::Unsupported)?.clone();
+        Ok(Self { kind: Kind::Socket(Watched::new(socket)?), read: Timer::default(), write: Timer::default() })
+    }
+
+    pub(crate) fn own(transport: Box<dyn AsyncTransport>) -> Self {
+        Self { kind: Kind::Own(transport), read: Timer::default(), write: Timer::default() }
+    }
+}
+
+impl Kind {
+    #[inline]
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Socket(socket) => loop {
+                let mut ready = ready!(socket.poll_read_ready(cx))?;
+                match rustix::net::recv(ready.get_inner(), &mut *buf, RecvFlags::DONTWAIT) {
+                    Ok((count, _)) => {
+                        // Less than there was room for: nothing is left, and asking again would find that out at the
+                        // price of a system call. What comes later is a new event.
+                        if 0 < count && count < buf.len() {
+                            ready.clear_ready();
+                        }
+                        return Poll::Ready(Ok(count));
+                    }
+                    Err(Errno::AGAIN) => ready.clear_ready(),
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Poll::Ready(Err(error.into())),
+                }
+            },
+            Self::Own(transport) => {
+                let mut buf = ReadBuf::new(buf);
+                ready!(Pin::new(transport).poll_read(cx, &mut buf))?;
+                Poll::Ready(Ok(buf.filled().len()))
+            }
+        }
+    }
+
+    #[inline]
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Socket(socket) => loop {
+                let mut ready = ready!(socket.poll_write_ready(cx))?;
+                match rustix::net::send(ready.get_inner(), buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                    Ok(count) => {
+                        if 0 < count && count < buf.len() {
+                            ready.clear_ready();
+                        }
+                        return Poll::Ready(Ok(count));
+                    }
+                    Err(Errno::AGAIN) => ready.clear_ready(),
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Poll::Ready(Err(error.into())),
+                }
+            },
+            Self::Own(transport) => Pin::new(transport).poll_write(cx, buf),
+        }
+    }
+}
+
+impl PollIo for TaskIo {
+    const WAITS_INSIDE: bool = false;
+
+    #[inline]
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>> {
+        if let (Wait::Not, Kind::Socket(socket)) = (wait, &self.kind) {
+            // What the reactor has not told of yet may be there all the same.
+            let received = rustix::net::recv(socket.descriptor(), buf, RecvFlags::DONTWAIT);
+            return Poll::Ready(received.map(|(count, _)| count).map_err(Into::into));
+        }
+        let result = self.kind.poll_read(cx, buf);
+        if wait == Wait::For(None) {
+            return result;
+        }
+        match (result, wait) {
+            (Poll::Pending, Wait::Not) => Poll::Ready(Err(io::ErrorKind::WouldBlock.into())),
+            (Poll::Pending, wait) => self
+                .read
+                .poll(cx, || match wait {
+                    Wait::Until(until) => Some(until),
+                    Wait::For(time) => time.and_then(|time| clock::now().checked_add(time)),
+                    Wait::Not => None,
+                })
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            (done, _) => {
+                self.read.unset();
+                done
+            }
+        }
+    }
+
+    #[inline]
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>> {
+        match self.kind.poll_write(cx, buf) {
+            Poll::Pending => self
+                .write
+                .poll(cx, || stall.and_then(|time| clock::now().checked_add(time)))
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            done => {
+                self.write.unset();
+                done
+            }
+        }
+    }
+
+    fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {
+        let Kind::Socket(socket) = &self.kind else { return Poll::Ready(Ok(())) };
+        let socket = socket.descriptor().clone();
+        // No event tells of it.
+        while socketserver_sys::unsent(&socket)? > 0 && clock::now() < until {
+            ready!(self.write.poll(cx, || Some(clock::now() + Duration::from_millis(1))));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn forget_waits(&mut self) {
+        self.read.unset();
+        self.write.unset();
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Socket(socket) => {
+                Poll::Ready(rustix::net::shutdown(socket.descriptor(), Shutdown::Write).map_err(Into::into))
+            }
+            Kind::Own(transport) => Pin::new(transport).poll_shutdown(cx),
+        }
+    }
+}
+
+impl fmt::Debug for TaskIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TaskIo")
+    }
+}

@@ -1,0 +1,229 @@
+use super::facts::{facts, text_of_line};
+use super::{Core, TaskIo};
+use crate::engine::Conn;
+use crate::lifecycle::UntilDraining;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+
+/// An async connection, buffered: TCP, Unix sockets and transports of your own alike.
+///
+/// **Reading** waits at most for the idle deadline (60 s by default), then fails with `TimedOut`. Every helper is
+/// bounded, so no peer can make memory grow. While the server drains, a read that would wait for the next request gives
+/// the end of input instead. While it waits, a connection holds no buffer.
+///
+/// **Writing** takes everything or fails. Bytes leave at once, unless input that was read waits to be handled: then
+/// replies gather (to 64 KiB) and leave in one piece when the input is used up, at [`flush`](Self::flush), at the next
+/// wait, or at the end. A write that makes no progress for the write deadline (30 s by default) fails with `TimedOut`.
+///
+/// **Cancelling**: a read whose future is dropped has taken nothing, except [`read_exact`](Self::read_exact) and
+/// [`read_to_end`](Self::read_to_end), which lose what they had. Of a write whose future is dropped it is not known how
+/// much the peer gets.
+///
+/// It stays on its shard: it need not be `Send`, and neither need a handler's future. It implements tokio's [`AsyncRead`],
+/// [`AsyncBufRead`] and [`AsyncWrite`] as well.
+///
+/// ```
+/// use socketserver::{Server, Stream, Tasks, client};
+///
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Tasks::new(1), async |c: &mut Stream| {
+///     while let Some(line) = c.read_line(1024).await? {
+///         c.write_all(format!("{} bytes\n", line.len()).as_bytes()).await?;
+///     }
+///     Ok(())
+/// })?;
+/// let mut c = client::connect(&server.handle().endpoints()[0])?;
+/// c.write_all(b"hello\n")?;
+/// assert_eq!(c.read_line(1024)?.as_deref(), Some("5 bytes"));
+/// drop(c);
+/// server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+pub struct Stream {
+    core: Core<TaskIo>,
+}
+
+/// A call that goes on. When its future is dropped nobody waits any more.
+struct Call<'a>(&'a mut Core<TaskIo>);
+
+impl Deref for Call<'_> {
+    type Target = Core<TaskIo>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
+impl DerefMut for Call<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.0
+    }
+}
+
+impl Drop for Call<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.waits() {
+            self.0.forget_waits();
+        }
+    }
+}
+
+impl Stream {
+    /// Some bytes as they come, at least one; 0 is the end of input.
+    ///
+    /// # Errors
+    /// `TimedOut` at the idle deadline, `ConnectionReset` and its like when the peer is gone, `ConnectionAborted` when
+    /// the server has cut the connection. So for all reads.
+    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut call = Call(&mut self.core);
+        poll_fn(|cx| call.poll_read(cx, buf)).await
+    }
+
+    /// Fills all of `buf`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the input ends before.
+    pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        let (mut call, mut done) = (Call(&mut self.core), 0);
+        poll_fn(|cx| call.poll_read_exact(cx, buf, &mut done)).await
+    }
+
+    /// All bytes up to and with `delimiter`, at most `max`; `None` when the input ends before the first.
+    ///
+    /// # Errors
+    /// `InvalidData` when `max` bytes hold no delimiter (they stay unread), `UnexpectedEof` when the input ends before
+    /// it.
+    pub async fn read_until(&mut self, delimiter: u8, max: usize) -> io::Result<Option<Vec<u8>>> {
+        let (mut call, mut looked) = (Call(&mut self.core), 0);
+        poll_fn(|cx| call.poll_read_until(cx, delimiter, max, &mut looked)).await
+    }
+
+    /// A line of UTF-8 text without its line end (LF or CRLF), which counts toward `max`; `None` at the end of input.
+    ///
+    /// # Errors
+    /// As [`read_until`](Self::read_until), and `InvalidData` for bytes that are not UTF-8.
+    pub async fn read_line(&mut self, max: usize) -> io::Result<Option<String>> {
+        self.read_until(b'\n', max).await?.map(text_of_line).transpose()
+    }
+
+    /// All bytes to the end of input, at most `max`.
+    ///
+    /// # Errors
+    /// `InvalidData` when there are more.
+    pub async fn read_to_end(&mut self, max: usize) -> io::Result<Vec<u8>> {
+        let (mut call, mut all) = (Call(&mut self.core), Vec::new());
+        poll_fn(|cx| call.poll_read_to_end(cx, max, &mut all)).await?;
+        Ok(all)
+    }
+
+    /// Waits until there is input and shows all of it that was read; nothing is the end of input. What was used is then
+    /// taken with [`consume`](Self::consume).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.core.buffered().is_empty() {
+            let mut call = Call(&mut self.core);
+            poll_fn(|cx| call.poll_fill(cx)).await?;
+        }
+        Ok(self.core.buffered())
+    }
+
+    /// Takes so many of the bytes that [`fill_buf`](Self::fill_buf) showed.
+    pub fn consume(&mut self, count: usize) {
+        self.core.consume(count);
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// `TimedOut` at the write deadline, `BrokenPipe` and its like when the peer is gone, `ConnectionAborted` when the
+    /// server has cut the connection. After an error it is not known how much the peer got.
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        poll_fn(|cx| self.core.poll_write_all(cx, &mut bytes)).await
+    }
+
+    /// Sends what was gathered, now. Needed only before a wait for something else than this connection.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all).
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.core.poll_flush(cx)).await
+    }
+
+    /// Half-close: the peer sees the end of our output and may go on sending. Writing after it fails.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all), and `NotConnected` when the peer is gone.
+    pub async fn close_write(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.core.poll_close_write(cx)).await
+    }
+
+    /// Ends when the server begins to drain: for a handler that waits for something else than its peer. It borrows
+    /// nothing.
+    #[must_use]
+    pub fn draining(&self) -> UntilDraining {
+        self.core.handle.draining()
+    }
+
+    facts!();
+}
+
+impl Conn for Stream {
+    type Io = TaskIo;
+
+    fn new(core: Core<TaskIo>) -> Self {
+        Self { core }
+    }
+
+    fn core(&mut self) -> &mut Core<TaskIo> {
+        &mut self.core
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let count = ready!(self.core.poll_read(cx, buf.initialize_unfilled()))?;
+        buf.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncBufRead for Stream {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        if this.core.buffered().is_empty() {
+            ready!(this.core.poll_fill(cx))?;
+        }
+        Poll::Ready(Ok(this.core.buffered()))
+    }
+
+    fn consume(mut self: Pin<&mut Self>, count: usize) {
+        self.core.consume(count);
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.core.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.core.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.core.poll_close_write(cx)
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("id", &self.id()).field("peer", self.peer()).finish_non_exhaustive()
+    }
+}

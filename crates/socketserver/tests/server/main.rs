@@ -1,0 +1,63 @@
+//! Binding, serving, deadlines, own sources and models, reading and writing: what does not depend on the model, in one
+//! process.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod clients;
+mod deadlines;
+mod failures;
+mod listening;
+mod models;
+mod serving;
+mod sources;
+mod streams;
+mod threads;
+mod unix;
+
+use socketserver::{Closed, Endpoint, Observer, Reason, Running, Server, Threads, blocking};
+use socketserver_testkit::{Client, PATIENCE};
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+
+fn echo(c: &mut blocking::Stream) -> socketserver::Result {
+    while let Some(line) = c.read_until(b'\n', 1 << 20)? {
+        c.write_all(&line)?;
+    }
+    Ok(())
+}
+
+fn running(endpoint: &str) -> Running {
+    Server::bind(endpoint).unwrap().spawn(Threads::default(), echo).unwrap()
+}
+
+fn connect(server: &Running) -> Client {
+    Client::connect(&server.handle().endpoints()[0]).unwrap()
+}
+
+fn is_served(endpoint: &Endpoint) {
+    let mut client = Client::connect(endpoint).unwrap();
+    client.say("hello\n");
+    client.expect("hello\n");
+}
+
+/// Waits for what would hang, and not fail, if it went wrong. Its panics are the caller's.
+fn within<T: Send + 'static>(what: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, done) = channel();
+    let thread = std::thread::spawn(move || send.send(body()));
+    match done.recv_timeout(PATIENCE) {
+        Ok(value) => value,
+        Err(RecvTimeoutError::Timeout) => panic!("it hangs: {what}"),
+        Err(RecvTimeoutError::Disconnected) => resume_unwind(thread.join().unwrap_err()),
+    }
+}
+
+/// Why connections ended.
+#[derive(Default)]
+struct Reasons(Mutex<Vec<Reason>>);
+
+impl Observer for Reasons {
+    fn closed(&self, event: &Closed<'_>) {
+        self.0.lock().unwrap().push(event.reason);
+    }
+}

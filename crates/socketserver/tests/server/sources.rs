@@ -1,0 +1,119 @@
+//! Sources of connections of one's own.
+
+use crate::{echo, within};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use socketserver::{Blocking, ErrorKind, Model, Peer, Serial, Server, Threads, blocking};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Connections that come over a channel, each a sequenced-packet socket: every write of the server is one packet, so a
+/// test can count them.
+struct Source(UnixDatagram, Receiver<OwnedFd>);
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl blocking::Accept for Source {
+    fn accept(&mut self) -> io::Result<(OwnedFd, Peer)> {
+        self.0.recv(&mut [0])?;
+        Ok((self.1.recv().map_err(io::Error::other)?, Peer::unnamed()))
+    }
+}
+
+pub(crate) struct Feed(UnixDatagram, Sender<OwnedFd>);
+
+impl Feed {
+    pub(crate) fn connect(&self) -> OwnedFd {
+        let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (client, server) = pair.unwrap();
+        self.1.send(server).unwrap();
+        self.0.send(&[1]).unwrap();
+        client
+    }
+}
+
+pub(crate) fn from_a_source() -> (Server<Blocking>, Feed) {
+    let (bell, ready) = UnixDatagram::pair().unwrap();
+    ready.set_nonblocking(true).unwrap();
+    let (send, receive) = channel();
+    let server = Server::bind([]).unwrap().accept_from_blocking(Source(ready, receive)).unwrap();
+    (server, Feed(bell, send))
+}
+
+#[test]
+fn a_source_of_ones_own_feeds_every_blocking_model() {
+    fn check<M: Model<Engine = Blocking> + Send + 'static>(model: M) {
+        let (server, feed) = from_a_source();
+        let server = server.spawn(model, echo).unwrap();
+        for _ in 0..3 {
+            let client = feed.connect();
+            rustix::net::send(&client, b"hello\n", SendFlags::NOSIGNAL).unwrap();
+            let mut packet = [0; 100];
+            assert_eq!(rustix::net::recv(&client, &mut packet[..], RecvFlags::empty()).unwrap().0, 6);
+        }
+        assert_eq!(server.stop().unwrap().served, 3);
+    }
+    check(Serial::default());
+    check(Threads::new(3));
+}
+
+#[test]
+fn a_source_that_fails_for_good_ends_the_server() {
+    struct Broken(UnixDatagram);
+    impl AsFd for Broken {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+    impl blocking::Accept for Broken {
+        fn accept(&mut self) -> io::Result<(OwnedFd, Peer)> {
+            Err(io::Error::other("out of order"))
+        }
+    }
+    for threads in [false, true] {
+        let (bell, ready) = UnixDatagram::pair().unwrap();
+        bell.send(&[1]).unwrap();
+        let mut server = Server::bind([]).unwrap().accept_from_blocking(Broken(ready)).unwrap();
+        let result = within("a server whose source fails", move || {
+            if threads { server.serve(Threads::default(), echo) } else { server.serve(Serial::default(), echo) }
+        });
+        let error = result.unwrap_err();
+        assert!(error.to_string().contains("out of order"), "{error}");
+    }
+}
+
+#[test]
+fn a_source_that_panics_ends_the_server_in_order() {
+    struct Broken(UnixDatagram);
+    impl AsFd for Broken {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+    impl blocking::Accept for Broken {
+        fn accept(&mut self) -> io::Result<(OwnedFd, Peer)> {
+            panic!("out of order")
+        }
+    }
+    let (bell, ready) = UnixDatagram::pair().unwrap();
+    bell.send(&[1]).unwrap();
+    let mut server = Server::bind("tcp://127.0.0.1:0").unwrap().accept_from_blocking(Broken(ready)).unwrap();
+    let result = within("a server whose source panics", move || server.serve(Threads::default(), echo));
+    let error = result.unwrap_err();
+    assert!(error.to_string().contains("out of order"), "{error}");
+}
+
+#[test]
+fn a_source_must_come_before_the_first_handle() {
+    let (_bell, ready) = UnixDatagram::pair().unwrap();
+    let server = Server::bind([]).unwrap();
+    let _handle = server.handle();
+    let (_, receive) = channel();
+    let error = server.accept_from_blocking(Source(ready, receive)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}

@@ -1,0 +1,80 @@
+use super::descriptor::SharedFd;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll};
+use tokio::io::Interest;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+
+/// A descriptor that a tokio runtime watches: `epoll(7)`.
+///
+/// ```
+/// use std::os::fd::OwnedFd;
+/// let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+/// runtime.block_on(async {
+///     let (one, other) = std::os::unix::net::UnixStream::pair()?;
+///     other.shutdown(std::net::Shutdown::Write)?;
+///     let watched = socketserver_sys::Watched::for_reading(OwnedFd::from(one))?;
+///     std::future::poll_fn(|cx| watched.poll_read_ready(cx)).await?.clear_ready();
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct Watched(AsyncFd<SharedFd>);
+
+impl Watched {
+    /// Watched for both directions, by the runtime that this is called in.
+    ///
+    /// # Errors
+    /// What `epoll_ctl(2)` says.
+    ///
+    /// # Panics
+    /// Outside a runtime with I/O.
+    pub fn new(descriptor: SharedFd) -> io::Result<Self> {
+        Self::register(descriptor, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Watched for reading alone.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn for_reading(descriptor: OwnedFd) -> io::Result<Self> {
+        Self::register(SharedFd::new(descriptor), Interest::READABLE)
+    }
+
+    fn register(descriptor: SharedFd, interest: Interest) -> io::Result<Self> {
+        // SAFETY: a `SharedFd` keeps its descriptor open for as long as it lives, which is as long as the `AsyncFd`, and has
+        // the same number and file all the while: nobody can take the descriptor out of it. It cannot be exchanged for
+        // another either, for the `AsyncFd` is private and never handed out to be changed.
+        let registered = unsafe { AsyncFd::register_with_interest(descriptor, interest) };
+        registered.map(Self).map_err(Into::into)
+    }
+
+    /// The descriptor.
+    #[inline]
+    #[must_use]
+    pub fn descriptor(&self) -> &SharedFd {
+        self.0.get_ref()
+    }
+
+    /// Waits until it may be read from. What the guard is not told to clear stays ready.
+    ///
+    /// # Errors
+    /// The runtime has ended.
+    #[inline]
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, SharedFd>>> {
+        self.0.poll_read_ready(cx)
+    }
+
+    /// Waits until it may be written to.
+    ///
+    /// # Errors
+    /// As [`poll_read_ready`](Self::poll_read_ready).
+    #[inline]
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, SharedFd>>> {
+        self.0.poll_write_ready(cx)
+    }
+}
