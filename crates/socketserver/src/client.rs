@@ -1,7 +1,7 @@
 //! The client's side of the same connections.
 
 use crate::connection::sync_stream::Stream;
-use crate::connection::{CLIENT, Connection, Core, IDLE, Idle, Limits, Peer, Slot, SyncIo, WRITE};
+use crate::connection::{CLIENT, Core, IDLE, Idle, Peer, Record, Slot, SyncIo, Terms, WRITE};
 use crate::endpoint::{abstract_name, resolve};
 use crate::engine::Conn;
 use crate::lifecycle::Handle;
@@ -76,9 +76,10 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
         }
         None => Peer::unix(socketserver_sys::peer_credentials(&socket).ok()),
     };
-    let connection = Arc::new(Connection::new(0, Some(socket.into()), peer, CLIENT, Slot::own()));
+    let connection = Arc::new(Record::new(0, peer, CLIENT, Slot::own()).with(Some(socket.into())));
     let io = SyncIo::new(&connection);
-    Ok(Stream::new(Core::new(io, connection, Handle::nobodys(), Limits { idle: Idle::Own(IDLE), write: WRITE })))
+    let terms = Terms { handle: Handle::nobodys(), idle: Idle::Own(IDLE), write: WRITE };
+    Ok(Stream::new(Core::new(io, connection, Arc::new(terms))))
 }
 
 /// What can be connected to: an [`Endpoint`], or the text of one.
@@ -129,8 +130,8 @@ mod tests {
     fn deadlines_are_on_unless_told() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut c = connect(format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
-        let limits = c.core().limits;
-        assert!(matches!(limits.idle, Idle::Own(Some(time)) if time == Duration::from_secs(60)), "{limits:?}");
-        assert_eq!(limits.write, Some(Duration::from_secs(30)));
+        let terms = c.core().terms();
+        assert!(matches!(terms.idle, Idle::Own(Some(time)) if time == Duration::from_secs(60)), "{terms:?}");
+        assert_eq!(terms.write, Some(Duration::from_secs(30)));
     }
 }

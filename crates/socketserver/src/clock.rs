@@ -1,6 +1,7 @@
 //! What time it is: inside a tokio runtime by its clock, which a test can pause.
 
-use std::time::Instant;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "tokio")]
 pub(crate) fn now() -> Instant {
@@ -10,4 +11,25 @@ pub(crate) fn now() -> Instant {
 #[cfg(not(feature = "tokio"))]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// A point in time in half the room of an [`Instant`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        // 584 years fit.
+        Self(u64::try_from(now().saturating_duration_since(origin()).as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        now().saturating_duration_since(origin()).saturating_sub(Duration::from_nanos(self.0))
+    }
+}
+
+/// What moments count from; a child has it from its parent.
+fn origin() -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(Instant::now)
 }

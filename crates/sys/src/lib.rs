@@ -21,7 +21,7 @@ mod linux {
 
     pub use cpu::process_cpu;
     pub use credentials::{Credentials, peer_credentials};
-    pub use descriptor::{SharedFd, disown, inherit, receive_descriptor, send_descriptor, unsent};
+    pub use descriptor::{SharedFd, WithFd, disown, inherit, receive_descriptor, send_descriptor, unsent};
     pub use descriptor::{descriptor_limit, set_descriptor_limit};
     pub use fork::{Child, Ended, Fork, Forked, exit_child, fork, thread_count};
     pub use shared::SharedWords;

@@ -1,62 +1,55 @@
 use super::rules::Rules;
 use crate::connection::pipeline::Ending;
-use crate::connection::{Connection, Peer, Reason};
+use crate::connection::{Connection, Peer, Reason, Record, Steer};
 use crate::endpoint::{Accepted, Transport};
 use crate::events::{Closed, Opened};
-use crate::lifecycle::{Run, Shared};
+use crate::lifecycle::Run;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A place for one connection, taken before there is one: so a drain that finds no place taken can be sure that none is
-/// about to come.
+/// about to come. Once there is one it holds the permit for it and its number among its peer's.
 #[derive(Debug)]
 pub(crate) struct Place {
     run: Arc<Run>,
+    peer: Option<IpAddr>,
+    has_permit: bool,
 }
 
 impl Place {
     pub(crate) fn take(run: &Arc<Run>) -> Self {
         run.shared.control.enter(run.number);
-        Self { run: run.clone() }
+        Self { run: run.clone(), peer: None, has_permit: false }
+    }
+
+    /// A connection that finds room is about to take it.
+    pub(super) fn take_permit(&mut self) {
+        self.run.shared.control.take_permit();
+        self.has_permit = true;
+    }
+
+    /// Counts it among the connections of its peer. `false`: that has too many.
+    pub(super) fn enter(&mut self, peer: &Peer, rules: &Rules) -> bool {
+        let entered = self.run.shared.door.enter(peer, rules);
+        self.peer = entered.unwrap_or_default();
+        entered.is_ok()
+    }
+
+    /// The connection is no more, or was turned away.
+    pub(super) fn vacate(&mut self) {
+        if let Some(peer) = self.peer.take() {
+            self.run.shared.door.leave(peer);
+        }
+        if std::mem::take(&mut self.has_permit) {
+            self.run.shared.control.give_back_permit();
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.vacate();
         self.run.shared.control.leave(self.run.number);
-    }
-}
-
-/// The right to hold a connection, under the limits of the server and of its peer.
-#[derive(Debug)]
-pub(crate) struct Permit {
-    shared: Arc<Shared>,
-    peer: Option<IpAddr>,
-    /// It was given back before: the connection was exempted.
-    spent: bool,
-}
-
-impl Permit {
-    pub(crate) fn take(run: &Run) -> Option<Self> {
-        run.shared.control.take_permit().then(|| Self { shared: run.shared.clone(), peer: None, spent: false })
-    }
-
-    /// Counts it among the connections of its peer. `false`: that has too many.
-    pub(crate) fn enter(&mut self, peer: &Peer, rules: &Rules) -> bool {
-        let entered = self.shared.door.enter(peer, rules);
-        self.peer = entered.unwrap_or_default();
-        entered.is_ok()
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if let Some(peer) = self.peer {
-            self.shared.door.leave(peer);
-        }
-        if !self.spent {
-            self.shared.control.give_back_permit();
-        }
     }
 }
 
@@ -71,12 +64,11 @@ pub(crate) struct Admitted {
     pub(crate) ending: Option<Ending>,
     /// What it comes over, if that is not its socket.
     pub(crate) transport: Option<Transport>,
-    permit: Permit,
     place: Place,
 }
 
 impl Admitted {
-    pub(crate) fn new(accepted: Accepted, endpoint: usize, place: Place, permit: Permit) -> Self {
+    pub(crate) fn new(accepted: Accepted, endpoint: usize, place: Place) -> Self {
         let shared = &place.run.shared;
         let id = shared.control.count_accepted();
         let Accepted { transport, peer } = accepted;
@@ -86,7 +78,7 @@ impl Admitted {
             own @ Transport::Own(_) => (None, Some(own)),
         };
         let (at, connection) =
-            shared.registry.add(|slot| Connection::new(id, socket, peer, endpoint, slot).of_run(place.run.number));
+            shared.registry.add(|slot| Record::new(id, peer, endpoint, slot).of_run(place.run.number).with(socket));
         shared.control.watch();
         // The drain may have gone through the registry just before.
         if place.run.is_stopping() {
@@ -95,7 +87,7 @@ impl Admitted {
         place.run.observe(|observer| {
             observer.opened(&Opened { id, peer: &connection.peer, endpoint: &shared.endpoints[endpoint] });
         });
-        Self { connection: Some(connection), at, ending: None, transport, permit, place }
+        Self { connection: Some(connection), at, ending: None, transport, place }
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
@@ -119,7 +111,7 @@ impl Drop for Admitted {
             observer.closed(&Closed {
                 id: connection.id,
                 peer: &connection.peer,
-                endpoint: &run.shared.endpoints[connection.endpoint],
+                endpoint: &run.shared.endpoints[connection.endpoint()],
                 read,
                 written,
                 duration: connection.age(),
@@ -127,7 +119,8 @@ impl Drop for Admitted {
                 failure: ending.failure(),
             });
         });
-        self.permit.spent = !connection.slot.exempt();
+        // An exempted one has given its permit back.
+        self.place.has_permit &= connection.slot.exempt();
         // The socket closes here, before the place is free: whoever counts the places counts the descriptors too.
         drop(connection);
     }

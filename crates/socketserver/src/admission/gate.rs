@@ -1,5 +1,5 @@
 use super::rules::{OverLimit, Rules};
-use super::{Admitted, Permit, Place};
+use super::{Admitted, Place};
 use crate::connection::pipeline::catch;
 use crate::endpoint::{Accepted, Listener, Listeners, poll_until, readable};
 use crate::events::{AcceptFailed, AcceptThen, Refusal, Refused};
@@ -141,33 +141,38 @@ impl Gate {
         listeners: &Listeners,
         index: usize,
         reported: bool,
-        place: Place,
+        mut place: Place,
         verify: &dyn Fn(&Peer) -> bool,
     ) -> Result<Tried, Error> {
         let listener = &listeners.all[index];
         // Peers that are turned away, and failures: a flood of them gives way to other business now and then.
         for _ in 0..IN_A_ROW {
             let mut state = self.state();
-            let permit = Permit::take(&self.run);
-            let waits = state.rules.over == OverLimit::Queue || self.run.shared.control.is_suspended();
-            if permit.is_none() && waits {
+            // Only whoever holds the state lets anybody in: the room that is there now is there after the accept.
+            let control = &self.run.shared.control;
+            let has_room = control.has_room();
+            if !has_room && (state.rules.over == OverLimit::Queue || control.is_suspended()) {
                 return Ok(Tried::Full(place));
             }
             let pace = state.pace.clone();
-            if let Some(Err(wait)) = state.pace.as_mut().map(|pace| pace.take(self.run.shared.control.elapsed())) {
+            if let Some(Err(wait)) = state.pace.as_mut().map(|pace| pace.take(control.elapsed())) {
                 return Ok(Tried::Rest(place, clock::now() + wait));
             }
             match self.try_accept(&mut state, listener)? {
                 Try::Accepted(accepted) => {
                     let rules = state.rules.clone();
+                    if has_room {
+                        place.take_permit();
+                    }
                     drop(state);
                     if reported {
                         listeners.arm(index).map_err(cannot_wait)?;
                     }
-                    match self.judge(&accepted.peer, &rules, permit, verify) {
-                        Ok(permit) => return Ok(Tried::Admitted(Admitted::new(accepted, index, place, permit))),
+                    match self.judge(&accepted.peer, &rules, has_room, &mut place, verify) {
+                        Ok(()) => return Ok(Tried::Admitted(Admitted::new(accepted, index, place))),
                         Err(why) => self.turn_away(accepted, listener, &rules, why),
                     }
+                    place.vacate();
                 }
                 // What did not come did not count towards the rate.
                 Try::Nothing => {
@@ -281,21 +286,24 @@ impl Gate {
         &self,
         peer: &Peer,
         rules: &Rules,
-        permit: Option<Permit>,
+        has_room: bool,
+        place: &mut Place,
         verify: &dyn Fn(&Peer) -> bool,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<(), Refusal> {
         if !rules.permit(peer) {
             return Err(Refusal::Denied);
         }
-        let mut permit = permit.ok_or(Refusal::Full)?;
-        if !permit.enter(peer, rules) {
+        if !has_room {
+            return Err(Refusal::Full);
+        }
+        if !place.enter(peer, rules) {
             return Err(Refusal::PeerLimit);
         }
         let verified = catch(|| verify(peer)).unwrap_or_else(|panic| {
             self.run.hook_failed("verify", &panic.to_string());
             false
         });
-        if verified { Ok(permit) } else { Err(Refusal::Unverified) }
+        if verified { Ok(()) } else { Err(Refusal::Unverified) }
     }
 
     fn turn_away(&self, accepted: Accepted, listener: &Listener, rules: &Rules, why: Refusal) {

@@ -9,7 +9,7 @@ mod rules;
 
 pub use rules::OverLimit;
 
-pub(crate) use admitted::{Admitted, Permit, Place};
+pub(crate) use admitted::{Admitted, Place};
 #[cfg(feature = "tokio")]
 pub(crate) use ears::Ears;
 pub(crate) use farewell::{AT_A_TIME, Farewell};

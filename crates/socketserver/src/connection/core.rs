@@ -21,9 +21,10 @@ const DIRECT: usize = 4 * 1024;
 const READ_OUT_TIME: Duration = Duration::from_secs(1);
 const READ_OUT_BYTES: usize = 256 * 1024;
 
-/// The deadlines of a connection. `None` is none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+/// On what terms a connection is served: by which server, and under which deadlines. `None` is none.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) handle: Handle,
     /// While the handler waits for the peer.
     pub(crate) idle: Idle,
     /// While a write makes no progress.
@@ -50,12 +51,14 @@ pub(crate) const WRITE: Option<Duration> = Some(Duration::from_secs(30));
 pub struct Core<T> {
     io: T,
     input: Input,
-    output: Vec<u8>,
+    /// What was gathered; empty more often than not.
+    #[expect(clippy::box_collection, reason = "it is seldom there, and each connection has room for it")]
+    output: Option<Box<Vec<u8>>>,
     pub(crate) connection: Arc<Connection>,
     /// The connection's own, at hand.
     slot: Slot,
-    pub(crate) handle: Handle,
-    pub(crate) limits: Limits,
+    /// Shared by all connections of a run until one has its own.
+    terms: Arc<Terms>,
     /// No more input comes: from the peer, or because the server drains.
     ended: bool,
     /// Why this side has ended the input, if it has: then an end of input is not the peer's.
@@ -77,15 +80,14 @@ pub struct Core<T> {
 }
 
 impl<T: PollIo> Core<T> {
-    pub(crate) fn new(io: T, connection: Arc<Connection>, handle: Handle, limits: Limits) -> Self {
+    pub(crate) fn new(io: T, connection: Arc<Connection>, terms: Arc<Terms>) -> Self {
         Self {
             io,
             input: Input::default(),
-            output: Vec::new(),
+            output: None,
             slot: connection.slot.clone(),
             connection,
-            handle,
-            limits,
+            terms,
             ended: false,
             shut: Woken::No,
             waits: false,
@@ -96,6 +98,16 @@ impl<T: PollIo> Core<T> {
             closed_write: false,
             reason: None,
         }
+    }
+
+    /// The terms of this connection alone.
+    pub(crate) fn own_terms(&mut self) -> &mut Terms {
+        Arc::make_mut(&mut self.terms)
+    }
+
+    /// The terms it is served on.
+    pub(crate) fn terms(&self) -> &Arc<Terms> {
+        &self.terms
     }
 
     /// The transport underneath.
@@ -215,11 +227,11 @@ impl<T: PollIo> Core<T> {
     /// Takes some of it, at least a byte: sends at once, or gathers while more input waits to be answered.
     #[cfg(feature = "tokio")]
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.gathers() || !self.output.is_empty() {
+        if self.gathers() || self.output.is_some() {
             let mut some = &bytes[..bytes.len().min(GATHER)];
             let count = some.len();
             // What was gathered goes with it; if that has to wait, nothing of this was taken.
-            if self.output.len() + count > GATHER {
+            if self.gathered() + count > GATHER {
                 ready!(self.poll_flush(cx))?;
             }
             self.may_write()?;
@@ -252,12 +264,9 @@ impl<T: PollIo> Core<T> {
     pub(crate) fn poll_write_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
         self.may_write()?;
         let gathers = self.gathers();
-        if gathers || !self.output.is_empty() {
-            if self.output.len() + bytes.len() <= GATHER {
-                if self.output.capacity() == 0 {
-                    self.output = pool::take_output();
-                }
-                self.output.extend_from_slice(bytes);
+        if gathers || self.output.is_some() {
+            if self.gathered() + bytes.len() <= GATHER {
+                self.output.get_or_insert_with(pool::take_output).extend_from_slice(bytes);
                 *bytes = &[];
                 return if gathers { Poll::Ready(Ok(())) } else { self.poll_flush(cx) };
             }
@@ -273,24 +282,32 @@ impl<T: PollIo> Core<T> {
     /// Sends what was gathered.
     #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.output.is_empty() { Poll::Ready(Ok(())) } else { self.poll_send_gathered(cx) }
+        if self.output.is_none() { Poll::Ready(Ok(())) } else { self.poll_send_gathered(cx) }
     }
 
     fn poll_send_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.output.is_empty() {
-            let output = std::mem::take(&mut self.output);
-            let sent = self.poll_send(cx, &output);
-            self.output = output;
-            match ready!(sent) {
-                Ok(count) if count < self.output.len() => drop(self.output.drain(..count)),
-                result => {
+        while let Some(mut output) = self.output.take() {
+            match self.poll_send(cx, &output) {
+                Poll::Ready(Ok(count)) if count < output.len() => {
+                    output.drain(..count);
+                    self.output = Some(output);
+                }
+                Poll::Ready(sent) => {
                     // After an error nothing is sent a second time: what reached the peer is not known.
-                    pool::give_output(std::mem::take(&mut self.output));
-                    result?;
+                    pool::give_output(output);
+                    sent?;
+                }
+                Poll::Pending => {
+                    self.output = Some(output);
+                    return Poll::Pending;
                 }
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn gathered(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.len())
     }
 
     /// Half-close: the peer sees the end of our output, and may go on sending.
@@ -347,7 +364,7 @@ impl<T: PollIo> Core<T> {
     fn poll_receive(&mut self, cx: &mut Context<'_>, begun: bool, into: Option<&mut [u8]>) -> Poll<io::Result<usize>> {
         // A connection is idle when its handler waits with nothing left over. In the middle of a line it is busy.
         let idle = self.input.is_empty() && !begun;
-        let wait = match self.limits.idle {
+        let wait = match self.terms.idle {
             Idle::Watched => Wait::For(None),
             Idle::Own(time) => Wait::For(time),
         };
@@ -408,8 +425,8 @@ impl<T: PollIo> Core<T> {
     /// The handler is about to wait. Tells whether the server drains, so that it had better not.
     #[inline]
     fn begin_wait(&mut self, idle: bool, wait: Wait) -> bool {
-        let epoch = match (wait, self.limits.idle) {
-            (Wait::For(_), Idle::Watched) => self.handle.epoch(),
+        let epoch = match (wait, self.terms.idle) {
+            (Wait::For(_), Idle::Watched) => self.terms.handle.epoch(),
             _ => NEVER,
         };
         if idle == self.request.1 {
@@ -495,14 +512,14 @@ impl<T: PollIo> Core<T> {
 
     #[inline]
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.waits && matches!(self.limits.idle, Idle::Watched) {
+        if self.waits && matches!(self.terms.idle, Idle::Watched) {
             // A read and a write at a time, in one task: as long as something moves neither is idle.
-            self.slot.touch(self.handle.epoch());
+            self.slot.touch(self.terms.handle.epoch());
         }
         if self.slot.is_cut() {
             return Poll::Ready(Err(self.cut_off()));
         }
-        let result = ready!(self.io.poll_write(cx, bytes, self.limits.write));
+        let result = ready!(self.io.poll_write(cx, bytes, self.terms.write));
         Poll::Ready(match result {
             Ok(0) => Err(self.disconnected(io::ErrorKind::WriteZero.into())),
             Ok(count) => {

@@ -18,7 +18,7 @@ macro_rules! facts {
         /// Our own address; `None` over Unix sockets.
         #[must_use]
         pub fn local(&self) -> Option<std::net::SocketAddr> {
-            let addr = rustix::net::getsockname(self.core.connection.socket()?).ok()?;
+            let addr = rustix::net::getsockname(self.core.connection.descriptor()?).ok()?;
             std::net::SocketAddr::try_from(addr).ok().and_then(|addr| $crate::Peer::from(addr).addr())
         }
 
@@ -32,19 +32,19 @@ macro_rules! facts {
         /// `None` on the client side.
         #[must_use]
         pub fn endpoint(&self) -> Option<usize> {
-            self.core.connection.is_served().then_some(self.core.connection.endpoint)
+            self.core.connection.is_served().then_some(self.core.connection.endpoint())
         }
 
         /// The server, to stop it or to ask it things. On the client side it is nobody's: it stops nothing.
         #[must_use]
         pub fn server(&self) -> &$crate::Handle {
-            &self.core.handle
+            &self.core.terms().handle
         }
 
         /// Whether the server drains: a handler with much to do may want to come to an end.
         #[must_use]
         pub fn is_draining(&self) -> bool {
-            self.core.handle.is_stopping()
+            self.core.terms().handle.is_stopping()
         }
 
         /// Names the connection, for [`Handle::connections`](crate::Handle::connections): after its user, say, once it
@@ -58,7 +58,7 @@ macro_rules! facts {
         /// counts as one of its peer's.
         pub fn exempt(&self) {
             if self.core.connection.slot.exempt() {
-                self.core.handle.give_back_permit();
+                self.core.terms().handle.give_back_permit();
             }
         }
 
@@ -67,12 +67,12 @@ macro_rules! facts {
         /// After such a deadline of its own a handler may read on; after the server's
         /// ([`Server::idle`](crate::Server::idle)), which is looked after in steps of an eighth, the input is over.
         pub fn set_idle(&mut self, time: Option<std::time::Duration>) {
-            self.core.limits.idle = $crate::connection::Idle::Own(time);
+            self.core.own_terms().idle = $crate::connection::Idle::Own(time);
         }
 
         /// How long a write may make no progress; `None` is for ever. Applies to this connection, from the next write on.
         pub fn set_write_timeout(&mut self, time: Option<std::time::Duration>) {
-            self.core.limits.write = time;
+            self.core.own_terms().write = time;
         }
     };
 }

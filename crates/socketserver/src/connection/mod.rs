@@ -26,7 +26,7 @@ pub use self::sync_io::SyncIo;
 #[cfg(feature = "tokio")]
 pub use self::task_io::{AsyncTransport, TaskIo};
 
-pub(crate) use self::core::{IDLE, Idle, Limits, WRITE};
+pub(crate) use self::core::{IDLE, Idle, Terms, WRITE};
 pub(crate) use self::poll_io::{now, now_poll};
-pub(crate) use self::record::{CLIENT, Connection};
+pub(crate) use self::record::{CLIENT, Connection, Record, Steer};
 pub(crate) use self::slot::{Chunk, Slot};

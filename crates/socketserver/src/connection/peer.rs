@@ -1,6 +1,6 @@
 use socketserver_sys::Credentials;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// Who is at the other end of a connection.
 ///
@@ -14,9 +14,16 @@ use std::net::SocketAddr;
 /// # Ok::<_, std::net::AddrParseError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Peer {
-    addr: Option<SocketAddr>,
-    credentials: Option<Credentials>,
+pub struct Peer(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Kind {
+    #[default]
+    Unnamed,
+    V4(SocketAddrV4),
+    // In boxes: then it is small for most of the many connections that a server may have.
+    V6(Box<SocketAddrV6>),
+    Unix(Box<Credentials>),
 }
 
 impl Peer {
@@ -27,39 +34,46 @@ impl Peer {
     }
 
     pub(crate) fn unix(credentials: Option<Credentials>) -> Self {
-        Self { addr: None, credentials }
+        Self(credentials.map_or(Kind::Unnamed, |credentials| Kind::Unix(Box::new(credentials))))
     }
 
     /// Its address; `None` over Unix sockets.
     #[must_use]
     pub fn addr(&self) -> Option<SocketAddr> {
-        self.addr
+        match &self.0 {
+            Kind::V4(addr) => Some((*addr).into()),
+            Kind::V6(addr) => Some((**addr).into()),
+            Kind::Unnamed | Kind::Unix(_) => None,
+        }
     }
 
     /// The process at the other end of a Unix socket, as the kernel noted it when it connected.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
-        self.credentials
+        if let Kind::Unix(credentials) = &self.0 { Some(**credentials) } else { None }
     }
 }
 
 impl From<SocketAddr> for Peer {
     fn from(addr: SocketAddr) -> Self {
-        let addr = match addr {
-            // Only a mapped address is rewritten: the scope of a link-local one must stay.
-            SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().map_or(addr, |v4| SocketAddr::new(v4.into(), v6.port())),
-            SocketAddr::V4(_) => addr,
-        };
-        Self { addr: Some(addr), credentials: None }
+        Self(match addr {
+            SocketAddr::V4(v4) => Kind::V4(v4),
+            SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+                Some(v4) => Kind::V4(SocketAddrV4::new(v4, v6.port())),
+                // As it is: the scope of a link-local one must stay.
+                None => Kind::V6(Box::new(v6)),
+            },
+        })
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.addr, self.credentials) {
-            (Some(addr), _) => addr.fmt(f),
-            (None, Some(c)) => write!(f, "unix:pid={},uid={},gid={}", c.pid, c.uid, c.gid),
-            (None, None) => f.write_str("unnamed"),
+        match &self.0 {
+            Kind::V4(addr) => addr.fmt(f),
+            Kind::V6(addr) => addr.fmt(f),
+            Kind::Unix(c) => write!(f, "unix:pid={},uid={},gid={}", c.pid, c.uid, c.gid),
+            Kind::Unnamed => f.write_str("unnamed"),
         }
     }
 }

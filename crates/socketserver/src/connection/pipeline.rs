@@ -49,8 +49,11 @@ impl Ending {
     }
 }
 
+/// What a step of the handler's came to.
+type Outcome = Result<(), Option<Failure>>;
+
 /// Polls a step of the handler's to its end, or until the connection is cut while the handler waits, for whatever it is:
-/// then it is `None`. (The blocking engine's never waits here.) A panic ends the step alone.
+/// then it has failed with nothing. (The blocking engine's never waits here.) A panic ends the step alone.
 ///
 /// A macro, for a future that is handed to another one lies in it twice; and each connection holds one of these.
 macro_rules! guard {
@@ -58,39 +61,37 @@ macro_rules! guard {
         let mut step = pin!($step);
         let until_cut: Option<&Slot> = $until_cut;
         poll_fn(move |cx| match catch(|| step.as_mut().poll(cx)) {
-            Ok(Poll::Pending) if until_cut.is_some_and(Slot::is_cut) => Poll::Ready(None),
-            Ok(poll) => poll.map(Some),
-            Err(panic) => Poll::Ready(Some(Err(panic.into()))),
+            Ok(Poll::Pending) if until_cut.is_some_and(Slot::is_cut) => Poll::Ready(Err(None)),
+            Ok(poll) => poll.map_err(Some),
+            Err(panic) => Poll::Ready(Err(Some(panic.into()))),
         })
         .await
     }};
 }
 
 /// Runs the handler on a connection and closes it.
-pub(crate) async fn connection<E: Engine, S: Service<E>>(conn: &mut E::Stream, service: &S) -> Ending {
-    let record = conn.core().connection.clone();
-    let mut outcome = guard!(service.setup(conn), Some(&record.slot));
-    if let Some(Ok(())) = outcome {
-        outcome = guard!(service.handle(conn), Some(&record.slot));
-    }
-    let finished = guard!(service.finish(conn), None);
+#[expect(clippy::manual_async_fn, reason = "an async fn has its arguments in it twice")]
+pub(crate) fn connection<E: Engine, S: Service<E>>(conn: &mut E::Stream, service: &S) -> impl Future<Output = Ending> {
+    async move {
+        let record = conn.core().connection.clone();
+        let mut outcome: Outcome = guard!(service.setup(conn), Some(&record.slot));
+        if outcome.is_ok() {
+            outcome = guard!(service.handle(conn), Some(&record.slot));
+        }
+        let finished = guard!(service.finish(conn), None);
 
-    let core = conn.core();
-    let ending = judge_all::<E, S>(core, outcome, finished, service);
-    core.close().await;
-    ending.unwrap_or_else(|| Ending::of(core.reason.unwrap_or(Reason::Finished)))
+        let core = conn.core();
+        let ending = judge_all::<E, S>(core, [outcome, finished], service);
+        core.close().await;
+        ending.unwrap_or_else(|| Ending::of(core.reason.unwrap_or(Reason::Finished)))
+    }
 }
 
 /// What the outcomes of the steps come to. Those who want to know are told.
-fn judge_all<E: Engine, S: Service<E>>(
-    core: &mut Core<E::Io>,
-    outcome: Option<Result>,
-    finished: Option<Result>,
-    service: &S,
-) -> Option<Ending> {
-    let outcome = outcome.unwrap_or_else(|| Err(core.cut_off().into()));
+fn judge_all<E: Engine, S: Service<E>>(core: &mut Core<E::Io>, outcomes: [Outcome; 2], service: &S) -> Option<Ending> {
     let mut ending: Option<Ending> = None;
-    for failure in [Some(outcome), finished].into_iter().flatten().filter_map(Result::err) {
+    for failure in outcomes.into_iter().filter_map(Result::err) {
+        let failure = failure.unwrap_or_else(|| core.cut_off().into());
         let reason = judge(core, &failure);
         let mut failed = Ending::of(reason);
         let mut broken_hook = None;

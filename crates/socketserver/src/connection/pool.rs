@@ -1,6 +1,8 @@
 //! Buffers for reading and for gathering, a few kept for each thread: a connection holds one only while there is
 //! something in it.
 
+#![expect(clippy::box_collection, clippy::vec_box, reason = "a connection has room for one, and most hold none")]
+
 use std::cell::RefCell;
 
 /// The size of each: beyond it a read or a write costs no less a byte.
@@ -10,7 +12,7 @@ const KEPT: usize = 8;
 
 thread_local! {
     static INPUT: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
-    static OUTPUT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static OUTPUT: RefCell<Vec<Box<Vec<u8>>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// To read into. Only the pages that were read into cost memory.
@@ -32,12 +34,12 @@ pub(crate) fn give_input(buf: Box<[u8]>) {
 }
 
 /// To gather into: empty.
-pub(crate) fn take_output() -> Vec<u8> {
+pub(crate) fn take_output() -> Box<Vec<u8>> {
     let kept = OUTPUT.try_with(|kept| kept.borrow_mut().pop());
     kept.ok().flatten().unwrap_or_default()
 }
 
-pub(crate) fn give_output(mut buf: Vec<u8>) {
+pub(crate) fn give_output(mut buf: Box<Vec<u8>>) {
     if (1..=2 * SIZE).contains(&buf.capacity()) {
         buf.clear();
         let _ = OUTPUT.try_with(|kept| {

@@ -1,109 +1,136 @@
 use super::{Peer, Reason, Slot};
-use crate::clock;
+use crate::clock::Moment;
 use rustix::net::Shutdown;
-use socketserver_sys::SharedFd;
+use socketserver_sys::WithFd;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Instead of an endpoint, on the client's side.
-pub(crate) const CLIENT: usize = usize::MAX;
+pub(crate) const CLIENT: usize = u32::MAX as usize;
 
 /// A connection, as everybody who deals with it sees it: the pipeline that serves it, the drain that may have to end
 /// it, the events that tell of it. The socket closes when the last of them lets go.
+///
+/// As small as can be, for there is one of it for each idle connection.
+pub(crate) type Connection = WithFd<Record>;
+
+/// What is known of it.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    /// `None`: a transport of a user's own, that its task alone can deal with.
-    socket: Option<SharedFd>,
+pub(crate) struct Record {
     pub(crate) slot: Slot,
     pub(crate) id: u64,
     pub(crate) peer: Peer,
-    /// Which of the server's endpoints it came in by, or [`CLIENT`].
-    pub(crate) endpoint: usize,
-    pub(crate) since: Instant,
-    /// Which run of the server let it in.
-    pub(crate) run: u64,
+    endpoint: u32,
+    run: u32,
+    since: Moment,
     /// The task that serves it, on the async engine.
     task: OnceLock<Waker>,
 }
 
-impl Connection {
-    pub(crate) fn new(id: u64, socket: Option<OwnedFd>, peer: Peer, endpoint: usize, slot: Slot) -> Self {
-        let socket = socket.map(SharedFd::new);
-        Self { id, peer, endpoint, since: clock::now(), run: 0, slot, socket, task: OnceLock::new() }
+impl Record {
+    pub(crate) fn new(id: u64, peer: Peer, endpoint: usize, slot: Slot) -> Self {
+        let endpoint = u32::try_from(endpoint).unwrap_or(u32::MAX);
+        Self { id, peer, endpoint, since: Moment::now(), run: 0, slot, task: OnceLock::new() }
+    }
+
+    /// With its socket; `None`: a transport of a user's own, that its task alone can deal with.
+    pub(crate) fn with(self, socket: Option<OwnedFd>) -> Connection {
+        Connection::new(socket, self)
     }
 
     pub(crate) fn of_run(mut self, run: u64) -> Self {
-        self.run = run;
+        self.run = Self::run_number(run);
         self
+    }
+
+    /// Whether that run of the server let it in.
+    pub(crate) fn is_of_run(&self, run: u64) -> bool {
+        self.run == Self::run_number(run)
+    }
+
+    fn run_number(run: u64) -> u32 {
+        // Runs that lie four billion apart do not meet.
+        (run & u64::from(u32::MAX)) as u32
+    }
+
+    /// Which of the server's endpoints it came in by, or [`CLIENT`].
+    pub(crate) fn endpoint(&self) -> usize {
+        self.endpoint as usize
     }
 
     /// On the server's side.
     pub(crate) fn is_served(&self) -> bool {
-        self.endpoint != CLIENT
-    }
-
-    /// Its socket, if it has one.
-    pub(crate) fn socket(&self) -> Option<&SharedFd> {
-        self.socket.as_ref()
+        self.endpoint() != CLIENT
     }
 
     /// How long it has been open.
     pub(crate) fn age(&self) -> Duration {
-        clock::now().saturating_duration_since(self.since)
+        self.since.elapsed()
     }
 
     /// From now on this task is woken when something happens to the connection.
     pub(crate) fn serve_in(&self, task: &Waker) {
-        let _ = self.task.set(task.clone());
+        self.task.get_or_init(|| task.clone());
     }
+}
 
+/// What can be done to it from outside.
+pub(crate) trait Steer {
     /// If the handler waits for the next request, or once it does, gives it the end of input.
-    pub(crate) fn drain(&self) {
-        if self.slot.drain() {
-            self.wake(Shutdown::Read);
-        }
-    }
-
+    fn drain(&self);
     /// If the handler has waited for its peer since before `epoch`, ends that.
-    pub(crate) fn expire(&self, before: u64) {
-        if self.slot.expire(before) {
-            self.wake(Shutdown::Read);
-        }
-    }
-
+    fn expire(&self, before: u64);
     /// If the handler waits for the first byte, ends that.
-    pub(crate) fn expire_first_byte(&self) {
-        if self.slot.expire_first_byte() {
-            self.wake(Shutdown::Read);
-        }
-    }
-
+    fn expire_first_byte(&self);
     /// If a request comes too slowly, ends the wait for it; see [`Slot::expire_slow`].
-    pub(crate) fn expire_slow(&self, epoch: u64, epochs: u64, least: u64) {
-        if self.slot.expire_slow(epoch, epochs, least) {
-            self.wake(Shutdown::Read);
+    fn expire_slow(&self, epoch: u64, epochs: u64, least: u64);
+    /// Ends every wait on the socket, now and from now on. `false`: somebody did before.
+    fn cut(&self, why: Reason) -> bool;
+}
+
+impl Steer for Connection {
+    fn drain(&self) {
+        if self.slot.drain() {
+            wake(self, Shutdown::Read);
         }
     }
 
-    /// Ends every wait on the socket, now and from now on. `false`: somebody did before.
-    pub(crate) fn cut(&self, why: Reason) -> bool {
+    fn expire(&self, before: u64) {
+        if self.slot.expire(before) {
+            wake(self, Shutdown::Read);
+        }
+    }
+
+    fn expire_first_byte(&self) {
+        if self.slot.expire_first_byte() {
+            wake(self, Shutdown::Read);
+        }
+    }
+
+    fn expire_slow(&self, epoch: u64, epochs: u64, least: u64) {
+        if self.slot.expire_slow(epoch, epochs, least) {
+            wake(self, Shutdown::Read);
+        }
+    }
+
+    fn cut(&self, why: Reason) -> bool {
         let first = self.slot.cut(why);
         if first {
-            self.wake(Shutdown::Both);
+            wake(self, Shutdown::Both);
         }
         first
     }
+}
 
-    /// Lets the side that serves it see what has happened.
-    fn wake(&self, how: Shutdown) {
-        if let Some(socket) = &self.socket {
-            let _ = rustix::net::shutdown(socket, how);
-        }
-        // It may wait for something else than its peer.
-        if let (Some(task), true) = (self.task.get(), how == Shutdown::Both || self.socket.is_none()) {
-            task.wake_by_ref();
-        }
+/// Lets the side that serves it see what has happened.
+fn wake(connection: &Connection, how: Shutdown) {
+    if let Some(socket) = connection.descriptor() {
+        let _ = rustix::net::shutdown(socket, how);
+    }
+    // It may wait for something else than its peer.
+    if let (Some(task), true) = (connection.task.get(), how == Shutdown::Both || connection.descriptor().is_none()) {
+        task.wake_by_ref();
     }
 }

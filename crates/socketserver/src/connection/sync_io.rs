@@ -1,4 +1,4 @@
-use super::{Connection, PollIo, Wait};
+use super::{Connection, PollIo, Record, Wait};
 use crate::endpoint::timespec_until;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -6,22 +6,23 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use socketserver_sys::SharedFd;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// The blocking engine's socket: a thread sits in `recv`. A deadline of the connection's own is its `SO_RCVTIMEO`.
 #[derive(Debug)]
 pub struct SyncIo {
-    socket: SharedFd,
+    socket: SharedFd<Record>,
     /// What `SO_RCVTIMEO` was set to here. It is not looked at before, for a socket of a source of one's own may have any.
     timeout: Option<Duration>,
 }
 
 impl SyncIo {
-    pub(crate) fn new(connection: &Connection) -> Self {
+    pub(crate) fn new(connection: &Arc<Connection>) -> Self {
         // Only the async engine knows transports without one.
-        let Some(socket) = connection.socket() else { unreachable!("the blocking engine is given sockets") };
-        Self { socket: socket.clone(), timeout: None }
+        let Some(socket) = SharedFd::of(connection) else { unreachable!("the blocking engine is given sockets") };
+        Self { socket, timeout: None }
     }
 
     #[inline]

@@ -119,7 +119,7 @@ impl Stream {
         self.flush()?;
         let connection = self.core.connection.clone();
         let io = SyncIo::new(&connection);
-        let write = Core::new(io, connection, self.core.handle.clone(), self.core.limits);
+        let write = Core::new(io, connection, self.core.terms().clone());
         Ok((ReadHalf(self), WriteHalf(Self { core: write })))
     }
 }

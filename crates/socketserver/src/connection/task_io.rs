@@ -1,11 +1,12 @@
-use super::{Connection, PollIo, Wait};
+use super::{Connection, PollIo, Record, Wait};
 use crate::clock;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use socketserver_sys::Watched;
+use socketserver_sys::{SharedFd, Watched};
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,16 +15,19 @@ use tokio::time::{Sleep, sleep_until};
 /// The async engine's end of a connection: a socket that the shard's reactor watches, or a transport of a user's own.
 pub struct TaskIo {
     kind: Kind,
+    /// For the few waits that have an end of their own. Made when the first of them really waits.
+    timers: Option<Box<Timers>>,
+}
+
+#[derive(Default)]
+struct Timers {
     read: Timer,
     write: Timer,
 }
 
-/// For the few waits that have an end of their own. Made when the first of them really waits.
 #[derive(Default)]
-struct Timer(Option<Box<Alarm>>);
-
-struct Alarm {
-    sleep: Pin<Box<Sleep>>,
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
     /// A wait goes on: asked again, it ends when it was to end.
     set: bool,
 }
@@ -31,35 +35,23 @@ struct Alarm {
 impl Timer {
     /// A wait has begun or goes on: `Ready` when its time is up.
     fn poll(&mut self, cx: &mut Context<'_>, until: impl FnOnce() -> Option<Instant>) -> Poll<()> {
-        match &mut self.0 {
-            Some(alarm) if alarm.set => {}
-            Some(alarm) => {
-                let Some(until) = until() else { return Poll::Pending };
-                alarm.sleep.as_mut().reset(until.into());
-                alarm.set = true;
+        if !self.set {
+            let Some(until) = until() else { return Poll::Pending };
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(until.into()),
+                None => self.sleep = Some(Box::pin(sleep_until(until.into()))),
             }
-            None => {
-                let Some(until) = until() else { return Poll::Pending };
-                self.0 = Some(Box::new(Alarm { sleep: Box::pin(sleep_until(until.into())), set: true }));
-            }
+            self.set = true;
         }
-        let Some(alarm) = &mut self.0 else { return Poll::Pending };
-        ready!(alarm.sleep.as_mut().poll(cx));
-        alarm.set = false;
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        ready!(sleep.as_mut().poll(cx));
+        self.set = false;
         Poll::Ready(())
-    }
-
-    /// The wait is over.
-    #[inline]
-    fn unset(&mut self) {
-        if let Some(alarm) = &mut self.0 {
-            alarm.set = false;
-        }
     }
 }
 
 enum Kind {
-    Socket(Watched),
+    Socket(Watched<Record>),
     Own(Box<dyn AsyncTransport>),
 }
 
@@ -70,13 +62,17 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncTransport for T {}
 
 impl TaskIo {
     /// The socket of a connection, non-blocking, watched by the runtime that this is called in.
-    pub(crate) fn socket(connection: &Connection) -> io::Result<Self> {
-        let socket = connection.socket().ok_or(io::ErrorKind::Unsupported)?.clone();
-        Ok(Self { kind: Kind::Socket(Watched::new(socket)?), read: Timer::default(), write: Timer::default() })
+    pub(crate) fn socket(connection: &Arc<Connection>) -> io::Result<Self> {
+        let socket = SharedFd::of(connection).ok_or(io::ErrorKind::Unsupported)?;
+        Ok(Self { kind: Kind::Socket(Watched::new(socket)?), timers: None })
+    }
+
+    fn timers(&mut self) -> &mut Timers {
+        self.timers.get_or_insert_default()
     }
 
     pub(crate) fn own(transport: Box<dyn AsyncTransport>) -> Self {
-        Self { kind: Kind::Own(transport), read: Timer::default(), write: Timer::default() }
+        Self { kind: Kind::Own(transport), timers: None }
     }
 }
 
@@ -147,6 +143,7 @@ impl PollIo for TaskIo {
         match (result, wait) {
             (Poll::Pending, Wait::Not) => Poll::Ready(Err(io::ErrorKind::WouldBlock.into())),
             (Poll::Pending, wait) => self
+                .timers()
                 .read
                 .poll(cx, || match wait {
                     Wait::Until(until) => Some(until),
@@ -155,7 +152,9 @@ impl PollIo for TaskIo {
                 })
                 .map(|()| Err(io::ErrorKind::TimedOut.into())),
             (done, _) => {
-                self.read.unset();
+                if let Some(timers) = &mut self.timers {
+                    timers.read.set = false;
+                }
                 done
             }
         }
@@ -165,11 +164,14 @@ impl PollIo for TaskIo {
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>> {
         match self.kind.poll_write(cx, buf) {
             Poll::Pending => self
+                .timers()
                 .write
                 .poll(cx, || stall.and_then(|time| clock::now().checked_add(time)))
                 .map(|()| Err(io::ErrorKind::TimedOut.into())),
             done => {
-                self.write.unset();
+                if let Some(timers) = &mut self.timers {
+                    timers.write.set = false;
+                }
                 done
             }
         }
@@ -180,14 +182,16 @@ impl PollIo for TaskIo {
         let socket = socket.descriptor().clone();
         // No event tells of it.
         while socketserver_sys::unsent(&socket)? > 0 && clock::now() < until {
-            ready!(self.write.poll(cx, || Some(clock::now() + Duration::from_millis(1))));
+            ready!(self.timers().write.poll(cx, || Some(clock::now() + Duration::from_millis(1))));
         }
         Poll::Ready(Ok(()))
     }
 
     fn forget_waits(&mut self) {
-        self.read.unset();
-        self.write.unset();
+        if let Some(timers) = &mut self.timers {
+            timers.read.set = false;
+            timers.write.set = false;
+        }
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -168,7 +168,7 @@ impl Stream {
     /// nothing.
     #[must_use]
     pub fn draining(&self) -> UntilDraining {
-        self.core.handle.draining()
+        self.core.terms().handle.draining()
     }
 
     facts!();

@@ -219,17 +219,14 @@ impl Control {
         self.run_places().count()
     }
 
-    /// Takes a permit for a connection, if there is one and nobody has suspended accepting.
-    pub(crate) fn take_permit(&self) -> bool {
-        if self.is_suspended() {
-            return false;
-        }
-        let Some(taken) = self.permits().take() else { return false };
-        self.note_permits(taken);
-        true
+    /// Whether there is room for another connection, and nobody has suspended accepting.
+    pub(crate) fn has_room(&self) -> bool {
+        self.permits().is_there_one() && !self.is_suspended()
     }
 
-    fn note_permits(&self, taken: u64) {
+    /// Takes a permit for a connection. Whoever lets connections in has made sure that there is one.
+    pub(crate) fn take_permit(&self) {
+        let taken = self.permits().take_anyway();
         if taken >= self.word(ALARM_ABOVE).load(SeqCst) {
             self.word(PEAK).fetch_max(taken, SeqCst);
             self.keeper.wake();

@@ -1,4 +1,4 @@
-use crate::connection::{Connection, Reason};
+use crate::connection::{Connection, Reason, Steer};
 use std::num::NonZero;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 use super::UntilDraining;
 use super::{ConnectionInfo, Shared, Totals};
 use crate::OverLimit;
-use crate::connection::Reason;
+use crate::connection::{Reason, Steer};
 use socketserver_proto::{Cidr, Endpoint, Rate};
 use std::sync::Arc;
 use std::time::Duration;

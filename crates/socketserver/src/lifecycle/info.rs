@@ -58,7 +58,7 @@ impl ConnectionInfo {
         Self {
             id: connection.id,
             peer: connection.peer.clone(),
-            endpoint: shared.endpoints[connection.endpoint].clone(),
+            endpoint: shared.endpoints[connection.endpoint()].clone(),
             phase: slot.phase(),
             age: connection.age(),
             idle: times.map(|times| shared.control.look_period().saturating_mul(times)),

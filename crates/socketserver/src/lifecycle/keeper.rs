@@ -1,7 +1,7 @@
 use super::{Handle, Run, hogs::Hogs};
 use crate::admission::Farewell;
 use crate::clock;
-use crate::connection::{Connection, Reason};
+use crate::connection::{Connection, Reason, Steer};
 use crate::endpoint::{poll_until, readable};
 use crate::events::{Cut, Draining};
 use rustix::event::PollFd;
@@ -195,7 +195,7 @@ fn describe(run: &Run, connection: &Connection, abandoned: bool) -> Cut {
     Cut {
         id: connection.id,
         peer: connection.peer.clone(),
-        endpoint: run.shared.endpoints[connection.endpoint].clone(),
+        endpoint: run.shared.endpoints[connection.endpoint()].clone(),
         age: connection.age(),
         abandoned,
     }

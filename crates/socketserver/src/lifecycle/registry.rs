@@ -69,14 +69,14 @@ impl Registry {
 
     /// Calls `look` with each of a run. It must not take long: nobody is let in meanwhile.
     pub(crate) fn each(&self, run: u64, look: impl FnMut(&Connection)) {
-        let of_run = |connection: &&Arc<Connection>| connection.run == run;
+        let of_run = |connection: &&Arc<Connection>| connection.is_of_run(run);
         self.lock().all.iter().flatten().filter(of_run).map(|connection| &**connection).for_each(look);
     }
 
     /// Those of a run, in the order in which they came.
     pub(crate) fn all(&self, run: u64) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> =
-            self.lock().all.iter().flatten().filter(|connection| connection.run == run).cloned().collect();
+            self.lock().all.iter().flatten().filter(|connection| connection.is_of_run(run)).cloned().collect();
         all.sort_unstable_by_key(|connection| connection.id);
         all
     }

@@ -4,7 +4,7 @@ use super::{Duties, Handle, Keeper, Report, Shared};
 use crate::Error;
 use crate::admission::{AT_A_TIME, Farewell};
 use crate::connection::pipeline::catch;
-use crate::connection::{IDLE, Idle, Limits, WRITE};
+use crate::connection::{IDLE, Idle, Terms, WRITE};
 use crate::endpoint::{Listeners, Transport};
 use crate::events::{Cut, HookFailed, Observer};
 use std::fmt;
@@ -24,9 +24,9 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// What a connection begins with.
-    pub(crate) fn limits(&self) -> Limits {
+    fn terms(&self, handle: Handle) -> Terms {
         let idle = if self.looks().is_some() { Idle::Watched } else { Idle::Own(None) };
-        Limits { idle, write: self.write }
+        Terms { handle, idle, write: self.write }
     }
 
     /// How the keeper looks after the deadlines, if there are any.
@@ -49,6 +49,8 @@ pub(crate) struct Run {
     listeners: Mutex<Option<Arc<Listeners>>>,
     keeper_started: AtomicBool,
     pub(crate) settings: Settings,
+    /// What a connection begins with.
+    pub(crate) terms: Arc<Terms>,
     pub(crate) number: u64,
     duties: Arc<Mutex<Duties>>,
     state: Mutex<State>,
@@ -86,10 +88,12 @@ impl Run {
     ) -> Arc<Self> {
         let number = shared.control.current_run();
         shared.control.begin(number);
+        let terms = Arc::new(settings.terms(Handle::new(shared.clone(), number)));
         let new = Self {
             shared,
             listeners: Mutex::new(Some(listeners)),
             keeper_started: AtomicBool::new(false),
+            terms,
             settings,
             number,
             duties,

@@ -1,7 +1,7 @@
 use super::{Model, Work};
 use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
-use crate::connection::{Connection, Core, Peer, Reason, Slot, SyncIo, now, pipeline};
+use crate::connection::{Connection, Core, Peer, Reason, Record, Slot, SyncIo, now, pipeline};
 use crate::endpoint::{Listeners, is_ready, poll_until, readable};
 use crate::engine::{Blocking, Conn};
 use crate::events::{ChildEnded, SpawnFailed};
@@ -240,7 +240,7 @@ impl<S: Service<Blocking>> Parent<S> {
     /// Gives a connection to a child that waits for one.
     fn hand_over(&mut self, admitted: Admitted) {
         let connection = admitted.connection().clone();
-        connection.slot.introduce(connection.id, connection.endpoint);
+        connection.slot.introduce(connection.id, connection.endpoint());
         loop {
             let Some(worker) = self.children.iter_mut().find(|worker| worker.is_idle()) else {
                 if self.fork_ready_worker(Some(&connection)) {
@@ -249,7 +249,7 @@ impl<S: Service<Blocking>> Parent<S> {
                 return Self::lost(admitted, "no process for it");
             };
             let Some(feed) = &worker.feed else { unreachable!("an idle worker has a feed") };
-            let Some(socket) = connection.socket() else { unreachable!("the blocking engine is given sockets") };
+            let Some(socket) = connection.descriptor() else { unreachable!("the blocking engine is given sockets") };
             match socketserver_sys::send_descriptor(feed, socket, admitted.at as u64) {
                 Ok(()) => {
                     worker.serving = Some(admitted);
@@ -301,8 +301,8 @@ impl<S: Service<Blocking>> Parent<S> {
                 true
             }
             Ok(Fork::Child(child)) => {
-                let on_its_way = on_its_way.and_then(Connection::socket);
-                let others = [Some(ours.as_fd()), on_its_way.map(AsFd::as_fd)];
+                let on_its_way = on_its_way.and_then(|connection| connection.descriptor());
+                let others = [Some(ours.as_fd()), on_its_way];
                 self.become_child(child, others.into_iter().flatten(), |work| serve_fed(work, &theirs))
             }
             Err(_) => false,
@@ -328,7 +328,7 @@ impl<S: Service<Blocking>> Parent<S> {
                     disown(&child, feed)?;
                 }
                 if let Some(admitted) = &other.serving {
-                    admitted.connection().socket().map_or(Ok(()), |socket| disown(&child, socket))?;
+                    admitted.connection().descriptor().map_or(Ok(()), |socket| disown(&child, socket))?;
                 }
             }
             Ok(())
@@ -460,7 +460,7 @@ fn ending(slot: &Slot) -> Option<Ending> {
 
 /// In the child: serves one connection.
 fn serve<S: Service<Blocking>>(work: &Work<Blocking, S>, connection: Arc<Connection>) {
-    let core = Core::new(SyncIo::new(&connection), connection.clone(), work.handle(), work.run.settings.limits());
+    let core = Core::new(SyncIo::new(&connection), connection.clone(), work.run.terms.clone());
     let ending = now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &work.service));
     connection.slot.end(ending.reason, ending.failure());
 }
@@ -472,7 +472,7 @@ fn serve_fed<S: Service<Blocking>>(work: &Work<Blocking, S>, feed: &OwnedFd) {
         let Some(slot) = slot else { return };
         let Some((id, endpoint)) = slot.introduction() else { return };
         let peer = peer_of(&socket);
-        serve(work, Arc::new(Connection::new(id, Some(socket), peer, endpoint, slot)));
+        serve(work, Arc::new(Record::new(id, peer, endpoint, slot).with(Some(socket))));
         if rustix::net::send(feed, &[1], SendFlags::NOSIGNAL).is_err() {
             return;
         }

@@ -12,13 +12,13 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::num::NonZero;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::mpsc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -278,33 +278,17 @@ impl<S: Service<Async> + Send + Sync> Station<S> {
         };
         // What is dropped with its runtime was given its time.
         admitted.ending = Some(Ending::of(Reason::Aborted));
-        let station = self.clone();
+        let mut guest = Box::new(Guest { admitted, _burden: burden, station: self.clone() });
         // What is moved into this block lies in it once; what it moved on would lie in it twice.
-        let connection = async move {
+        drop(spawn_local(async move {
             let ending = {
-                let mut serving = pin!(pipeline::connection::<Async, S>(&mut stream, &station.work.service));
-                let record = admitted.connection();
-                let mut first = true;
-                poll_fn(|cx| {
-                    if std::mem::take(&mut first) {
-                        record.serve_in(cx.waker());
-                    }
-                    if let Some(spinner) = &station.spinner {
-                        spinner.go_on();
-                    }
-                    let Some(pulse) = &station.pulse else { return serving.as_mut().poll(cx) };
-                    pulse.begin(record.id);
-                    let polled = serving.as_mut().poll(cx);
-                    pulse.end();
-                    polled
-                })
-                .await
+                let mut serving = pin!(pipeline::connection::<Async, S>(&mut stream, &guest.station.work.service));
+                poll_fn(|cx| guest.poll(cx, serving.as_mut())).await
             };
-            admitted.ending = Some(ending);
-            // In this order: the shard has it until all is gone.
-            drop((stream, admitted, burden));
-        };
-        drop(spawn_local(connection));
+            guest.admitted.ending = Some(ending);
+            // In this order: nothing is left of it when the event tells that it has ended.
+            drop((stream, guest));
+        }));
     }
 
     fn stream(&self, admitted: &mut Admitted) -> io::Result<Stream> {
@@ -314,7 +298,32 @@ impl<S: Service<Async> + Send + Sync> Station<S> {
             _ => TaskIo::socket(&connection)?,
         };
         let run = &self.work.run;
-        Ok(Stream::new(Core::new(io, connection, run.handle(), run.settings.limits())))
+        Ok(Stream::new(Core::new(io, connection, run.terms.clone())))
+    }
+}
+
+/// What a connection holds of the server while it is served, beside its stream. In a box of its own, for a task has room
+/// for all that it ever holds.
+struct Guest<S> {
+    admitted: Admitted,
+    /// Leaves last: the shard has the connection until all is gone.
+    _burden: Option<Burden>,
+    station: Rc<Station<S>>,
+}
+
+impl<S> Guest<S> {
+    /// A turn of its task.
+    fn poll(&self, cx: &mut Context<'_>, serving: Pin<&mut impl Future<Output = Ending>>) -> Poll<Ending> {
+        let connection = self.admitted.connection();
+        connection.serve_in(cx.waker());
+        if let Some(spinner) = &self.station.spinner {
+            spinner.go_on();
+        }
+        let Some(pulse) = &self.station.pulse else { return serving.poll(cx) };
+        pulse.begin(connection.id);
+        let polled = serving.poll(cx);
+        pulse.end();
+        polled
     }
 }
 
@@ -340,10 +349,10 @@ async fn spin(spinner: Rc<Spinner>, time: Duration) {
     loop {
         poll_fn(|cx| {
             if spinner.busy.take() {
-                return std::task::Poll::Ready(());
+                return Poll::Ready(());
             }
             spinner.sleeping.set(Some(cx.waker().clone()));
-            std::task::Poll::Pending
+            Poll::Pending
         })
         .await;
         let mut until = Instant::now() + time;

@@ -76,7 +76,7 @@ impl<S: Service<Blocking>> Job<S> {
     /// Runs the handler, closes the connection and tells of it. It never panics.
     pub fn run(mut self) {
         let connection = self.admitted.connection().clone();
-        let core = Core::new(SyncIo::new(&connection), connection, self.run.handle(), self.run.settings.limits());
+        let core = Core::new(SyncIo::new(&connection), connection, self.run.terms.clone());
         self.admitted.ending = Some(now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &self.service)));
     }
 }

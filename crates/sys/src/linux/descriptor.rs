@@ -7,6 +7,7 @@ use rustix::net::{
 use rustix::process::{Resource, Rlimit};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -49,6 +50,43 @@ pub fn disown(_child: &Forked, descriptor: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
+/// A value and the descriptor that belongs to it, if it has one. It closes with the value, and not before.
+///
+/// ```
+/// use socketserver_sys::WithFd;
+/// let named = WithFd::new(Some(std::fs::File::open("/dev/null")?.into()), "null");
+/// assert!(named.len() == 4 && named.descriptor().is_some());
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct WithFd<T> {
+    // Private, and never lent out to be changed: what `SharedFd` relies on.
+    descriptor: Option<OwnedFd>,
+    value: T,
+}
+
+impl<T> WithFd<T> {
+    /// Puts them together.
+    #[must_use]
+    pub fn new(descriptor: Option<OwnedFd>, value: T) -> Self {
+        Self { descriptor, value }
+    }
+
+    /// The descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.descriptor.as_ref().map(AsFd::as_fd)
+    }
+}
+
+impl<T> Deref for WithFd<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
 /// A descriptor with several owners; the last to go closes it.
 ///
 /// It has its number at hand, so that using it touches nothing but the value itself: with many connections the memory
@@ -60,30 +98,46 @@ pub fn disown(_child: &Forked, descriptor: impl AsFd) -> io::Result<()> {
 /// assert_eq!(shared.clone().as_fd().as_raw_fd(), shared.as_fd().as_raw_fd());
 /// # std::io::Result::Ok(())
 /// ```
-#[derive(Debug, Clone)]
-pub struct SharedFd {
+#[derive(Debug)]
+pub struct SharedFd<T = ()> {
     number: RawFd,
-    _owner: Arc<OwnedFd>,
+    owner: Arc<WithFd<T>>,
 }
 
 impl SharedFd {
     /// Shares a descriptor.
     #[must_use]
     pub fn new(descriptor: OwnedFd) -> Self {
-        Self { number: descriptor.as_raw_fd(), _owner: Arc::new(descriptor) }
+        Self { number: descriptor.as_raw_fd(), owner: Arc::new(WithFd::new(Some(descriptor), ())) }
     }
 }
 
-impl AsRawFd for SharedFd {
+impl<T> SharedFd<T> {
+    /// The descriptor that belongs to a shared value, if it has one.
+    #[must_use]
+    pub fn of(owner: &Arc<WithFd<T>>) -> Option<Self> {
+        let number = owner.descriptor.as_ref()?.as_raw_fd();
+        Some(Self { number, owner: owner.clone() })
+    }
+}
+
+impl<T> Clone for SharedFd<T> {
+    fn clone(&self) -> Self {
+        Self { number: self.number, owner: self.owner.clone() }
+    }
+}
+
+impl<T> AsRawFd for SharedFd<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.number
     }
 }
 
-impl AsFd for SharedFd {
+impl<T> AsFd for SharedFd<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the number is that of the descriptor that `_owner` owns. It stays open for as long as `self` lives, which
-        // the borrow does not outlive: behind an Arc nobody can take an OwnedFd out, replace or close it. It is not -1.
+        // SAFETY: the number is that of the descriptor that `owner` owns. It stays open for as long as `self` lives, which
+        // the borrow does not outlive: `WithFd` keeps its descriptor to itself, and behind an Arc nobody can replace the
+        // whole of it or take it apart. It is not -1.
         unsafe { BorrowedFd::borrow_raw(self.number) }
     }
 }

@@ -20,9 +20,9 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]
-pub struct Watched(AsyncFd<SharedFd>);
+pub struct Watched<T = ()>(AsyncFd<SharedFd<T>>);
 
-impl Watched {
+impl<T> Watched<T> {
     /// Watched for both directions, by the runtime that this is called in.
     ///
     /// # Errors
@@ -30,22 +30,11 @@ impl Watched {
     ///
     /// # Panics
     /// Outside a runtime with I/O.
-    pub fn new(descriptor: SharedFd) -> io::Result<Self> {
+    pub fn new(descriptor: SharedFd<T>) -> io::Result<Self> {
         Self::register(descriptor, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Watched for reading alone.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    ///
-    /// # Panics
-    /// As [`new`](Self::new).
-    pub fn for_reading(descriptor: OwnedFd) -> io::Result<Self> {
-        Self::register(SharedFd::new(descriptor), Interest::READABLE)
-    }
-
-    fn register(descriptor: SharedFd, interest: Interest) -> io::Result<Self> {
+    fn register(descriptor: SharedFd<T>, interest: Interest) -> io::Result<Self> {
         // SAFETY: a `SharedFd` keeps its descriptor open for as long as it lives, which is as long as the `AsyncFd`, and has
         // the same number and file all the while: nobody can take the descriptor out of it. It cannot be exchanged for
         // another either, for the `AsyncFd` is private and never handed out to be changed.
@@ -56,7 +45,7 @@ impl Watched {
     /// The descriptor.
     #[inline]
     #[must_use]
-    pub fn descriptor(&self) -> &SharedFd {
+    pub fn descriptor(&self) -> &SharedFd<T> {
         self.0.get_ref()
     }
 
@@ -65,7 +54,7 @@ impl Watched {
     /// # Errors
     /// The runtime has ended.
     #[inline]
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, SharedFd>>> {
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, SharedFd<T>>>> {
         self.0.poll_read_ready(cx)
     }
 
@@ -74,7 +63,20 @@ impl Watched {
     /// # Errors
     /// As [`poll_read_ready`](Self::poll_read_ready).
     #[inline]
-    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, SharedFd>>> {
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, SharedFd<T>>>> {
         self.0.poll_write_ready(cx)
+    }
+}
+
+impl Watched {
+    /// Watched for reading alone.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn for_reading(descriptor: OwnedFd) -> io::Result<Self> {
+        Self::register(SharedFd::new(descriptor), Interest::READABLE)
     }
 }
