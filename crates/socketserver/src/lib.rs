@@ -32,6 +32,10 @@ pub use endpoint::{Endpoints, ListenOptions, Where};
 pub use engine::Async;
 pub use engine::{Blocking, Engine};
 pub use error::{Error, ErrorKind};
+#[cfg(feature = "metrics")]
+pub use events::MetricsObserver;
+#[cfg(feature = "tracing")]
+pub use events::TracingObserver;
 pub use events::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refusal,
     Refused, SpawnFailed,
@@ -65,6 +69,10 @@ mod documents {
     struct ReadmeInChinese;
     #[doc = include_str!("../../../docs/models.md")]
     struct Models;
+    /// It shows observers that are features.
+    #[cfg(all(feature = "tracing", feature = "metrics"))]
+    #[doc = include_str!("../../../docs/events.md")]
+    struct Events;
     #[doc = include_str!("../../../docs/coming-from-python.md")]
     struct ComingFromPython;
 }

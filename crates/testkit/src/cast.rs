@@ -26,7 +26,7 @@ pub enum How {
     Forks(usize),
     /// [`Forks`] with so many kept ready, and this maximum.
     Prefork(usize, usize),
-    /// [`Tasks`] with so many shards.
+    /// [`Tasks`](socketserver::Tasks) with so many shards.
     Tasks(usize),
 }
 

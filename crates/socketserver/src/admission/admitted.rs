@@ -63,6 +63,7 @@ pub(crate) struct Admitted {
     pub(crate) at: usize,
     pub(crate) ending: Option<Ending>,
     /// What it comes over, if that is not its socket.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "connections come over nothing else then"))]
     pub(crate) transport: Option<Transport>,
     place: Place,
 }
@@ -90,6 +91,7 @@ impl Admitted {
         Self { connection: Some(connection), at, ending: None, transport, place }
     }
 
+    #[inline]
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         self.connection.as_ref().unwrap_or_else(|| unreachable!("it is taken in `drop` alone"))
     }

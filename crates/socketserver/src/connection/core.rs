@@ -65,6 +65,8 @@ pub struct Core<T> {
     shut: Woken,
     /// A wait goes on that answered `Pending`.
     waits: bool,
+    /// It has let others go before it, and may write.
+    has_turn: bool,
     /// The number of the request that has begun to come in, if one has; else of the last one.
     request: (u32, bool),
     /// The peer takes nothing any more, or the server has cut the connection: there is nobody to say anything to.
@@ -91,6 +93,7 @@ impl<T: PollIo> Core<T> {
             ended: false,
             shut: Woken::No,
             waits: false,
+            has_turn: false,
             request: (0, false),
             gone: false,
             failed_with: [None; 4],
@@ -449,12 +452,14 @@ impl<T: PollIo> Core<T> {
     }
 
     /// Whoever waited has given up.
+    #[cfg(feature = "tokio")]
     pub(crate) fn forget_waits(&mut self) {
         self.end_wait();
         self.io.forget_waits();
     }
 
     /// Whether a wait goes on that answered `Pending`.
+    #[cfg(feature = "tokio")]
     pub(crate) fn waits(&self) -> bool {
         self.waits
     }
@@ -519,7 +524,14 @@ impl<T: PollIo> Core<T> {
         if self.slot.is_cut() {
             return Poll::Ready(Err(self.cut_off()));
         }
+        // Those who wait for their turn to read have it first. So replies leave in bursts: a peer that is asleep is woken
+        // once for many of them, where one by one it might be each time.
+        if !T::WAITS_INSIDE && !std::mem::replace(&mut self.has_turn, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let result = ready!(self.io.poll_write(cx, bytes, self.terms.write));
+        self.has_turn = false;
         Poll::Ready(match result {
             Ok(0) => Err(self.disconnected(io::ErrorKind::WriteZero.into())),
             Ok(count) => {

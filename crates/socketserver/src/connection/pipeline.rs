@@ -150,6 +150,7 @@ impl fmt::Display for Panic {
 impl Error for Panic {}
 
 /// Calls a hook. A panic ends the call alone.
+#[inline]
 pub(crate) fn catch<R>(hook: impl FnOnce() -> R) -> Result<R, Panic> {
     // What the hook leaves behind is dropped with the connection, or the user's own to keep sound.
     catch_unwind(AssertUnwindSafe(hook)).map_err(|payload| Panic::new(&*payload))

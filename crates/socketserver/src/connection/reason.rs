@@ -41,6 +41,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Each kind once; the number of a signal or a status is 0.
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Finished,
+        Self::Disconnected,
+        Self::Idle,
+        Self::WriteTimeout,
+        Self::FirstByte,
+        Self::MinRate,
+        Self::Lifetime,
+        Self::Kicked,
+        Self::Drained,
+        Self::Aborted,
+        Self::Refused,
+        Self::Failed,
+        Self::Panicked,
+        Self::Killed(0),
+        Self::Exited(0),
+    ];
+
     /// The name in events, `kebab-case`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -85,23 +104,7 @@ impl Reason {
     }
 
     pub(crate) fn from_word(word: u64) -> Option<Self> {
-        [
-            Self::Finished,
-            Self::Disconnected,
-            Self::Idle,
-            Self::WriteTimeout,
-            Self::Drained,
-            Self::Aborted,
-            Self::Refused,
-            Self::Failed,
-            Self::Panicked,
-            Self::FirstByte,
-            Self::MinRate,
-            Self::Lifetime,
-            Self::Kicked,
-        ]
-        .into_iter()
-        .find(|reason| reason.to_word() == word)
+        Self::ALL.into_iter().find(|reason| word != 0 && reason.to_word() == word)
     }
 }
 

@@ -71,6 +71,8 @@ impl Record {
     }
 
     /// From now on this task is woken when something happens to the connection.
+    #[cfg(feature = "tokio")]
+    #[inline]
     pub(crate) fn serve_in(&self, task: &Waker) {
         self.task.get_or_init(|| task.clone());
     }

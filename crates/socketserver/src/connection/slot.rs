@@ -40,6 +40,7 @@ impl Chunk {
         Slot(Words::Mapped { chunk: self.clone(), at })
     }
 
+    #[inline]
     fn hot(&self, at: usize) -> &[AtomicU64] {
         &self.0[at * HOT..][..HOT]
     }

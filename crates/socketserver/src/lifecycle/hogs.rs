@@ -19,6 +19,8 @@ pub(crate) struct Pulse {
     unwatched: AtomicBool,
 }
 
+/// The shard's side.
+#[cfg(feature = "tokio")]
 impl Pulse {
     /// The shard turns to a connection.
     #[inline]

@@ -118,8 +118,9 @@ impl Keeper {
                     _ => {
                         let cut = self.run.shared.registry.all(self.run.number);
                         for connection in &cut {
-                            connection.cut(Reason::Aborted);
+                            // Told before it is done: what comes of it is told by others.
                             self.run.observe(|observer| observer.cut(&describe(&self.run, connection, false)));
+                            connection.cut(Reason::Aborted);
                         }
                         self.phase = Phase::Cutting { cut, until: clock::now() + Self::GRACE };
                     }
@@ -135,8 +136,8 @@ impl Keeper {
                         if cut.iter().any(|cut| cut.id == connection.id) {
                             continue;
                         }
-                        connection.cut(Reason::Aborted);
                         self.run.observe(|observer| observer.cut(&describe(&self.run, &connection, false)));
+                        connection.cut(Reason::Aborted);
                         cut.push(connection);
                     }
                     if clock::now() < *until {

@@ -313,6 +313,7 @@ struct Guest<S> {
 
 impl<S> Guest<S> {
     /// A turn of its task.
+    #[inline]
     fn poll(&self, cx: &mut Context<'_>, serving: Pin<&mut impl Future<Output = Ending>>) -> Poll<Ending> {
         let connection = self.admitted.connection();
         connection.serve_in(cx.waker());

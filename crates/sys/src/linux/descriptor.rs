@@ -73,6 +73,7 @@ impl<T> WithFd<T> {
     }
 
     /// The descriptor.
+    #[inline]
     #[must_use]
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.descriptor.as_ref().map(AsFd::as_fd)
@@ -82,6 +83,7 @@ impl<T> WithFd<T> {
 impl<T> Deref for WithFd<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.value
     }
@@ -128,12 +130,14 @@ impl<T> Clone for SharedFd<T> {
 }
 
 impl<T> AsRawFd for SharedFd<T> {
+    #[inline]
     fn as_raw_fd(&self) -> RawFd {
         self.number
     }
 }
 
 impl<T> AsFd for SharedFd<T> {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the number is that of the descriptor that `owner` owns. It stays open for as long as `self` lives, which
         // the borrow does not outlive: `WithFd` keeps its descriptor to itself, and behind an Arc nobody can replace the

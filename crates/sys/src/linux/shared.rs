@@ -60,6 +60,7 @@ impl SharedWords {
 impl Deref for SharedWords {
     type Target = [AtomicU64];
 
+    #[inline]
     fn deref(&self) -> &[AtomicU64] {
         // SAFETY: `start` is the page-aligned start of a mapping of `count` zeroed words, readable and writable until
         // `drop`; zero is a valid AtomicU64; other processes touch them as atomics too, and the borrow ends before

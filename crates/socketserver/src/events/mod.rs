@@ -1,5 +1,16 @@
 //! The catalogue of everything that can happen.
 
+#[cfg(feature = "metrics")]
+mod metrics;
+mod pair;
+#[cfg(feature = "tracing")]
+mod tracing;
+
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsObserver;
+#[cfg(feature = "tracing")]
+pub use self::tracing::TracingObserver;
+
 use crate::{Peer, Reason};
 use socketserver_proto::Endpoint;
 use std::fmt;
@@ -22,6 +33,10 @@ use std::time::Duration;
 /// | [`hogged`](Self::hogged) | an async handler went on for over 100 ms without a wait: all others on its shard stood still |
 /// | [`draining`](Self::draining) | the server stopped accepting |
 /// | [`cut`](Self::cut) | the drain's deadline passed and this connection is cut |
+///
+/// Two observers at once are a pair, `observe((this, that))`, and more are pairs in pairs. Ready-made ones are
+/// `TracingObserver` (the feature `tracing`) and `MetricsObserver` (the feature `metrics`); `docs/events.md` has their
+/// fields and names.
 ///
 /// Methods are called from the threads that serve (under [`Forks`](crate::Forks) always in the parent): they must not
 /// wait for long. A panic in one is swallowed.
@@ -228,6 +243,22 @@ pub enum AcceptThen {
     },
     /// The listener is of no use any more: the server ends.
     GaveUp,
+}
+
+impl AcceptThen {
+    /// The name in events, `kebab-case`: `retry`, `back-off`, `give-up`.
+    ///
+    /// ```
+    /// assert_eq!(socketserver::AcceptThen::GaveUp.as_str(), "give-up");
+    /// ```
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retried => "retry",
+            Self::BackedOff { .. } => "back-off",
+            Self::GaveUp => "give-up",
+        }
+    }
 }
 
 /// No thread or process could be had; the server goes on with those it has.
