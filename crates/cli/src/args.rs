@@ -1,7 +1,8 @@
 //! What was typed, as what is meant.
 
 use clap::{Parser, Subcommand, ValueEnum};
-use socketserver::Endpoint;
+use socketserver::{Cidr, Endpoint, OverLimit, Rate};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Serve(Serve),
+    Serve(Box<Serve>),
     Connect(Connect),
 }
 
@@ -37,20 +38,62 @@ pub(crate) struct Serve {
     #[arg(value_name = "ADDR", default_value = "tcp://127.0.0.1:8080")]
     pub(crate) addresses: Vec<Endpoint>,
 
-    /// How to run connections: `serial`, `threads[=MAX]` or `forks[=MAX]`
-    #[arg(long, default_value = "threads", value_name = "MODEL")]
+    /// How to run connections: `tasks[=SHARDS]`, `serial`, `threads[=MAX]` or `forks[=MAX]`
+    #[arg(long, default_value = "tasks", value_name = "MODEL")]
     pub(crate) model: Model,
 
+    /// How long a shard that was busy a moment ago polls before it sleeps, or `off`; with `--model tasks` only
+    #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time))]
+    pub(crate) spin: Limit<Duration>,
+
+    /// How many connections may be open at a time, or `off`
+    #[arg(long, default_value = "10000", value_name = "N", value_parser = or_off(count), help_heading = LETTING_IN)]
+    pub(crate) max_conns: Limit<usize>,
+
+    /// How many connections one peer may have open at a time, or `off`
+    #[arg(long, default_value = "off", value_name = "N", value_parser = or_off(count), help_heading = LETTING_IN)]
+    pub(crate) max_per_ip: Limit<usize>,
+
+    /// How many connections are accepted in a time, as `100/s`, or `off`; who comes faster waits
+    #[arg(long, default_value = "off", value_name = "RATE", value_parser = or_off(rate), help_heading = LETTING_IN)]
+    pub(crate) accept_rate: Limit<Rate>,
+
+    /// What becomes of who comes over a limit: `queue` lets it wait (over --max-per-ip it is closed), `close` closes it,
+    /// `busy=TEXT` sends it TEXT, exactly, and closes it
+    #[arg(long, default_value = "queue", value_name = "POLICY", value_parser = over_limit, help_heading = LETTING_IN)]
+    pub(crate) over_limit: OverLimit,
+
+    /// Only peers in these blocks of addresses may come in; may be given several times
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = LETTING_IN)]
+    pub(crate) allow: Vec<Cidr>,
+
+    /// Peers in these blocks may not, even if allowed; may be given several times
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = LETTING_IN)]
+    pub(crate) deny: Vec<Cidr>,
+
+    /// How long to wait for a peer's first byte, or `off`
+    #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
+    pub(crate) first_byte: Limit<Duration>,
+
     /// How long to wait for a peer that sends nothing, or `off`
-    #[arg(long, default_value = "60s", value_name = "TIME")]
-    pub(crate) idle: Limit,
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
+    pub(crate) idle: Limit<Duration>,
 
     /// How long to wait for a peer that takes nothing, or `off`
-    #[arg(long, default_value = "30s", value_name = "TIME")]
-    pub(crate) write_timeout: Limit,
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
+    pub(crate) write_timeout: Limit<Duration>,
+
+    /// How long a connection may be open, whatever it does, or `off`
+    #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
+    pub(crate) lifetime: Limit<Duration>,
+
+    /// How many bytes a second a peer must send in the middle of a line or a message, or `off`; of the present handlers
+    /// none reads such
+    #[arg(long, default_value = "off", value_name = "BYTES", value_parser = or_off(bytes), help_heading = DEADLINES)]
+    pub(crate) min_rate: Limit<u64>,
 
     /// How long connections may go on after the first signal
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = time)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = time, help_heading = DEADLINES)]
     pub(crate) drain: Duration,
 
     /// How to write what happens
@@ -73,6 +116,9 @@ pub(crate) struct Connect {
     pub(crate) address: Endpoint,
 }
 
+const LETTING_IN: &str = "Letting in";
+const DEADLINES: &str = "Deadlines";
+
 const ADDRESSES: &str = "\
 Addresses:
   tcp://host:port, host:port   TCP
@@ -81,7 +127,8 @@ Addresses:
   unix:/path?mode=600          a Unix socket, with the mode of its file
   unix:@name                   an abstract Unix socket
   fd:3                         a listening socket that the command was started with
-Times: 500ms, 2s, 5m; a bare number is seconds. Counts: 200, 10k.";
+Times: 500ms, 2s, 5m; a bare number is seconds. Counts: 200, 10k.
+Blocks of addresses: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32, several with commas between them.";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum What {
@@ -105,6 +152,8 @@ pub(crate) enum Log {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Model {
+    /// With so many shards, or one a processor.
+    Tasks(Option<usize>),
     Serial,
     Threads(usize),
     Forks(usize),
@@ -114,31 +163,34 @@ impl FromStr for Model {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, max) = match text.split_once('=') {
-            Some((name, max)) => (name, Some(count(max)?)),
+        let (name, number) = match text.split_once('=') {
+            Some((name, number)) => (name, Some(number)),
             None => (text, None),
         };
-        match (name, max) {
-            ("serial", None) => Ok(Self::Serial),
-            ("serial", Some(_)) => Err("`serial` takes no maximum: it serves one connection at a time".into()),
-            ("threads", max) => Ok(Self::Threads(max.unwrap_or(200))),
-            ("forks", max) => Ok(Self::Forks(max.unwrap_or(40))),
-            _ => {
-                Err(format!("`{name}` is not a model; one of `serial`, `threads`, `threads=200`, `forks`, `forks=40`"))
-            }
+        let max = |default| number.map_or(Ok(default), count);
+        match name {
+            "tasks" => number.map(shards).transpose().map(Self::Tasks),
+            "serial" if number.is_some() => Err("`serial` takes no maximum: it serves one connection at a time".into()),
+            "serial" => Ok(Self::Serial),
+            "threads" => max(200).map(Self::Threads),
+            "forks" => max(40).map(Self::Forks),
+            _ => Err(format!(
+                "`{name}` is not a model; one of `tasks`, `tasks=4`, `serial`, `threads`, `threads=200`, `forks`, \
+                 `forks=40`"
+            )),
         }
     }
 }
 
-/// A time limit, or none.
+/// A limit, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limit(pub(crate) Option<Duration>);
+pub(crate) struct Limit<T>(pub(crate) Option<T>);
 
-impl FromStr for Limit {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" { Ok(Self(None)) } else { time(text).map(Some).map(Self) }
+/// What `parse` understands, or `off`.
+fn or_off<T>(parse: impl Fn(&str) -> Result<T, String> + Clone) -> impl Fn(&str) -> Result<Limit<T>, String> + Clone {
+    move |text| match text {
+        "off" => Ok(Limit(None)),
+        _ => parse(text).map(|limit| Limit(Some(limit))).map_err(|wrong| format!("{wrong}; or `off`")),
     }
 }
 
@@ -151,16 +203,58 @@ fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `200`, `10k`.
+/// As [`time`], and more than none.
+fn some_time(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err(format!("`{text}` is no time at all; for example `500ms`, `2s`, `5m`")),
+        time => Ok(time),
+    }
+}
+
+/// `200`, `10k`, no more than a million of anything.
 fn count(text: &str) -> Result<usize, String> {
+    number(text, 1..=1_000_000)
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| format!("`{text}` is not a count from 1 to 1000k; for example `200` or `10k`"))
+}
+
+/// How many runtimes share the work.
+fn shards(text: &str) -> Result<usize, String> {
+    number(text, 1..=1024)
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| format!("`{text}` is not a number of shards from 1 to 1024; for example `tasks=4`"))
+}
+
+/// So many bytes: `500`, `10k`.
+fn bytes(text: &str) -> Result<u64, String> {
+    number(text, 1..=u64::MAX)
+        .ok_or_else(|| format!("`{text}` is not a number of bytes a second; for example `500` or `10k`"))
+}
+
+/// A whole number, a `k` behind it for thousands.
+fn number(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
     let (digits, factor) = match text.strip_suffix(['k', 'K']) {
         Some(digits) => (digits, 1000),
         None => (text, 1),
     };
-    let number = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(factor));
-    number
-        .filter(|number| (1..=1_000_000).contains(number))
-        .ok_or_else(|| format!("`{text}` is not a count from 1 to 1000k; for example `200` or `10k`"))
+    let number = digits.parse::<u64>().ok()?.checked_mul(factor)?;
+    range.contains(&number).then_some(number)
+}
+
+/// `100/s`, `5/m`.
+fn rate(text: &str) -> Result<Rate, String> {
+    text.parse().map_err(|wrong: socketserver::RateError| wrong.to_string())
+}
+
+/// `queue`, `close`, `busy=TEXT`. The text may hold whatever it likes.
+fn over_limit(text: &str) -> Result<OverLimit, String> {
+    match (text, text.strip_prefix("busy=")) {
+        ("queue", _) => Ok(OverLimit::Queue),
+        ("close", _) => Ok(OverLimit::Close),
+        (_, Some(words)) if !words.is_empty() => Ok(OverLimit::reply(words)),
+        ("busy" | "busy=", _) => Err(format!("`{text}` lacks what to say; for example `busy=try again later`")),
+        _ => Err(format!("`{text}` is not a policy; one of `queue`, `close`, `busy=TEXT`")),
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +273,6 @@ mod tests {
         assert_eq!(time("2"), Ok(Duration::from_secs(2)));
         assert_eq!(time("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(time("5m"), Ok(Duration::from_secs(300)));
-        assert_eq!("off".parse(), Ok(Limit(None)));
         for wrong in ["", "-1", "inf", "NaN", "x", "2 parsecs"] {
             assert!(time(wrong).unwrap_err().contains("500ms"), "{wrong}");
         }
@@ -187,10 +280,40 @@ mod tests {
         for wrong in ["", "0", "-1", "k", "1.5", "99999999999999999999", "9999999k"] {
             assert!(count(wrong).unwrap_err().contains("10k"), "{wrong}");
         }
+        assert_eq!(bytes("10k"), Ok(10_000));
+        assert_eq!(bytes("18446744073709551615"), Ok(u64::MAX));
+        for wrong in ["", "0", "1.5", "10kb", "18446744073709551615k"] {
+            assert!(bytes(wrong).unwrap_err().contains("10k"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits() {
+        assert_eq!(or_off(some_time)("off"), Ok(Limit(None)));
+        assert_eq!(or_off(some_time)("2s"), Ok(Limit(Some(Duration::from_secs(2)))));
+        for wrong in ["0", "0ms", "never"] {
+            assert!(or_off(some_time)(wrong).unwrap_err().ends_with("; or `off`"), "{wrong}");
+        }
+        assert_eq!(rate("100/s").map(|rate| rate.to_string()), Ok("100/s".into()));
+        assert!(rate("fast").unwrap_err().contains("100/s"));
+    }
+
+    #[test]
+    fn policies() {
+        assert_eq!(over_limit("queue"), Ok(OverLimit::Queue));
+        assert_eq!(over_limit("close"), Ok(OverLimit::Close));
+        assert_eq!(over_limit("busy= a=b\n"), Ok(OverLimit::reply(" a=b\n")));
+        for wrong in ["busy", "busy=", "drop", "", "Close"] {
+            assert!(over_limit(wrong).unwrap_err().contains("busy="), "{wrong}");
+        }
     }
 
     #[test]
     fn models() {
+        assert_eq!("tasks".parse(), Ok(Model::Tasks(None)));
+        assert_eq!("tasks=2".parse(), Ok(Model::Tasks(Some(2))));
+        assert!("tasks=0".parse::<Model>().unwrap_err().contains("`tasks=4`"));
+        assert!("tasks=2k".parse::<Model>().unwrap_err().contains("1024"));
         assert_eq!("threads".parse(), Ok(Model::Threads(200)));
         assert_eq!("forks=8".parse(), Ok(Model::Forks(8)));
         assert!("serial=2".parse::<Model>().unwrap_err().contains("one connection"));

@@ -1,42 +1,70 @@
-//! The handlers that come with the command.
+//! The handlers that come with the command: what they say is written once, how it is said once for each engine.
 
 use crate::args::What;
-use socketserver::{Result, blocking};
+use socketserver::{Handler, Result, Stream, blocking};
 
 /// Enough for a bulk transfer, and small enough for any stack.
 const BUFFER: usize = 16 * 1024;
 
-impl blocking::Handler for What {
-    fn handle(&self, c: &mut blocking::Stream) -> Result {
-        let mut buf = [0; BUFFER];
+impl What {
+    /// What is said before anything is read.
+    fn greeting(self) -> &'static [u8] {
         match self {
-            Self::Hello => {
-                c.write_all(b"hello world")?;
-                c.read(&mut buf)?;
-            }
-            Self::Echo => each(c, &mut buf, |c, bytes| c.write_all(bytes))?,
-            Self::Upper => each(c, &mut buf, |c, bytes| {
-                // Bytes of other alphabets are above ASCII in UTF-8 and most encodings: they stay as they are.
-                bytes.make_ascii_uppercase();
-                c.write_all(bytes)
-            })?,
-            Self::Discard => each(c, &mut buf, |_, _| Ok(()))?,
+            Self::Hello => b"hello world",
+            Self::Echo | Self::Upper | Self::Discard => b"",
         }
-        Ok(())
+    }
+
+    /// What is said to a piece of input, in its place.
+    fn answer(self, piece: &mut [u8]) -> &[u8] {
+        match self {
+            Self::Echo => piece,
+            Self::Upper => {
+                // Bytes of other alphabets are above ASCII in UTF-8 and most encodings: they stay as they are.
+                piece.make_ascii_uppercase();
+                piece
+            }
+            Self::Hello | Self::Discard => b"",
+        }
+    }
+
+    /// Whether more is read after a piece; otherwise the connection closes.
+    fn goes_on(self) -> bool {
+        !matches!(self, Self::Hello)
     }
 }
 
-/// Reads to the end of input, piece by piece as they come.
-fn each(
-    c: &mut blocking::Stream,
-    buf: &mut [u8],
-    mut piece: impl FnMut(&mut blocking::Stream, &mut [u8]) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    loop {
-        let count = c.read(buf)?;
-        if count == 0 {
-            return Ok(());
+impl blocking::Handler for What {
+    fn handle(&self, c: &mut blocking::Stream) -> Result {
+        let mut buf = [0; BUFFER];
+        c.write_all(self.greeting())?;
+        loop {
+            let count = c.read(&mut buf)?;
+            if count == 0 {
+                return Ok(());
+            }
+            c.write_all(self.answer(&mut buf[..count]))?;
+            if !self.goes_on() {
+                return Ok(());
+            }
         }
-        piece(c, &mut buf[..count])?;
+    }
+}
+
+impl Handler for What {
+    async fn handle(&self, c: &mut Stream) -> Result {
+        c.write_all(self.greeting()).await?;
+        loop {
+            // Of its own size, and gone before the next wait: a connection that waits holds no buffer.
+            let mut piece = c.fill_buf().await?.to_vec();
+            if piece.is_empty() {
+                return Ok(());
+            }
+            c.consume(piece.len());
+            c.write_all(self.answer(&mut piece)).await?;
+            if !self.goes_on() {
+                return Ok(());
+            }
+        }
     }
 }

@@ -4,8 +4,8 @@ use crate::args::Log;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use socketserver::{
-    AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, HookFailed, Observer, Opened, Refused,
-    Report, SpawnFailed, Totals,
+    AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, Hogged, HookFailed, Observer, Opened,
+    Refused, Report, SpawnFailed, Totals,
 };
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
@@ -13,8 +13,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 impl Log {
-    /// Writes one event: as an object, or as its name and `key=value`.
+    /// Writes one event.
     fn event(self, name: &str, fields: &[(&str, Value)]) {
+        line(&self.line_of(name, fields));
+    }
+
+    /// An event as an object, or as its name and `key=value`.
+    fn line_of(self, name: &str, fields: &[(&str, Value)]) -> String {
         match self {
             Self::Text => {
                 let mut text = name.to_owned();
@@ -26,13 +31,13 @@ impl Log {
                         value => format!(" {key}={value}"),
                     });
                 }
-                line(&text);
+                text
             }
             Self::Json => {
                 let mut object = serde_json::Map::new();
                 object.insert("event".into(), name.into());
                 object.extend(fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-                line(&Value::Object(object).to_string());
+                Value::Object(object).to_string()
             }
         }
     }
@@ -91,7 +96,8 @@ impl Observer for Log {
     }
 
     fn refused(&self, e: &Refused<'_>) {
-        self.event("refused", &[("peer", text(e.peer)), ("endpoint", text(e.endpoint))]);
+        let fields = [("peer", text(e.peer)), ("endpoint", text(e.endpoint)), ("why", e.why.as_str().into())];
+        self.event("refused", &fields);
     }
 
     fn accept_failed(&self, e: &AcceptFailed<'_>) {
@@ -130,6 +136,10 @@ impl Observer for Log {
         self.event("hook-failed", &[("hook", e.hook.into()), ("error", e.failure.into())]);
     }
 
+    fn hogged(&self, e: &Hogged) {
+        line(&self.line_of_hogged(e));
+    }
+
     fn draining(&self, e: &Draining) {
         self.event("draining", &[("open", e.open.into()), ("deadline", self.duration(e.deadline))]);
     }
@@ -146,6 +156,11 @@ impl Observer for Log {
 }
 
 impl Log {
+    fn line_of_hogged(self, e: &Hogged) -> String {
+        let fields = [("connection", e.connection.into()), ("shard", e.shard.into()), ("time", self.duration(e.time))];
+        self.line_of("hogged", &fields)
+    }
+
     /// Seconds: a number in JSON, with its unit in text.
     fn duration(self, time: Duration) -> Value {
         match self {
@@ -193,4 +208,41 @@ pub(crate) fn line(text: &str) {
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socketserver::{Server, Stream, Tasks, client};
+    use std::sync::mpsc::{Sender, channel};
+
+    /// Hands on what the log would say.
+    struct Hears(Sender<[String; 2]>);
+
+    impl Observer for Hears {
+        fn hogged(&self, e: &Hogged) {
+            let _ = self.0.send([Log::Text, Log::Json].map(|log| log.line_of_hogged(e)));
+        }
+    }
+
+    /// No handler of the command's own does it.
+    #[test]
+    fn a_handler_that_hogs_its_shard_is_told_of() -> socketserver::Result {
+        let (send, lines) = channel();
+        let server =
+            Server::bind("tcp://127.0.0.1:0")?.observe(Hears(send)).spawn(Tasks::new(1), async |c: &mut Stream| {
+                c.write_all(b"in").await?;
+                std::thread::sleep(Duration::from_millis(500));
+                Ok(())
+            })?;
+        let mut c = client::connect(&server.handle().endpoints()[0])?;
+        c.read_to_end(10)?;
+        server.stop()?;
+        let [text, json] = lines.recv()?;
+        assert!(text.starts_with("hogged connection=1 shard=0 time=0.") && text.ends_with('s'), "{text}");
+        let json: Value = serde_json::from_str(&json)?;
+        assert_eq!((&json["event"], &json["connection"], &json["shard"]), (&"hogged".into(), &1.into(), &0.into()));
+        assert!(json["time"].is_f64(), "{json}");
+        Ok(())
+    }
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Bad arguments end here, with status 2.
     match Args::parse().command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Connect(args) => connect::run(&args),
     }
 }

@@ -1,11 +1,15 @@
 use crate::args::{Model, Serve};
 use crate::complain;
-use socketserver::{Error, Forks, Report, Serial, Server, Signal, Threads};
+use socketserver::{Error, Forks, Report, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
 
 pub(crate) fn run(args: Serve) -> ExitCode {
     let log = args.log;
-    let (model, what) = (args.model, args.what);
+    let (model, what, spin) = (args.model, args.what, args.spin.0);
+    if spin.is_some() && !matches!(model, Model::Tasks(_)) {
+        complain("`--spin` is for `--model tasks` alone: the threads of the other models sleep in the kernel");
+        return ExitCode::from(2);
+    }
     let mut server = match set_up(args) {
         Ok(server) => server,
         Err(error) => {
@@ -17,6 +21,10 @@ pub(crate) fn run(args: Serve) -> ExitCode {
         log.listening(&endpoint);
     }
     let result = match model {
+        Model::Tasks(shards) => {
+            let tasks = shards.map_or_else(Tasks::default, Tasks::new);
+            server.serve(tasks.spin(spin), what)
+        }
         Model::Serial => server.serve(Serial::new(), what),
         Model::Threads(max) => server.serve(Threads::new(max), what),
         Model::Forks(max) => server.serve(Forks::new(max), what),
@@ -36,8 +44,17 @@ pub(crate) fn run(args: Serve) -> ExitCode {
 fn set_up(args: Serve) -> Result<Server, Error> {
     let log = args.log;
     Server::bind(args.addresses)?
+        .max_connections(args.max_conns.0.map(|max| max as u64))
+        .max_per_peer(args.max_per_ip.0)
+        .accept_rate(args.accept_rate.0)
+        .over_limit(args.over_limit)
+        .allow(args.allow)
+        .deny(args.deny)
+        .first_byte(args.first_byte.0)
         .idle(args.idle.0)
         .write_timeout(args.write_timeout.0)
+        .lifetime(args.lifetime.0)
+        .min_rate(args.min_rate.0)
         .drain_deadline(args.drain)
         .observe(log)
         .stop_on_signals()?

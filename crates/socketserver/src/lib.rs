@@ -69,6 +69,8 @@ mod documents {
     struct ReadmeInChinese;
     #[doc = include_str!("../../../docs/models.md")]
     struct Models;
+    #[doc = include_str!("../../../docs/limits.md")]
+    struct Limits;
     /// It shows observers that are features.
     #[cfg(all(feature = "tracing", feature = "metrics"))]
     #[doc = include_str!("../../../docs/events.md")]

@@ -109,7 +109,16 @@ fn a_killed_child_costs_its_own_connection_and_is_told_of() {
 
 #[test]
 fn out_of_descriptors_it_serves_on_and_recovers() {
-    let command: Command = after("ulimit -n 64", &["serve", "echo", ":0", "--model", "threads=200"]);
+    out_of_descriptors("threads=200");
+}
+
+#[test]
+fn out_of_descriptors_tasks_serve_on_and_recover() {
+    out_of_descriptors("tasks=1");
+}
+
+fn out_of_descriptors(model: &str) {
+    let command: Command = after("ulimit -n 64", &["serve", "echo", ":0", "--model", model]);
     let served = Served::listening(command, 1);
     let before = served.process().descriptors().len();
     let mut clients: Vec<Client> = (0..200).map(|_| served.client()).collect();

@@ -15,7 +15,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Each model that a server can run on.
-pub(crate) const MODELS: [&str; 3] = ["serial", "threads", "forks"];
+pub(crate) const MODELS: [&str; 4] = ["tasks", "serial", "threads", "forks"];
+
+/// Those that serve several connections at a time.
+pub(crate) const PARALLEL: [&str; 3] = ["tasks", "threads", "forks"];
 
 /// The command with these arguments.
 pub(crate) fn command(args: &[&str]) -> Command {
@@ -386,7 +389,8 @@ impl Python {
         None
     }
 
-    /// A program that begins with `address = sys.argv[1]` and has `connect()`, a socket that is connected there.
+    /// A program that begins with `address = sys.argv[1]` and has `connect()`, a socket that is connected there, from
+    /// `connect('127.0.0.2')` if it matters from where.
     pub(crate) fn client(&self, address: &str, program: &str) -> String {
         self.program(&format!("{CLIENT}{program}"), &[address])
     }
@@ -406,13 +410,13 @@ import socket, sys
 socket.setdefaulttimeout(30)
 address = sys.argv[1]
 
-def connect():
+def connect(source=None):
     if address.startswith('unix:'):
         s = socket.socket(socket.AF_UNIX)
         s.connect(address[5:])
         return s
     host, port = address.removeprefix('tcp://').rsplit(':', 1)
-    return socket.create_connection((host.strip('[]'), int(port)))
+    return socket.create_connection((host.strip('[]'), int(port)), source_address=source and (source, 0))
 
 def exactly(s, count):
     data = b''

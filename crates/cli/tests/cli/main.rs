@@ -5,7 +5,9 @@
 mod connect;
 mod hardship;
 mod harness;
+mod limits;
 mod log;
+mod model;
 mod serve;
 mod start;
 mod stop;

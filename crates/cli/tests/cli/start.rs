@@ -1,6 +1,6 @@
 //! Why `serve` does not start, and what it leaves alone then.
 
-use crate::harness::{Place, Served, run};
+use crate::harness::{MODELS, Place, Served, run};
 use rustix::process::Signal;
 use std::fs;
 
@@ -18,8 +18,36 @@ fn what_is_typed_wrong_is_named_with_an_example_of_what_is_right() {
     refused(&[":0", "--model", "thread"], &["`thread`", "`threads`"]);
     refused(&[":0", "--model", "threads=0"], &["`0`", "`200`"]);
     refused(&[":0", "--model", "serial=2"], &["`serial`", "one connection"]);
-    for flag in ["--idle", "--write-timeout", "--drain"] {
-        refused(&[":0", flag, "soon"], &[flag, "`soon`", "`500ms`"]);
+    refused(&[":0", "--model", "tasks=0"], &["`0`", "`tasks=4`"]);
+    for flag in ["--idle", "--write-timeout", "--first-byte", "--lifetime", "--spin"] {
+        refused(&[":0", flag, "soon"], &[flag, "`soon`", "`500ms`", "`off`"]);
+        refused(&[":0", flag, "0"], &[flag, "`0`", "`500ms`", "`off`"]);
+    }
+    refused(&[":0", "--drain", "soon"], &["--drain", "`soon`", "`500ms`"]);
+    for flag in ["--max-conns", "--max-per-ip"] {
+        for wrong in ["many", "0", "-1", "2000k"] {
+            // So that what looks like a flag is taken as a value.
+            refused(&[":0", &format!("{flag}={wrong}")], &[flag, &format!("`{wrong}`"), "`10k`", "`off`"]);
+        }
+    }
+    refused(&[":0", "--min-rate", "10kb"], &["--min-rate", "`10kb`", "`10k`", "`off`"]);
+    refused(&[":0", "--accept-rate", "fast"], &["--accept-rate", "`fast`", "`100/s`", "`off`"]);
+    refused(&[":0", "--accept-rate", "0/s"], &["--accept-rate", "`0`", "`100/s`"]);
+    refused(&[":0", "--over-limit", "drop"], &["--over-limit", "`drop`", "`queue`, `close`, `busy=TEXT`"]);
+    refused(&[":0", "--over-limit", "busy"], &["--over-limit", "`busy`", "`busy=try again later`"]);
+    for flag in ["--allow", "--deny"] {
+        refused(&[":0", flag, "everybody"], &[flag, "`everybody`", "`10.0.0.0/8`"]);
+        refused(&[":0", flag, "10.0.0.0/8,10.1.2.3/8"], &[flag, "`10.1.2.3/8`", "`10.0.0.0/8`"]);
+    }
+}
+
+#[test]
+fn what_is_for_tasks_alone_is_refused_with_other_models() {
+    for model in &MODELS[1..] {
+        refused(&[":0", "--model", model, "--spin", "50us"], &["`--spin`", "`--model tasks`"]);
+        // Off is what it is anyway.
+        let served = Served::start(&["echo", ":0", "--model", model, "--spin", "off"]);
+        served.is_served();
     }
 }
 

@@ -1,6 +1,6 @@
 //! How `serve` ends.
 
-use crate::harness::{LONG, MODELS, Place, Served, client, command};
+use crate::harness::{LONG, MODELS, PARALLEL, Place, Served, client, command};
 use rustix::process::Signal;
 use socketserver_testkit::Client;
 
@@ -83,7 +83,7 @@ fn who_is_stuck_when_the_drain_ends_is_cut_and_named_and_the_status_is_1() {
 /// The busy ones are on a Unix socket: there what was sent is with the server, and not still on its way.
 #[test]
 fn of_ten_idle_ten_busy_and_one_stuck_the_stuck_one_alone_is_cut() {
-    for model in ["threads", "forks"] {
+    for model in PARALLEL {
         let place = Place::new();
         let args = ["serve", "echo", ":0", &place.address(), "--model", model, "--drain", "2s"];
         let served = Served::listening(command(&args), 2);
