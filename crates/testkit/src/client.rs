@@ -20,6 +20,18 @@ impl Client {
     /// # Errors
     /// What `connect(2)` says.
     pub fn connect(endpoint: &Endpoint) -> io::Result<Self> {
+        Self::connect_as(endpoint, None)
+    }
+
+    /// Connects from this address: a machine has all of 127.0.0.0/8 to itself, so there can be many peers.
+    ///
+    /// # Errors
+    /// What `bind(2)` and `connect(2)` say.
+    pub fn connect_from(endpoint: &Endpoint, source: Ipv4Addr) -> io::Result<Self> {
+        Self::connect_as(endpoint, Some(source))
+    }
+
+    fn connect_as(endpoint: &Endpoint, source: Option<Ipv4Addr>) -> io::Result<Self> {
         let (domain, addr) = match endpoint {
             Endpoint::Tcp { host, port } => {
                 let addr = match host {
@@ -38,6 +50,9 @@ impl Client {
         let socket = Socket::new(domain, Type::STREAM, None)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
+        if let Some(source) = source {
+            socket.bind(&SocketAddr::from((source, 0)).into())?;
+        }
         socket.connect(&addr)?;
         Ok(Self { socket })
     }

@@ -81,6 +81,7 @@ impl Admitted {
         let (at, connection) =
             shared.registry.add(|slot| Record::new(id, peer, endpoint, slot).of_run(place.run.number).with(socket));
         shared.control.watch();
+        shared.control.count_held();
         // The drain may have gone through the registry just before.
         if place.run.is_stopping() {
             connection.drain();
@@ -104,6 +105,11 @@ impl Drop for Admitted {
         // A model that drops a job turns the peer away.
         let ending = self.ending.take().unwrap_or_else(|| Ending::of(Reason::Refused));
         let (read, written) = (connection.slot.read(), connection.slot.written());
+        // An exempted one has given its permit back. Seen before the slot can be another connection's.
+        self.place.has_permit &= connection.slot.exempt();
+        if self.place.has_permit {
+            run.shared.control.count_let_go();
+        }
         run.shared.control.count_closed(ending.reason, read, written);
         run.shared.registry.remove(self.at);
         if let Some((hook, failure)) = ending.broken_hook() {
@@ -121,8 +127,6 @@ impl Drop for Admitted {
                 failure: ending.failure(),
             });
         });
-        // An exempted one has given its permit back.
-        self.place.has_permit &= connection.slot.exempt();
         // The socket closes here, before the place is free: whoever counts the places counts the descriptors too.
         drop(connection);
     }

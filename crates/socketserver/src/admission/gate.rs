@@ -156,7 +156,8 @@ impl Gate {
             }
             let pace = state.pace.clone();
             if let Some(Err(wait)) = state.pace.as_mut().map(|pace| pace.take(control.elapsed())) {
-                return Ok(Tried::Rest(place, clock::now() + wait));
+                // Not for longer, so that another rate is heard of.
+                return Ok(Tried::Rest(place, clock::now() + wait.min(RATE_REST)));
             }
             match self.try_accept(&mut state, listener)? {
                 Try::Accepted(accepted) => {
@@ -330,6 +331,8 @@ enum Try {
     Rest(Instant),
 }
 
+/// For how long accepting rests at most before it looks at the rate again.
+const RATE_REST: Duration = Duration::from_secs(1);
 /// How many peers are turned away in one go.
 const IN_A_ROW: usize = 64;
 /// How many waiting peers are closed in one go while descriptors are exhausted.

@@ -469,7 +469,8 @@ impl<T: PollIo> Core<T> {
     fn mark_request(&mut self, begun: bool) {
         if begun {
             self.request = (self.request.0.wrapping_add(1).max(1), true);
-            self.slot.begin_request(self.request.0.into());
+            // Of all connections none has the number of another.
+            self.slot.begin_request(self.connection.id << 24 | u64::from(self.request.0 & 0xff_ffff));
         } else {
             self.request.1 = false;
             self.slot.end_request();

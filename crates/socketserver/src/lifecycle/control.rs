@@ -38,7 +38,8 @@ const ACCEPTED: usize = 5;
 const READ: usize = 7;
 const WRITTEN: usize = 8;
 const FAILED: usize = 9;
-const CLOSED: usize = 10;
+/// Connections that are open: a word of its own, for of two sums that change meanwhile the difference is not exact.
+const OPEN: usize = 10;
 /// How often the keeper has looked for connections that wait too long.
 const EPOCH: usize = 11;
 /// The keeper does not look, for there was none.
@@ -59,11 +60,13 @@ const REFUSED: usize = 20;
 /// Failures of `accept(2)`: lost connections, and want of descriptors or memory.
 /// The time between two looks at the deadlines, in ns.
 const LOOK_PERIOD: usize = SHED + 1;
+/// Permits that open connections hold: without the one of whoever is accepting.
+const HELD: usize = LOOK_PERIOD + 1;
 const LOST: usize = REFUSED + Refusal::ALL.len();
 const EXHAUSTED: usize = LOST + 1;
 /// Peers that were closed unheard for want of a descriptor.
 const SHED: usize = LOST + 2;
-const WORDS: usize = LOOK_PERIOD + 1;
+const WORDS: usize = HELD + 1;
 
 const NEVER: u64 = u64::MAX;
 
@@ -226,9 +229,23 @@ impl Control {
 
     /// Takes a permit for a connection. Whoever lets connections in has made sure that there is one.
     pub(crate) fn take_permit(&self) {
-        let taken = self.permits().take_anyway();
-        if taken >= self.word(ALARM_ABOVE).load(SeqCst) {
-            self.word(PEAK).fetch_max(taken, SeqCst);
+        self.permits().take_anyway();
+    }
+
+    /// A permit came to be that of a connection.
+    pub(crate) fn count_held(&self) {
+        let held = self.word(HELD).fetch_add(1, SeqCst) + 1;
+        if held >= self.word(ALARM_ABOVE).load(SeqCst) {
+            self.word(PEAK).fetch_max(held, SeqCst);
+            self.keeper.wake();
+        }
+    }
+
+    /// A connection holds no permit any more: it ended, or was exempted.
+    pub(crate) fn count_let_go(&self) {
+        let held = self.word(HELD).fetch_sub(1, SeqCst) - 1;
+        let below = self.word(ALARM_BELOW).load(SeqCst);
+        if held <= below && below != NEVER {
             self.keeper.wake();
         }
     }
@@ -241,12 +258,8 @@ impl Control {
     }
 
     pub(crate) fn give_back_permit(&self) {
-        let returned = self.permits().give_back();
-        if returned.wake {
+        if self.permits().give_back().wake {
             self.room.wake();
-        }
-        if returned.taken <= self.word(ALARM_BELOW).load(SeqCst) && self.word(ALARM_BELOW).load(SeqCst) != NEVER {
-            self.keeper.wake();
         }
     }
 
@@ -282,8 +295,8 @@ impl Control {
     }
 
     /// How many permits connections hold.
-    pub(crate) fn permits_taken(&self) -> u64 {
-        self.word(PERMITS).load(SeqCst)
+    pub(crate) fn permits_held(&self) -> u64 {
+        self.word(HELD).load(SeqCst)
     }
 
     /// From now on the keeper is woken when so many permits are taken, or so few; `None` is never.
@@ -294,18 +307,17 @@ impl Control {
 
     /// The most permits that were taken at a time since the last call, as far as it was watched.
     pub(crate) fn take_peak(&self) -> u64 {
-        self.word(PEAK).swap(0, SeqCst).max(self.permits_taken())
+        self.word(PEAK).swap(0, SeqCst).max(self.permits_held())
     }
 
     /// How many connections are open.
     pub(crate) fn open(&self) -> u64 {
-        // In this order, so that a connection that closes in between is not subtracted before it was added.
-        let closed = self.word(CLOSED).load(SeqCst);
-        self.word(ACCEPTED).load(SeqCst).saturating_sub(closed)
+        self.word(OPEN).load(SeqCst)
     }
 
     /// Counts a connection, and gives it its number.
     pub(crate) fn count_accepted(&self) -> u64 {
+        self.word(OPEN).fetch_add(1, SeqCst);
         self.word(ACCEPTED).fetch_add(1, SeqCst) + 1
     }
 
@@ -323,7 +335,7 @@ impl Control {
     }
 
     pub(crate) fn count_closed(&self, reason: Reason, read: u64, written: u64) {
-        self.word(CLOSED).fetch_add(1, SeqCst);
+        self.word(OPEN).fetch_sub(1, SeqCst);
         self.word(READ).fetch_add(read, SeqCst);
         self.word(WRITTEN).fetch_add(written, SeqCst);
         if matches!(reason, Reason::Failed | Reason::Panicked | Reason::Killed(_) | Reason::Exited(_)) {
@@ -336,7 +348,7 @@ impl Control {
         let get = |at| self.word(at).load(SeqCst);
         Totals {
             accepted: get(ACCEPTED),
-            closed: get(CLOSED),
+            closed: get(ACCEPTED).saturating_sub(get(OPEN)),
             refused: Refusal::ALL.into_iter().map(|why| get(REFUSED + why as usize)).sum(),
             denied: get(REFUSED + Refusal::Denied as usize),
             over_limit: get(REFUSED + Refusal::Full as usize),

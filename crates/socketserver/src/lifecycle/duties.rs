@@ -77,13 +77,13 @@ impl Duties {
             }
         }
         if !self.alarms.is_empty() {
-            let (peak, taken) = (control.take_peak(), control.permits_taken());
+            let (peak, held) = (control.take_peak(), control.permits_held());
             for alarm in &mut self.alarms {
-                if alarm.raised && taken <= alarm.below {
+                if alarm.raised && held <= alarm.below {
                     alarm.raised = false;
                 }
                 if !alarm.raised && peak >= alarm.above {
-                    alarm.raised = taken > alarm.below;
+                    alarm.raised = held > alarm.below;
                     call("alarm", &mut alarm.duty);
                 }
             }
@@ -109,8 +109,8 @@ impl Duties {
         let (above, below) = self.thresholds();
         control.watch_permits(above, below);
         // What came about before they were watched is looked at once more.
-        let taken = control.permits_taken();
-        if above.is_some_and(|above| taken >= above) || below.is_some_and(|below| taken <= below) {
+        let held = control.permits_held();
+        if above.is_some_and(|above| held >= above) || below.is_some_and(|below| held <= below) {
             control.keeper.wake();
         }
         next

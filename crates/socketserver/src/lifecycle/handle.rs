@@ -200,6 +200,7 @@ impl Handle {
 
     pub(crate) fn give_back_permit(&self) {
         if let Some(shared) = &self.shared {
+            shared.control.count_let_go();
             shared.control.give_back_permit();
         }
     }

@@ -93,16 +93,20 @@ impl Model for Tasks {
         let (posts, boxes): (Vec<Post>, Vec<_>) = (0..shards).map(|_| Post::new()).unzip();
         let posts: Arc<[Post]> = posts.into();
         let (ended, ends) = mpsc::channel();
+        let (starts, all_started) = tokio::sync::mpsc::channel(1);
+        let mut all_started = Some(all_started);
         let mut started = Vec::with_capacity(shards);
         let mut failed = None;
         for (index, (letters, pulse)) in boxes.into_iter().zip(pulses).enumerate() {
             let shard = Shard { index, work: work.clone(), posts: posts.clone(), pulse, spin: self.spin };
+            // The first one accepts.
+            let start = Start { this: starts.clone(), all: all_started.take() };
             let ended = ended.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("socketserver-{index}"))
                 .spawn(move || {
                     let handle = shard.work.handle();
-                    let result = shard.run(letters);
+                    let result = shard.run(letters, start);
                     if result.is_err() {
                         handle.shutdown();
                     }
@@ -120,7 +124,7 @@ impl Model for Tasks {
                 }
             }
         }
-        drop((ended, posts));
+        drop((ended, posts, starts));
         // This thread has nothing else to do, and sees what happens when a shard sees nothing any more.
         Keeper::new(work.run.clone()).keep();
         let joined = work.run.join_shards(started, &ends);
@@ -158,6 +162,14 @@ impl Post {
     }
 }
 
+/// Nobody is let in before every shard has its runtime: connections could take the descriptors that it needs.
+struct Start {
+    /// Dropped once this one has its runtime, or has failed to get it.
+    this: tokio::sync::mpsc::Sender<()>,
+    /// Ends when all were dropped.
+    all: Option<tokio::sync::mpsc::Receiver<()>>,
+}
+
 /// One runtime on one thread.
 struct Shard<S> {
     index: usize,
@@ -168,7 +180,7 @@ struct Shard<S> {
 }
 
 impl<S: Service<Async> + Send + Sync> Shard<S> {
-    fn run(self, letters: UnboundedReceiver<Admitted>) -> Result<(), Error> {
+    fn run(self, letters: UnboundedReceiver<Admitted>, start: Start) -> Result<(), Error> {
         let (run, pulse) = (self.work.run.clone(), self.pulse.clone());
         let asleep = self.pulse.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -178,7 +190,11 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
             .on_thread_unpark(move || pulse.wake_up(&run))
             .build_local(LocalOptions::default())
             .map_err(|error| Error::io("cannot make a runtime for a shard", error))?;
+        drop(start.this);
         runtime.block_on(async {
+            if let Some(mut all) = start.all {
+                let _ = all.recv().await;
+            }
             let spinner = self.spin.map(|time| {
                 let spinner = Rc::new(Spinner::default());
                 spawn_local(spin(spinner.clone(), time));

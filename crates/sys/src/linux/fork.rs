@@ -156,12 +156,15 @@ pub fn fork() -> io::Result<Fork> {
         ));
     }
     let parent = rustix::process::getpid();
+    // The descriptor of the pidfd, kept free: a child that has begun to work is not to be ended for want of it.
+    let reserved = rustix::process::pidfd_open(parent, PidfdFlags::empty())?;
     let signals = SignalMask::block_all();
     // SAFETY: the process has this one thread, as was just counted, and only a running thread could start another: so no
     // lock can be held by a thread that the child lacks, and the child may run any code, as after a fork in C.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
+            drop(reserved);
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
             // The parent may have died before that call.
             if rustix::process::getppid() != Some(parent) {
@@ -171,6 +174,7 @@ pub fn fork() -> io::Result<Fork> {
         }
         pid => {
             let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ECHILD))?;
+            drop(reserved);
             // Not reaped yet, so the number still stands for our child.
             match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
                 Ok(pidfd) => Ok(Fork::Parent(Child { pid, pidfd })),

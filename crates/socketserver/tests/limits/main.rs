@@ -1,0 +1,151 @@
+//! Limits, deadlines and what can be changed while a server runs, on every model: each server in a process of its own,
+//! each client a plain socket.
+//!
+//! `SOCKETSERVER_LONG=1` makes children serve as many connections as the others do.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cap;
+mod deadlines;
+mod descriptors;
+mod drain;
+mod memory;
+mod overload;
+mod roles;
+mod rules;
+mod slow;
+mod steering;
+
+use libtest_mimic::{Arguments, Trial};
+use rustix::process::Signal;
+use socketserver_testkit::{How, PATIENCE, Stage, play};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const MODELS: [How; 5] = [How::Serial, How::Threads(200), How::Forks(200), How::Prefork(2, 200), How::Tasks(2)];
+/// Those that serve several connections at a time.
+const PARALLEL: [How; 4] = [How::Threads(200), How::Forks(200), How::Prefork(2, 200), How::Tasks(2)];
+
+#[derive(Debug, Clone, Copy)]
+enum Carrier {
+    Tcp,
+    Unix,
+}
+
+impl Carrier {
+    /// An address of its own for each server, and what has to live as long.
+    fn endpoint(self) -> (String, Option<tempfile::TempDir>) {
+        match self {
+            Self::Tcp => ("tcp://127.0.0.1:0".into(), None),
+            Self::Unix => {
+                let dir = tempfile::tempdir().unwrap();
+                (format!("unix:{}", dir.path().join("s").display()), Some(dir))
+            }
+        }
+    }
+}
+
+const DESCRIPTORS: u64 = 12_000;
+
+/// A test of one model over one carrier.
+type Test = fn(How, &str);
+
+struct Suite(Vec<Trial>);
+
+impl Suite {
+    fn add(&mut self, name: &str, models: &[How], carriers: &[Carrier], test: Test) {
+        for how in models {
+            for carrier in carriers {
+                let (how, carrier) = (*how, *carrier);
+                let name = format!("{name}::{}::{carrier:?}", how.to_string().replace(['=', ','], "_"));
+                self.0.push(Trial::test(name.to_lowercase(), move || {
+                    let (endpoint, _dir) = carrier.endpoint();
+                    test(how, &endpoint);
+                    Ok(())
+                }));
+            }
+        }
+    }
+
+    /// Over both carriers.
+    fn both(&mut self, name: &str, models: &[How], test: Test) {
+        self.add(name, models, &[Carrier::Tcp, Carrier::Unix], test);
+    }
+
+    /// Over TCP alone.
+    fn tcp(&mut self, name: &str, models: &[How], test: Test) {
+        self.add(name, models, &[Carrier::Tcp], test);
+    }
+}
+
+/// What the server says of one of its connections, by name.
+type Fact = BTreeMap<String, String>;
+
+/// Asks the server for its connections.
+fn facts(stage: &Stage) -> Vec<Fact> {
+    stage.signal(Signal::USR2);
+    let line = stage.line("facts");
+    let of = |part: &str| {
+        let pairs = part.split_whitespace().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    line.split('|').skip(1).map(of).collect()
+}
+
+/// Asks until it is so. What a server knows of its connections comes with no event.
+#[track_caller]
+fn settled(stage: &Stage, what: &str, is: impl Fn(&[Fact]) -> bool) -> Vec<Fact> {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let facts = facts(stage);
+        if is(&facts) {
+            return facts;
+        }
+        assert!(Instant::now() < give_up, "not so: {what}; {facts:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How many connections are in this phase.
+fn in_phase(facts: &[Fact], phase: &str) -> usize {
+    facts.iter().filter(|fact| fact["phase"] == phase).count()
+}
+
+/// Has the server take the next step of its role.
+fn step(stage: &Stage, name: &str) {
+    stage.signal(Signal::USR1);
+    assert_eq!(stage.line("step "), format!("step {name}"));
+}
+
+/// A number in a line, behind these words.
+#[track_caller]
+fn number(line: &str, before: &str) -> u64 {
+    let at = line.find(before).unwrap_or_else(|| panic!("no `{before}` in {line}"));
+    let digits: String = line[at + before.len()..].chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+fn main() -> ExitCode {
+    if let Some(status) = play(roles::ALL) {
+        return status;
+    }
+    // For the many clients of several tests at a time.
+    if socketserver_sys::descriptor_limit().is_some_and(|limit| limit < DESCRIPTORS) {
+        socketserver_sys::set_descriptor_limit(DESCRIPTORS).unwrap();
+    }
+    let mut suite = Suite(Vec::new());
+    cap::add(&mut suite);
+    overload::add(&mut suite);
+    slow::add(&mut suite);
+    memory::add(&mut suite);
+    descriptors::add(&mut suite);
+    drain::add(&mut suite);
+    deadlines::add(&mut suite);
+    steering::add(&mut suite);
+    rules::add(&mut suite);
+    let mut arguments = Arguments::from_args();
+    // Most of them wait for a deadline most of the time.
+    arguments.test_threads.get_or_insert(8);
+    libtest_mimic::run(&arguments, suite.0).exit_code()
+}

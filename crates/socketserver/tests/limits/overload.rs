@@ -1,0 +1,230 @@
+use crate::{PARALLEL, Suite, number, step};
+use socketserver_testkit::{Client, How, Stage};
+use std::process::{Command, Stdio};
+
+pub(crate) fn add(suite: &mut Suite) {
+    suite.both("beyond_the_maximum_python_waits", &PARALLEL, queued);
+    suite.both("beyond_the_maximum_python_is_closed", &PARALLEL, closed);
+    suite.both("beyond_the_maximum_python_is_told", &PARALLEL, told);
+    suite.tcp("one_too_many_of_a_peer_is_closed", &PARALLEL, peer_closed);
+    suite.tcp("one_too_many_of_a_peer_is_told", &PARALLEL, peer_told);
+    suite.add("peers_without_an_address_are_not_counted", &PARALLEL, &[crate::Carrier::Unix], unix_peers);
+    suite.both("at_most_64_that_were_told_linger", &PARALLEL, linger);
+}
+
+const CLIENT: &str = "
+import select, socket, sys, time
+socket.setdefaulttimeout(30)
+address = sys.argv[1]
+
+def connect(source=None):
+    if address.startswith('unix:'):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(address[5:])
+        return s
+    host, port = address.removeprefix('tcp://').rsplit(':', 1)
+    return socket.create_connection((host, int(port)), source_address=source and (source, 0))
+
+def exactly(s, data):
+    got = b''
+    while len(got) < len(data):
+        piece = s.recv(len(data) - len(got))
+        assert piece, f'the end after {got!r}'
+        got += piece
+    assert got == data, got
+
+def everything(s):
+    data = b''
+    while piece := s.recv(65536):
+        data += piece
+    return data
+
+# Served, and kept.
+def served(source=None):
+    s = connect(source)
+    s.sendall(b'echo in\\n')
+    exactly(s, b'in\\n')
+    return s
+
+# Closed without a word; what was sent and not read makes that a reset.
+def closed(source=None):
+    s = connect(source)
+    try:
+        s.sendall(b'echo in\\n')
+        got = everything(s)
+    except (ConnectionResetError, BrokenPipeError):
+        got = b''
+    assert got == b'', got
+
+# Told, in order, though it has sent much that nobody will read.
+def told(source=None):
+    s = connect(source)
+    for _ in range(4):
+        try:
+            s.sendall(b'x' * 5000)
+        except BrokenPipeError:
+            # Over a Unix socket one that is closed is known to be before it is written to.
+            assert address.startswith('unix:')
+    got = everything(s)
+    assert got == b'busy', got
+
+# It may take the server a moment to see that somebody has left.
+def at_last(source=None):
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up:
+        s = connect(source)
+        try:
+            s.sendall(b'echo in\\n')
+            if s.recv(3) == b'in\\n':
+                return s
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    raise AssertionError('nobody is let in again')
+
+";
+
+/// Runs a client that is written in Python, against this server; then stops that, and gives what it told.
+fn python(stage: Stage, program: &str) -> Option<Vec<String>> {
+    if !Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs python3");
+        eprintln!("skipped: python3 is not installed");
+        return None;
+    }
+    let mut python = Command::new("python3");
+    python.args(["-c", &format!("{CLIENT}{program}"), &stage.endpoint().to_string()]).stdin(Stdio::null());
+    let output = python.output().unwrap();
+    assert!(output.status.success(), "{}\n{:#?}", String::from_utf8_lossy(&output.stderr), stage.so_far());
+    let ended = stage.stop();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    Some(ended.lines)
+}
+
+#[track_caller]
+fn assert_refused(lines: &[String], why: &str, times: u64, total: &str) {
+    let refused = lines.iter().filter(|line| line.starts_with("refused ")).count() as u64;
+    let so = lines.iter().filter(|line| line.starts_with(&format!("refused why={why} "))).count() as u64;
+    assert_eq!(refused, so, "{lines:#?}");
+    assert!(so >= times, "{lines:#?}");
+    let totals = lines.iter().find(|line| line.starts_with("totals ")).unwrap();
+    assert_eq!((number(totals, " refused: "), number(totals, total)), (so, so), "{totals}");
+}
+
+fn queued(how: How, endpoint: &str) {
+    let lines = python(
+        Stage::open("max-2", how, endpoint),
+        "
+a, b = served(), served()
+late = [connect() for _ in range(5)]
+for s in late:
+    s.sendall(b'echo late\\n')
+for _ in range(100):
+    a.sendall(b'echo still\\n')
+    exactly(a, b'still\\n')
+assert select.select(late, [], [], 0.3)[0] == []
+a.close()
+for s in late:
+    exactly(s, b'late\\n')
+    s.close()
+",
+    );
+    if let Some(lines) = lines {
+        assert_refused(&lines, "full", 0, "over_limit: ");
+    }
+}
+
+fn closed(how: How, endpoint: &str) {
+    let lines = python(
+        Stage::open("max-2-close", how, endpoint),
+        "
+a, b = served(), served()
+for _ in range(20):
+    closed()
+a.close()
+c = at_last()
+closed()
+",
+    );
+    if let Some(lines) = lines {
+        assert_refused(&lines, "full", 21, "over_limit: ");
+    }
+}
+
+fn told(how: How, endpoint: &str) {
+    let lines = python(
+        Stage::open("max-2-reply", how, endpoint),
+        "
+a, b = served(), served()
+start = time.monotonic()
+for _ in range(50):
+    told()
+# The end of the words is told with them, and not when the peer has lingered.
+assert time.monotonic() - start < 30
+a.close()
+while True:
+    c = connect()
+    c.sendall(b'echo in\\n')
+    if c.recv(3) == b'in\\n':
+        break
+told()
+",
+    );
+    if let Some(lines) = lines {
+        assert_refused(&lines, "full", 51, "over_limit: ");
+    }
+}
+
+const PEERS: &str = "
+a = served('127.0.0.5')
+for _ in range(10):
+    REFUSED('127.0.0.5')
+b = served('127.0.0.6')
+a.close()
+a = at_last('127.0.0.5')
+REFUSED('127.0.0.5')
+REFUSED('127.0.0.6')
+";
+
+fn peer_closed(how: How, endpoint: &str) {
+    // Nobody waits for a peer of its own.
+    for role in ["one-each", "one-each-close"] {
+        if let Some(lines) = python(Stage::open(role, how, endpoint), &PEERS.replace("REFUSED", "closed")) {
+            assert_refused(&lines, "peer-limit", 12, "over_peer_limit: ");
+        }
+    }
+}
+
+fn peer_told(how: How, endpoint: &str) {
+    if let Some(lines) = python(Stage::open("one-each-reply", how, endpoint), &PEERS.replace("REFUSED", "told")) {
+        assert_refused(&lines, "peer-limit", 12, "over_peer_limit: ");
+    }
+}
+
+fn unix_peers(how: How, endpoint: &str) {
+    let stage = Stage::open("one-each", how, endpoint);
+    let mut clients: Vec<_> = (0..5).map(|_| stage.connect()).collect();
+    for client in &mut clients {
+        client.say("echo in\n");
+        client.expect("in\n");
+    }
+    drop(clients);
+    assert_eq!(stage.stop().status, Some(0));
+}
+
+/// All come before any of them is looked at, so that they linger at the same time.
+fn linger(how: How, endpoint: &str) {
+    let stage = Stage::open("always-busy", how, endpoint);
+    let mut clients: Vec<Client> = (0..100).map(|_| stage.connect()).collect();
+    step(&stage, "resume");
+    let heard: Vec<_> = clients.iter_mut().map(|client| client.hear_all().unwrap()).collect();
+    assert_eq!(heard.iter().filter(|heard| &heard[..] == b"busy").count(), 64);
+    assert_eq!(heard.iter().filter(|heard| heard.is_empty()).count(), 36);
+    drop(clients);
+    // They are gone now, or soon: another one is told.
+    let give_up = std::time::Instant::now() + socketserver_testkit::PATIENCE;
+    while stage.connect().hear_all().unwrap() != b"busy" {
+        assert!(std::time::Instant::now() < give_up, "those that were told linger for ever");
+    }
+    let ended = stage.stop();
+    assert_eq!(ended.status, Some(0));
+    assert!(number(ended.line("totals"), "over_limit: ") > 100);
+}
