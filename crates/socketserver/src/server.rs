@@ -60,6 +60,13 @@ impl<E: Engine> Suits<E> for AnyEngine {}
 impl Suits<Self> for Blocking {}
 #[cfg(feature = "tokio")]
 impl Suits<Self> for Async {}
+// No model has this for its engine. If there were but one engine to choose from, the compiler would take it for the
+// model's, and complain of types that are not the same instead of saying the above.
+#[diagnostic::do_not_recommend]
+impl Suits<AnyEngine> for Blocking {}
+#[cfg(feature = "tokio")]
+#[diagnostic::do_not_recommend]
+impl Suits<AnyEngine> for Async {}
 
 /// What [`Server::serve_one`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

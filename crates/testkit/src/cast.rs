@@ -1,6 +1,7 @@
+use crate::{Part, Played};
 use socketserver::{
-    AcceptFailed, ChildEnded, Closed, Cut, Draining, ErrorKind, Forks, HookFailed, Observer, Opened, Refused, Report,
-    Result, RunsOn, Serial, Server, SpawnFailed, Threads, blocking,
+    AcceptFailed, ChildEnded, Closed, Cut, Draining, ErrorKind, Forks, Hogged, HookFailed, Observer, Opened, Refused,
+    Report, Result, RunsOn, Serial, Server, SpawnFailed, Tasks, Threads,
 };
 use std::env;
 use std::fmt;
@@ -145,34 +146,27 @@ impl Cast {
     ///
     /// # Errors
     /// As [`Server::serve`].
-    pub fn serve<H: blocking::Handler + Send + Sync + 'static>(
-        &self,
-        mut server: Server,
-        handler: H,
-    ) -> Result<Report> {
-        self.serve_again(&mut server, handler)
+    pub fn serve(&self, mut server: Server, part: impl Part) -> Result<Report> {
+        self.serve_again(&mut server, part)
     }
 
     /// As [`serve`](Self::serve), on a server that is kept.
     ///
     /// # Errors
     /// As [`Server::serve`].
-    pub fn serve_again<H: blocking::Handler + Send + Sync + 'static>(
-        &self,
-        server: &mut Server,
-        handler: H,
-    ) -> Result<Report> {
+    pub fn serve_again(&self, server: &mut Server, part: impl Part) -> Result<Report> {
         Self::listening(server);
+        let handler = Played(part);
         Ok(match self.how {
             How::Serial => server.serve(Serial::default(), handler),
             How::Threads(max) => server.serve(Threads::new(max).keep_alive(Duration::from_millis(200)), handler),
             How::Forks(max) => server.serve(Forks::new(max), handler),
             How::Prefork(ready, max) => server.serve(Forks::new(max).prefork(ready), handler),
-            How::Tasks(_) => return Err("`Tasks` runs async handlers".into()),
+            How::Tasks(shards) => server.serve(Tasks::new(shards), handler),
         }?)
     }
 
-    /// Serves with a model of the role's own choice.
+    /// Serves with a model of the role's own choice; a [`Part`] has to be [`Played`].
     ///
     /// # Errors
     /// As [`Server::serve`].
@@ -229,6 +223,9 @@ impl Observer for Tell {
     }
     fn hook_failed(&self, e: &HookFailed<'_>) {
         Cast::tell(&format!("hook_failed {} {}", e.hook, e.failure));
+    }
+    fn hogged(&self, e: &Hogged) {
+        Cast::tell(&format!("hogged id={} shard={}", e.connection, e.shard));
     }
     fn draining(&self, e: &Draining) {
         Cast::tell(&format!("draining open={}", e.open));

@@ -6,25 +6,29 @@
 //! by the test runner.
 //!
 //! ```no_run
-//! use socketserver::{Report, Result, blocking};
-//! use socketserver_testkit::{Cast, How, Stage, play};
+//! use socketserver::{Report, Result};
+//! use socketserver_testkit::{Cast, Connection, How, Part, Stage, play};
 //! use std::process::ExitCode;
 //!
-//! fn echo(cast: &Cast) -> Result<Report> {
-//!     let server = cast.server()?;
-//!     cast.serve(server, |c: &mut blocking::Stream| {
-//!         while let Some(line) = c.read_until(b'\n', 1024)? {
-//!             c.write_all(&line)?;
+//! struct Echo;
+//! impl Part for Echo {
+//!     async fn handle(&self, c: &mut impl Connection) -> Result {
+//!         while let Some(line) = c.read_until(b'\n', 1024).await? {
+//!             c.write_all(&line).await?;
 //!         }
 //!         Ok(())
-//!     })
+//!     }
+//! }
+//!
+//! fn echo(cast: &Cast) -> Result<Report> {
+//!     cast.serve(cast.server()?, Echo)
 //! }
 //!
 //! fn main() -> ExitCode {
 //!     if let Some(status) = play(&[("echo", echo)]) {
 //!         return status;
 //!     }
-//!     for how in [How::Serial, How::Threads(4), How::Forks(4)] {
+//!     for how in [How::Serial, How::Threads(4), How::Forks(4), How::Tasks(2)] {
 //!         let stage = Stage::open("echo", how, "tcp://127.0.0.1:0");
 //!         let mut client = stage.connect();
 //!         client.say("hello\n");
@@ -39,11 +43,13 @@
 
 mod cast;
 mod client;
+mod part;
 mod process;
 mod stage;
 
 pub use cast::{Cast, How, Role, play};
 pub use client::Client;
+pub use part::{Connection, Part, Played};
 pub use process::{Held, Process};
 pub use stage::{Ended, Stage};
 

@@ -254,7 +254,7 @@ impl Gate {
                 self.run.shared.control.count_exhausted(shed);
                 let delay = state.backoff.next_delay();
                 self.failed(listener, &error, AcceptThen::BackedOff { delay, shed });
-                Ok(Try::Rest(Instant::now() + delay))
+                Ok(Try::Rest(clock::now() + delay))
             }
             _ => {
                 self.failed(listener, &error, AcceptThen::GaveUp);

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
@@ -169,6 +170,13 @@ impl Stream {
     #[must_use]
     pub fn draining(&self) -> UntilDraining {
         self.core.terms().handle.draining()
+    }
+
+    /// Its socket, for options and for `poll(2)`; `None`: a transport of your own. Reading or writing it directly loses
+    /// what is buffered.
+    #[must_use]
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.core.connection.descriptor()
     }
 
     facts!();

@@ -82,8 +82,10 @@ fn hooks(how: How, endpoint: &str) {
         let lines = stage.so_far();
         let told: Vec<_> = lines.iter().skip_while(|line| !line.starts_with("opened")).collect();
         let last = told.rsplit(|line| line.starts_with("opened")).next().unwrap();
-        let hooks: Vec<_> =
-            last.iter().filter(|line| !line.starts_with("closed") && !line.starts_with("hook_failed")).collect();
+        // A shard that prints a backtrace moves on to nobody else meanwhile.
+        let others = ["closed", "hook_failed", "hogged"];
+        let is_other = |line: &str| others.iter().any(|other| line.starts_with(other));
+        let hooks: Vec<_> = last.iter().filter(|line| !is_other(line)).collect();
         assert_eq!(hooks, expected.iter().collect::<Vec<_>>(), "{case}");
     }
     assert_eq!(stage.stop().status, Some(0));

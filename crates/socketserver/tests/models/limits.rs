@@ -1,18 +1,26 @@
-use crate::{MODELS, PARALLEL, Suite};
+use crate::{MODELS, Suite};
 use socketserver_testkit::{Client, How, Stage};
 use std::time::{Duration, Instant};
 
 pub(crate) fn add(suite: &mut Suite) {
     suite.both("a_silent_client_is_cut_and_the_next_served", &MODELS, silent);
-    suite.both("forty_silent_clients_do_not_keep_the_last_out", &[How::Threads(8), How::Forks(8)], forty_silent);
+    suite.both(
+        "forty_silent_clients_do_not_keep_the_last_out",
+        &[How::Threads(8), How::Forks(8), How::Tasks(1), How::Tasks(2)],
+        forty_silent,
+    );
     suite.both("a_peer_that_never_reads_is_cut", &MODELS, never_reads);
     suite.both(
         "at_the_maximum_the_next_waits",
-        &[How::Serial, How::Threads(2), How::Forks(2), How::Prefork(1, 2)],
+        &[How::Serial, How::Threads(2), How::Forks(2), How::Prefork(1, 2), How::Tasks(1), How::Tasks(2)],
         max,
     );
-    suite.both("at_the_maximum_a_stop_is_heard", &[How::Threads(2), How::Forks(2), How::Prefork(1, 2)], stop_at_max);
-    suite.tcp("out_of_descriptors", &PARALLEL[..1], out_of_descriptors);
+    suite.both(
+        "at_the_maximum_a_stop_is_heard",
+        &[How::Threads(2), How::Forks(2), How::Prefork(1, 2), How::Tasks(1), How::Tasks(2)],
+        stop_at_max,
+    );
+    suite.tcp("out_of_descriptors", &[How::Threads(200), How::Tasks(1), How::Tasks(2)], out_of_descriptors);
 }
 
 fn silent(how: How, endpoint: &str) {
@@ -30,6 +38,8 @@ fn silent(how: How, endpoint: &str) {
 
 fn forty_silent(how: How, endpoint: &str) {
     let stage = Stage::open("script-idle", how, endpoint);
+    // Of those that serve, `Threads` keeps one, and `Tasks` all.
+    let threads = if let How::Tasks(shards) = how { 1 + shards } else { 3 };
     let before = stage.process().sockets();
     let silent: Vec<Client> = (0..40).map(|_| stage.connect()).collect();
     let mut last = stage.connect();
@@ -37,7 +47,7 @@ fn forty_silent(how: How, endpoint: &str) {
     last.expect("last\n");
     drop((silent, last));
     stage.process().settles("nothing is left", |process| {
-        process.sockets().is_subset(&before) && process.children().is_empty() && process.threads() <= 3
+        process.sockets().is_subset(&before) && process.children().is_empty() && process.threads() <= threads
     });
     assert_eq!(stage.stop().status, Some(0));
 }
@@ -52,8 +62,13 @@ fn never_reads(how: How, endpoint: &str) {
     assert_eq!(ended.count("on_error"), 0, "{ended:?}");
 }
 
+/// Two at a time: `Tasks` has no maximum of its own.
+fn two_at_most(how: How, endpoint: &str) -> Stage {
+    Stage::open(if matches!(how, How::Tasks(_)) { "script-two-at-most" } else { "script" }, how, endpoint)
+}
+
 fn max(how: How, endpoint: &str) {
-    let stage = Stage::open("script", how, endpoint);
+    let stage = two_at_most(how, endpoint);
     let max = if how == How::Serial { 1 } else { 2 };
     let mut inside: Vec<_> = (0..max).map(|_| stage.connect()).collect();
     for client in &mut inside {
@@ -85,7 +100,7 @@ fn max(how: How, endpoint: &str) {
 }
 
 fn stop_at_max(how: How, endpoint: &str) {
-    let stage = Stage::open("script", how, endpoint);
+    let stage = two_at_most(how, endpoint);
     let mut inside: Vec<_> = (0..2).map(|_| stage.connect()).collect();
     for client in &mut inside {
         client.say("echo in\n");
@@ -99,8 +114,8 @@ fn stop_at_max(how: How, endpoint: &str) {
 
 /// A limit of 64 descriptors and 200 clients: who cannot be served is turned away, accepting rests instead of spinning,
 /// and all is well again when descriptors are.
-fn out_of_descriptors(_: How, endpoint: &str) {
-    let stage = Stage::open("few-descriptors", How::Threads(200), endpoint);
+fn out_of_descriptors(how: How, endpoint: &str) {
+    let stage = Stage::open("few-descriptors", how, endpoint);
     let mut clients: Vec<Client> = (0..200).filter_map(|_| Client::connect(stage.endpoint()).ok()).collect();
     stage.line("accept_failed Too many open files");
     // What it has told already is told of the time before.

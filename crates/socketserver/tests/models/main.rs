@@ -10,16 +10,19 @@ mod limits;
 mod prefork;
 mod roles;
 mod serving;
+mod tasks;
 
 use libtest_mimic::{Arguments, Trial};
 use socketserver_testkit::{How, Stage, play};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-const MODELS: [How; 4] = [How::Serial, How::Threads(8), How::Forks(8), How::Prefork(2, 8)];
+const MODELS: [How; 6] =
+    [How::Serial, How::Threads(8), How::Forks(8), How::Prefork(2, 8), How::Tasks(1), How::Tasks(2)];
 /// Those that serve several connections at a time.
-const PARALLEL: [How; 3] = [How::Threads(8), How::Forks(8), How::Prefork(2, 8)];
+const PARALLEL: [How; 5] = [How::Threads(8), How::Forks(8), How::Prefork(2, 8), How::Tasks(1), How::Tasks(2)];
 const FORKING: [How; 2] = [How::Forks(8), How::Prefork(2, 8)];
+const TASKS: [How; 2] = [How::Tasks(1), How::Tasks(2)];
 
 #[derive(Debug, Clone, Copy)]
 enum Carrier {
@@ -83,7 +86,7 @@ impl Suite {
 }
 
 fn main() -> ExitCode {
-    if let Some(status) = play(roles::ALL) {
+    if let Some(status) = play(&[roles::ALL, tasks::ROLES].concat()) {
         return status;
     }
     let mut suite = Suite(Vec::new());
@@ -93,5 +96,6 @@ fn main() -> ExitCode {
     drain::add(&mut suite);
     forks::add(&mut suite);
     prefork::add(&mut suite);
+    tasks::add(&mut suite);
     libtest_mimic::run(&Arguments::from_args(), suite.0).exit_code()
 }

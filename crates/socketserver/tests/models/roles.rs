@@ -2,17 +2,17 @@
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
-use socketserver::{Failure, Forks, Peer, Report, Result, Server, Threads, blocking};
+use socketserver::{Failure, Forks, Peer, Report, Result, Server, Threads};
 use socketserver_sys::Wake;
-use socketserver_testkit::{Cast, How, Process, Role};
-use std::io::BufRead;
-use std::os::fd::AsFd;
+use socketserver_testkit::{Cast, Connection, How, Part, Played, Process, Role};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) const ALL: &[(&str, Role)] = &[
     ("script", script),
+    ("script-two-at-most", script_two_at_most),
     ("script-idle", script_idle),
     ("script-idle-long", script_idle_long),
     ("hooks", hooks),
@@ -36,25 +36,26 @@ pub(crate) const ALL: &[(&str, Role)] = &[
 ];
 
 /// Waits until there is something to read.
-fn wait_for(fd: impl AsFd) -> Result {
+fn wait_for(fd: Option<BorrowedFd<'_>>) -> Result {
+    let fd = fd.ok_or("it has no descriptor")?;
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
     rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, None))?;
     Ok(())
 }
 
 /// Does what each line says.
-struct Script;
+pub(crate) struct Script;
 
-impl blocking::Handler for Script {
-    fn handle(&self, c: &mut blocking::Stream) -> Result {
-        while let Some(line) = c.read_line(100_000)? {
+impl Part for Script {
+    async fn handle(&self, c: &mut impl Connection) -> Result {
+        while let Some(line) = c.read_line(100_000).await? {
             let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
             match word {
-                "echo" => c.write_all(format!("{rest}\n").as_bytes())?,
-                "pid" => c.write_all(format!("{}\n", std::process::id()).as_bytes())?,
-                "id" => c.write_all(format!("{} {:?}\n", c.id(), c.endpoint()).as_bytes())?,
-                "peer" => c.write_all(format!("{}\n", c.peer()).as_bytes())?,
-                "local" => c.write_all(format!("{:?}\n", c.local()).as_bytes())?,
+                "echo" => c.write_all(format!("{rest}\n").as_bytes()).await?,
+                "pid" => c.write_all(format!("{}\n", std::process::id()).as_bytes()).await?,
+                "id" => c.write_all(format!("{} {:?}\n", c.id(), c.endpoint()).as_bytes()).await?,
+                "peer" => c.write_all(format!("{}\n", c.peer()).as_bytes()).await?,
+                "local" => c.write_all(format!("{:?}\n", c.local()).as_bytes()).await?,
                 "fail" => return Err(rest.to_owned().into()),
                 "panic" => panic!("{rest}"),
                 "abort" => std::process::abort(),
@@ -66,35 +67,35 @@ impl blocking::Handler for Script {
                 }
                 "bye" => {
                     // What the client still sends is not read by anyone.
-                    c.write_all(b"bye")?;
+                    c.write_all(b"bye").await?;
                     return Ok(());
                 }
                 "long-bye" => {
                     // Not before there is input that nobody will read.
-                    wait_for(&*c)?;
-                    c.write_all(&vec![b'x'; 600_000])?;
+                    wait_for(c.socket())?;
+                    c.write_all(&vec![b'x'; 600_000]).await?;
                     return Ok(());
                 }
                 "wait" => {
                     let mut word = String::new();
-                    let _ = c.read_line(100)?.map(|line| word.push_str(&line));
-                    c.write_all(format!("{word} {}\n", c.is_draining()).as_bytes())?;
+                    let _ = c.read_line(100).await?.map(|line| word.push_str(&line));
+                    c.write_all(format!("{word} {}\n", c.is_draining()).as_bytes()).await?;
                 }
                 "exact" => {
                     let mut bytes = vec![0; rest.parse()?];
-                    c.read_exact(&mut bytes)?;
-                    c.write_all(&bytes)?;
+                    c.read_exact(&mut bytes).await?;
+                    c.write_all(&bytes).await?;
                 }
                 "all" => {
-                    let all = c.read_to_end(100_000)?;
-                    c.write_all(format!("{} bytes\n", all.len()).as_bytes())?;
+                    let all = c.read_to_end(100_000).await?;
+                    c.write_all(format!("{} bytes\n", all.len()).as_bytes()).await?;
                 }
-                "bulk" => c.write_all(&vec![b'x'; rest.parse()?])?,
+                "bulk" => c.write_all(&vec![b'x'; rest.parse()?]).await?,
                 // Not to be reached by anything but a signal.
                 "hang" => loop {
                     std::thread::park();
                 },
-                "totals" => c.write_all(format!("{}\n", c.server().open()).as_bytes())?,
+                "totals" => c.write_all(format!("{}\n", c.server().open()).as_bytes()).await?,
                 other => return Err(format!("no such word: {other}").into()),
             }
         }
@@ -108,6 +109,10 @@ impl blocking::Handler for Script {
 
 fn script(cast: &Cast) -> Result<Report> {
     cast.serve(cast.server()?, Script)
+}
+
+fn script_two_at_most(cast: &Cast) -> Result<Report> {
+    cast.serve(cast.server()?.max_connections(2), Script)
 }
 
 fn script_idle(cast: &Cast) -> Result<Report> {
@@ -125,11 +130,11 @@ fn write_timeout(cast: &Cast) -> Result<Report> {
 
 struct Flood;
 
-impl blocking::Handler for Flood {
-    fn handle(&self, c: &mut blocking::Stream) -> Result {
+impl Part for Flood {
+    async fn handle(&self, c: &mut impl Connection) -> Result {
         let piece = [0; 64 * 1024];
         loop {
-            c.write_all(&piece)?;
+            c.write_all(&piece).await?;
         }
     }
 
@@ -149,18 +154,18 @@ fn misbehave(how: &str, hook: &str) -> Result {
     }
 }
 
-impl blocking::Handler for Hooks {
-    fn setup(&self, c: &mut blocking::Stream) -> Result {
+impl Part for Hooks {
+    async fn setup(&self, c: &mut impl Connection) -> Result {
         Cast::tell("setup");
         // Looked at and left for `handle`.
-        let line = c.fill_buf()?.to_vec();
+        let line = c.fill_buf().await?.to_vec();
         misbehave(std::str::from_utf8(&line)?.trim_end(), "setup")
     }
 
-    fn handle(&self, c: &mut blocking::Stream) -> Result {
+    async fn handle(&self, c: &mut impl Connection) -> Result {
         Cast::tell("handle");
-        let how = c.read_line(100)?.unwrap_or_default();
-        c.write_all(b"handled\n")?;
+        let how = c.read_line(100).await?.unwrap_or_default();
+        c.write_all(b"handled\n").await?;
         misbehave(&how, "handle")?;
         if how == "finish fails" || how == "finish panics" || how == "on_error panics" {
             FINISH.store(how == "finish panics", Ordering::SeqCst);
@@ -170,7 +175,7 @@ impl blocking::Handler for Hooks {
         Ok(())
     }
 
-    fn finish(&self, _: &mut blocking::Stream) -> Result {
+    async fn finish(&self, _: &mut impl Connection) -> Result {
         Cast::tell("finish");
         if FINISH.swap(false, Ordering::SeqCst) {
             panic!("finish panicked");
@@ -200,7 +205,7 @@ fn hooks(cast: &Cast) -> Result<Report> {
 /// Turns away the second peer, panics at the third.
 struct Verify(std::sync::atomic::AtomicUsize);
 
-impl blocking::Handler for Verify {
+impl Part for Verify {
     fn verify(&self, _: &Peer) -> bool {
         match self.0.fetch_add(1, Ordering::SeqCst) {
             1 => false,
@@ -209,9 +214,9 @@ impl blocking::Handler for Verify {
         }
     }
 
-    fn handle(&self, c: &mut blocking::Stream) -> Result {
+    async fn handle(&self, c: &mut impl Connection) -> Result {
         Cast::tell("handle");
-        c.write_all(b"in\n")?;
+        c.write_all(b"in\n").await?;
         Ok(())
     }
 }
@@ -223,29 +228,41 @@ fn verify(cast: &Cast) -> Result<Report> {
 /// Writes eight million bytes while signals come in.
 fn bulk(cast: &Cast) -> Result<Report> {
     let server = cast.server()?.on_signal(socketserver::Signal::User2, |_| Ok(()))?;
-    cast.serve(server, |c: &mut blocking::Stream| {
+    cast.serve(server, Bulk)
+}
+
+struct Bulk;
+
+impl Part for Bulk {
+    async fn handle(&self, c: &mut impl Connection) -> Result {
         let mut go = [0];
-        c.read_exact(&mut go)?;
+        c.read_exact(&mut go).await?;
         let piece: Vec<u8> = (0..250u8).cycle().take(1_000_000).collect();
         for _ in 0..8 {
-            c.write_all(&piece)?;
+            c.write_all(&piece).await?;
         }
         Ok(())
-    })
+    }
 }
 
 /// Writes more than any socket takes unread, then reads with a deadline of its own: two waits that signals come into.
 fn interrupted(cast: &Cast) -> Result<Report> {
     let server = cast.server()?.on_signal(socketserver::Signal::User2, |_| Ok(()))?;
-    cast.serve(server, |c: &mut blocking::Stream| {
+    cast.serve(server, Interrupted)
+}
+
+struct Interrupted;
+
+impl Part for Interrupted {
+    async fn handle(&self, c: &mut impl Connection) -> Result {
         let thread = std::fs::read_link("/proc/thread-self")?;
         Cast::tell(&format!("thread {}", thread.file_name().unwrap_or_default().display()));
-        c.write_all(&vec![b'x'; crate::serving::MORE_THAN_FITS])?;
+        c.write_all(&vec![b'x'; crate::serving::MORE_THAN_FITS]).await?;
         c.set_idle(Some(Duration::from_secs(3600)));
-        let line = c.read_line(100)?.unwrap_or_default();
-        c.write_all(line.as_bytes())?;
+        let line = c.read_line(100).await?.unwrap_or_default();
+        c.write_all(line.as_bytes()).await?;
         Ok(())
-    })
+    }
 }
 
 /// The same server serves again after a shutdown.
@@ -312,7 +329,7 @@ fn foreign_child(cast: &Cast) -> Result<Report> {
 fn threaded_forks(cast: &Cast) -> Result<Report> {
     let (send, receive) = std::sync::mpsc::channel::<()>();
     let _other = std::thread::spawn(move || receive.recv());
-    let report = cast.serve_on(cast.server()?, Forks::new(2), Script);
+    let report = cast.serve_on(cast.server()?, Forks::new(2), Played(Script));
     drop(send);
     report
 }
@@ -325,7 +342,7 @@ fn without_signals(cast: &Cast) -> Result<Report> {
 /// Whenever a connection comes, the child that was ready for it is killed.
 struct VerifyKills;
 
-impl blocking::Handler for VerifyKills {
+impl Part for VerifyKills {
     fn verify(&self, _: &Peer) -> bool {
         for child in Process::me().children() {
             let child = Process::of(child);
@@ -336,8 +353,8 @@ impl blocking::Handler for VerifyKills {
         true
     }
 
-    fn handle(&self, c: &mut blocking::Stream) -> Result {
-        Script.handle(c)
+    async fn handle(&self, c: &mut impl Connection) -> Result {
+        Script.handle(c).await
     }
 }
 
@@ -347,7 +364,7 @@ fn verify_kills(cast: &Cast) -> Result<Report> {
 
 fn small_stack(cast: &Cast) -> Result<Report> {
     let How::Threads(max) = cast.how() else { return Err("a role for threads".into()) };
-    cast.serve_on(cast.server()?, Threads::new(max).stack_size(64 * 1024), Script)
+    cast.serve_on(cast.server()?, Threads::new(max).stack_size(64 * 1024), Played(Script))
 }
 
 fn few_descriptors(cast: &Cast) -> Result<Report> {
@@ -369,16 +386,24 @@ fn stop_when_more(cast: &Cast) -> Result<Report> {
         }
         Ok(())
     });
-    cast.serve(server, move |c: &mut blocking::Stream| {
-        c.write_all(b"ready\n")?;
-        wait_for(&*c)?;
+    cast.serve(server, StopWhenMore { reached })
+}
+
+struct StopWhenMore {
+    reached: Arc<Wake>,
+}
+
+impl Part for StopWhenMore {
+    async fn handle(&self, c: &mut impl Connection) -> Result {
+        c.write_all(b"ready\n").await?;
+        wait_for(c.socket())?;
         c.server().shutdown();
-        wait_for(&*reached)?;
-        while let Some(line) = c.read_line(100)? {
-            c.write_all(format!("{line}\n").as_bytes())?;
+        wait_for(Some(self.reached.as_fd()))?;
+        while let Some(line) = c.read_line(100).await? {
+            c.write_all(format!("{line}\n").as_bytes()).await?;
         }
         Ok(())
-    })
+    }
 }
 
 /// Drains for longer than any test waits.
@@ -393,38 +418,38 @@ fn short_drain(cast: &Cast) -> Result<Report> {
 
 struct Stubborn;
 
-impl blocking::Handler for Stubborn {
-    fn handle(&self, c: &mut blocking::Stream) -> Result {
-        let line = c.read_line(100)?.unwrap_or_default();
+impl Part for Stubborn {
+    async fn handle(&self, c: &mut impl Connection) -> Result {
+        let line = c.read_line(100).await?.unwrap_or_default();
         match &line[..] {
             // Waits for its peer, in the middle of a line.
             "half" => {
-                c.write_all(b"go\n")?;
-                c.read_line(100)?;
+                c.write_all(b"go\n").await?;
+                c.read_line(100).await?;
             }
             // Waits for its peer to take what it writes.
             "stuff" => {
                 let piece = [0; 64 * 1024];
                 loop {
-                    c.write_all(&piece)?;
+                    c.write_all(&piece).await?;
                 }
             }
             // Waits for nobody.
             "compute" => {
-                c.write_all(b"go\n")?;
+                c.write_all(b"go\n").await?;
                 loop {
                     std::thread::park();
                 }
             }
             _ => {
-                c.write_all(b"go\n")?;
-                c.read_to_end(100)?;
+                c.write_all(b"go\n").await?;
+                c.read_to_end(100).await?;
             }
         }
         Ok(())
     }
 
-    fn finish(&self, c: &mut blocking::Stream) -> Result {
+    async fn finish(&self, c: &mut impl Connection) -> Result {
         Cast::tell(&format!("finish {}", c.id()));
         Ok(())
     }

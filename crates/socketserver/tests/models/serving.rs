@@ -1,5 +1,5 @@
 use crate::{MODELS, PARALLEL, Suite};
-use rustix::process::Signal;
+use rustix::process::{Signal, getegid, geteuid};
 use socketserver::Endpoint;
 use socketserver_testkit::{How, Process, Stage};
 
@@ -16,7 +16,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.tcp("every_goes_on_after_failures", &MODELS, every);
     suite.both("input_in_pieces_and_in_heaps", &MODELS, pieces);
     suite.both("connections_are_served_at_a_time", &PARALLEL, parallel);
-    suite.tcp("facts_of_a_connection", &MODELS, facts);
+    suite.both("facts_of_a_connection", &MODELS, facts);
     suite.tcp("a_small_stack_is_enough", &[How::Threads(4)], small_stack);
     suite.tcp("threads_end_when_idle", &[How::Threads(8)], threads_end);
 }
@@ -215,9 +215,14 @@ fn facts(how: How, endpoint: &str) {
     for id in 1..=2 {
         let mut client = stage.connect();
         client.say("id\npeer\nlocal\n");
-        let Endpoint::Tcp { host, port } = stage.endpoint() else { panic!("a TCP server") };
-        let peer = client.local().unwrap();
-        client.expect(format!("{id} Some(0)\n{peer}\nSome({host}:{port})\n"));
+        let (peer, local) = match stage.endpoint() {
+            Endpoint::Tcp { host, port } => (client.local().unwrap().to_string(), format!("Some({host}:{port})")),
+            _ => {
+                let (pid, uid, gid) = (std::process::id(), geteuid().as_raw(), getegid().as_raw());
+                (format!("unix:pid={pid},uid={uid},gid={gid}"), "None".into())
+            }
+        };
+        client.expect(format!("{id} Some(0)\n{peer}\n{local}\n"));
     }
     assert_eq!(stage.stop().status, Some(0));
 }

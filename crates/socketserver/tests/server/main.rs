@@ -11,6 +11,7 @@ mod models;
 mod serving;
 mod sources;
 mod streams;
+mod tasks;
 mod threads;
 mod unix;
 

@@ -1,0 +1,372 @@
+//! Async handlers in one's own runtime, by its clock, and what they leave to other threads.
+
+use crate::{Reasons, within};
+use socketserver::{
+    Accept, AsyncTransport, Closed, ErrorKind, Observer, Offload, Peer, Reason, Report, Server, Stream, Tasks,
+};
+use socketserver_testkit::{Client, PATIENCE};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+async fn echo(c: &mut Stream) -> socketserver::Result {
+    while let Some(line) = c.read_until(b'\n', 1 << 20).await? {
+        c.write_all(&line).await?;
+    }
+    Ok(())
+}
+
+fn runtimes() -> [Runtime; 2] {
+    [Builder::new_current_thread(), Builder::new_multi_thread()].map(|mut one| one.enable_all().build().unwrap())
+}
+
+#[test]
+fn run_serves_and_drains_in_a_runtime_of_ones_own() {
+    for runtime in runtimes() {
+        let mut server = Server::bind("tcp://127.0.0.1:0").unwrap();
+        let handle = server.handle();
+        let clients = thread::spawn(move || {
+            let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(&handle.endpoints()[0]).unwrap()).collect();
+            for client in &mut clients {
+                client.say("hello\n");
+                client.expect("hello\n");
+            }
+            // In the middle of a line, which is let come in.
+            clients[0].say("hello\nwor");
+            clients[0].expect("hello\n");
+            handle.shutdown();
+            clients[1].expect_end();
+            clients[0].say("ld\n");
+            clients[0].expect("world\n");
+            clients[0].expect_end();
+        });
+        let report = within("a server in a runtime", move || runtime.block_on(server.run(echo)).unwrap());
+        clients.join().unwrap();
+        assert_eq!(report.served, 3);
+        assert!(report.is_clean(), "{report:?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_dropped_closes_its_connections_and_the_server_can_run_again() {
+    for runtime in runtimes() {
+        let reasons = Arc::new(Reasons::default());
+        let mut server = Server::bind("tcp://127.0.0.1:0").unwrap().observe(reasons.clone());
+        let endpoint = server.endpoints()[0].clone();
+        let old = server.handle();
+        let (connected, is_connected) = tokio::sync::oneshot::channel();
+        let client = thread::spawn(move || {
+            let mut client = Client::connect(&endpoint).unwrap();
+            client.say("hello\n");
+            client.expect("hello\n");
+            connected.send(()).unwrap();
+            client.expect_gone();
+            // It listens all the while.
+            let mut client = Client::connect(&endpoint).unwrap();
+            client.say("again\n");
+            client.expect("again\n");
+            client
+        });
+        let (report, mut client) = within("a server that runs again", move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    ended = server.run(echo) => panic!("it ended: {ended:?}"),
+                    connected = is_connected => connected.unwrap(),
+                }
+                assert_eq!(server.handle().open(), 0);
+                // What is said to the run that was dropped says nothing about the next.
+                old.shutdown();
+                let handle = server.handle();
+                let stop = tokio::task::spawn_blocking(move || {
+                    let client = client.join().unwrap();
+                    handle.shutdown();
+                    client
+                });
+                (server.run(echo).await.unwrap(), stop.await.unwrap())
+            })
+        });
+        client.expect_end();
+        assert_eq!((report.served, report.is_clean()), (1, true), "{report:?}");
+        assert_eq!(*reasons.0.lock().unwrap(), [Reason::Aborted, Reason::Drained]);
+    }
+}
+
+#[test]
+fn tasks_are_refused_inside_a_runtime() {
+    for runtime in runtimes() {
+        let mut server = Server::bind("tcp://127.0.0.1:0").unwrap();
+        // If it did serve it would end at once.
+        server.handle().shutdown();
+        let error = runtime.block_on(async { server.serve(Tasks::new(1), echo).unwrap_err() });
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("`server.run(handler)`"), "{error}");
+        // It goes on being of use.
+        server.handle().shutdown();
+        runtime.block_on(server.run(echo)).unwrap();
+    }
+}
+
+/// Connections in memory.
+struct Memory(UnboundedReceiver<DuplexStream>);
+
+impl Accept for Memory {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Box<dyn AsyncTransport>, Peer)>> {
+        match self.0.poll_recv(cx) {
+            Poll::Ready(Some(end)) => Poll::Ready(Ok((Box::new(end), Peer::unnamed()))),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+struct Connect(UnboundedSender<DuplexStream>);
+
+impl Connect {
+    fn connect(&self) -> DuplexStream {
+        let (near, far) = duplex(1024);
+        self.0.send(far).unwrap();
+        near
+    }
+}
+
+fn in_memory() -> (Server<socketserver::Async>, Connect) {
+    let (connect, source) = unbounded_channel();
+    (Server::bind([]).unwrap().accept_from(Memory(source)).unwrap(), Connect(connect))
+}
+
+/// Runs this where hours pass in no time.
+fn paused<T: Send + 'static, F: Future<Output = T>>(body: impl FnOnce() -> F + Send + 'static) -> T {
+    within("a server whose clock is paused", || {
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async { body().await })
+    })
+}
+
+/// It took so long by the paused clock, and an eighth more at most.
+fn took(start: Instant, hours: u32) {
+    let (time, took) = (HOUR * hours, start.elapsed());
+    assert!(time <= took && took <= time + time / 8 + Duration::from_secs(1), "{took:?}");
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Why connections ended, as it happens.
+struct Ends(UnboundedSender<Reason>);
+
+impl Observer for Ends {
+    fn closed(&self, event: &Closed<'_>) {
+        self.0.send(event.reason).unwrap();
+    }
+}
+
+#[test]
+fn the_idle_deadline_is_by_a_paused_clock() {
+    paused(|| async {
+        let (server, source) = in_memory();
+        let (tell, mut ends) = unbounded_channel();
+        let mut server = server.idle(8 * HOUR).observe(Ends(tell));
+        let handle = server.handle();
+        let client = async {
+            let mut client = source.connect();
+            // Each of them is less than the deadline.
+            for _ in 0..3 {
+                tokio::time::sleep(6 * HOUR).await;
+                client.write_all(b"hello\n").await.unwrap();
+                client.read_exact(&mut [0; 6]).await.unwrap();
+            }
+            let start = Instant::now();
+            assert_eq!(client.read(&mut [0; 10]).await.unwrap(), 0);
+            took(start, 8);
+            assert_eq!(ends.recv().await, Some(Reason::Idle));
+            handle.shutdown();
+        };
+        let (report, ()) = tokio::join!(server.run(echo), client);
+        assert_eq!(report.unwrap().served, 1);
+    });
+}
+
+#[test]
+fn the_write_deadline_is_by_a_paused_clock() {
+    paused(|| async {
+        let (server, source) = in_memory();
+        let (tell, mut ends) = unbounded_channel();
+        let mut server = server.write_timeout(3 * HOUR).observe(Ends(tell));
+        let handle = server.handle();
+        let client = async {
+            let start = Instant::now();
+            // It never reads.
+            let client = source.connect();
+            assert_eq!(ends.recv().await, Some(Reason::WriteTimeout));
+            took(start, 3);
+            drop(client);
+            handle.shutdown();
+        };
+        let served = server.run(async |c: &mut Stream| {
+            loop {
+                c.write_all(b"all work and no play\n").await?;
+            }
+        });
+        let (report, ()) = tokio::join!(served, client);
+        assert!(report.unwrap().is_clean());
+    });
+}
+
+#[test]
+fn the_drains_deadline_is_by_a_paused_clock() {
+    paused(|| async {
+        let (server, source) = in_memory();
+        let (tell, mut ends) = unbounded_channel();
+        let mut server = server.drain_deadline(2 * HOUR).observe(Ends(tell));
+        let handle = server.handle();
+        let stop = async {
+            let mut client = source.connect();
+            client.read_exact(&mut [0; 3]).await.unwrap();
+            handle.shutdown();
+            client
+        };
+        let start = Instant::now();
+        let served = server.run(async |c: &mut Stream| {
+            c.write_all(b"go\n").await?;
+            std::future::pending().await
+        });
+        let (report, mut client) = tokio::join!(served, stop);
+        took(start, 2);
+        let report: Report = report.unwrap();
+        assert_eq!(report.cut.iter().map(|cut| (cut.id, cut.abandoned)).collect::<Vec<_>>(), [(1, false)]);
+        assert_eq!(ends.recv().await, Some(Reason::Aborted));
+        assert_eq!(client.read(&mut [0; 10]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn every_is_by_a_paused_clock() {
+    paused(|| async {
+        let (server, _source) = in_memory();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let turn = turns.clone();
+        let start = Instant::now();
+        let mut server = server.every(HOUR, move |handle| {
+            if turn.fetch_add(1, Ordering::SeqCst) == 9 {
+                handle.shutdown();
+            }
+            Ok(())
+        });
+        server.run(echo).await.unwrap();
+        took(start, 10);
+        assert_eq!(turns.load(Ordering::SeqCst), 10);
+    });
+}
+
+/// A source that has no descriptors left, again and again, and then a connection.
+struct Exhausted(VecDeque<DuplexStream>, usize);
+
+impl Accept for Exhausted {
+    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Box<dyn AsyncTransport>, Peer)>> {
+        if self.1 > 0 {
+            self.1 -= 1;
+            return Poll::Ready(Err(rustix::io::Errno::MFILE.into()));
+        }
+        self.0.pop_front().map_or(Poll::Pending, |end| Poll::Ready(Ok((Box::new(end), Peer::unnamed()))))
+    }
+}
+
+#[test]
+fn accepting_rests_by_a_paused_clock() {
+    paused(|| async {
+        // Not the same any more as everybody else's.
+        tokio::time::advance(HOUR).await;
+        let (mut near, far) = duplex(1024);
+        let mut server = Server::bind([]).unwrap().accept_from(Exhausted([far].into(), 5)).unwrap();
+        let handle = server.handle();
+        let start = Instant::now();
+        let client = async {
+            near.write_all(b"hello\n").await.unwrap();
+            near.read_exact(&mut [0; 6]).await.unwrap();
+            // 5, 10, 20, 40, 80 ms, and what jitter takes off.
+            let took = start.elapsed();
+            assert!(took >= Duration::from_millis(70) && took < Duration::from_secs(1), "{took:?}");
+            handle.shutdown();
+        };
+        let (report, ()) = tokio::join!(server.run(echo), client);
+        assert_eq!(report.unwrap().totals.exhausted, 5);
+    });
+}
+
+#[test]
+fn offloaded_work_is_done_so_many_at_a_time() {
+    for limit in [1, 3] {
+        let offload = Offload::new(limit);
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counted, highest) = (now.clone(), most.clone());
+        let server = Server::bind("tcp://127.0.0.1:0").unwrap();
+        let server = server
+            .spawn(Tasks::new(2), async move |c: &mut Stream| {
+                let (now, most) = (counted.clone(), highest.clone());
+                let work = move || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    thread::sleep(Duration::from_millis(20));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                };
+                offload.run(work).await?;
+                c.write_all(b"done\n").await?;
+                Ok(())
+            })
+            .unwrap();
+        let mut clients: Vec<Client> = (0..9).map(|_| crate::connect(&server)).collect();
+        for client in &mut clients {
+            client.expect("done\n");
+        }
+        assert_eq!((most.load(Ordering::SeqCst), now.load(Ordering::SeqCst)), (limit, 0));
+        server.stop().unwrap();
+    }
+}
+
+#[test]
+fn offloaded_work_holds_up_nobody_and_its_panic_is_an_error() {
+    let offload = Offload::new(1);
+    let (release, released) = mpsc::channel::<()>();
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap();
+    let server = server
+        .spawn(Tasks::new(1), async move |c: &mut Stream| {
+            while let Some(word) = c.read_line(100).await? {
+                let released = released.clone();
+                // What was written leaves before a wait for something else.
+                c.flush().await?;
+                let reply = match &word[..] {
+                    "wait" => offload.run(move || released.lock().unwrap().recv_timeout(PATIENCE).is_ok()).await?,
+                    "panic" => {
+                        let error = offload.run(|| panic!("on purpose")).await.unwrap_err();
+                        error.to_string() == "panicked: on purpose"
+                    }
+                    _ => true,
+                };
+                c.write_all(format!("{word} {reply}\n").as_bytes()).await?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let mut clients = [crate::connect(&server), crate::connect(&server), crate::connect(&server)];
+    clients[0].say("echo\nwait\n");
+    clients[0].expect("echo true\n");
+    // On the same shard, while that goes on.
+    clients[1].say("echo\npanic\n");
+    clients[1].expect("echo true\n");
+    clients[2].say("echo\n");
+    clients[2].expect("echo true\n");
+    release.send(()).unwrap();
+    clients[0].expect("wait true\n");
+    clients[1].expect("panic true\n");
+    // A panic gives its turn back.
+    clients[2].say("panic\n");
+    clients[2].expect("panic true\n");
+    drop(clients);
+    assert!(server.stop().unwrap().is_clean());
+}
