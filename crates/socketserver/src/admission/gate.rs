@@ -252,7 +252,8 @@ impl Gate {
             AcceptFailure::Retry | AcceptFailure::Exhausted => {
                 let shed = if class == AcceptFailure::Exhausted { self.shed(state, listener) } else { 0 };
                 self.run.shared.control.count_exhausted(shed);
-                let delay = state.backoff.next_delay();
+                // Those who could be closed were closed; whoever comes next is to learn it as soon.
+                let delay = if shed > 0 { SHED_REST } else { state.backoff.next_delay() };
                 self.failed(listener, &error, AcceptThen::BackedOff { delay, shed });
                 Ok(Try::Rest(clock::now() + delay))
             }
@@ -337,6 +338,8 @@ const RATE_REST: Duration = Duration::from_secs(1);
 const IN_A_ROW: usize = 64;
 /// How many waiting peers are closed in one go while descriptors are exhausted.
 const SHED: usize = 64;
+/// For how long accepting rests after that: a crowd is closed soon, and it takes no more than a small part of a processor.
+const SHED_REST: Duration = Duration::from_millis(10);
 /// How many failed connections in a row are taken as bad luck of the peers.
 const FAILURES: u32 = 64;
 

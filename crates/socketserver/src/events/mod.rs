@@ -287,7 +287,7 @@ pub struct ChildEnded {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HookFailed<'a> {
-    /// `"verify"`, `"on_error"`, `"every"` or `"on_signal"`.
+    /// `"verify"`, `"on_error"`, `"every"`, `"alarm"` or `"on_signal"`.
     pub hook: &'a str,
     /// How.
     pub failure: &'a str,
@@ -328,6 +328,6 @@ pub struct Cut {
     /// How long it had been open.
     pub age: Duration,
     /// Its handler did not come back even so. Under [`Threads`](crate::Threads) its thread was abandoned, under
-    /// [`Forks`](crate::Forks) its process killed.
+    /// [`Forks`](crate::Forks) its process killed, under `Tasks` its shard, with all that were on it.
     pub abandoned: bool,
 }
