@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::spawn_local;
+use tokio::task::{JoinError, spawn_local};
 
 /// Async handlers on a runtime a core ("shard"), each on a thread of its own. A connection stays on the shard that it was
 /// given to, the one with the fewest, so a handler's future need not be `Send`: `Rc` and plain borrows are fine.
@@ -203,17 +203,15 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
             let station = Rc::new(Station { work: self.work.clone(), pulse: Some(self.pulse), spinner });
             let load = self.posts[self.index].load.clone();
             spawn_local(receive(station.clone(), letters, load));
-            if self.index == 0 {
-                let accepting = spawn_local(accept(station, self.posts));
-                match accepting.await {
-                    Ok(result) => result?,
-                    Err(error) => return Err(Error::io("the task that accepts failed", error.into())),
-                }
+            let accepted = if self.index == 0 {
+                let posts = self.posts;
+                until_stop(&self.work, async move { accept(station, posts).await }).await
             } else {
                 drop(self.posts);
-            }
+                Ok(())
+            };
             self.work.run.is_over().await;
-            Ok(())
+            accepted
         })
     }
 }
@@ -252,27 +250,38 @@ async fn receive<S: Service<Async> + Send + Sync>(
 
 /// Serves inside the runtime that polls it: lets connections in until the server stops, then keeps until the run is over.
 pub(crate) async fn serve_here<S: Service<Async> + Send + Sync>(work: Work<Async, S>) -> Result<(), Error> {
-    let station = Rc::new(Station { work: work.clone(), pulse: None, spinner: None });
+    let keeper = Keeper::new(work.run.clone());
     let accepting = spawn_local(async move {
-        let mut ears = Ears::new(&station.work.run, &station.work.gate)?;
-        let verify = |peer: &crate::Peer| station.work.service.verify(peer);
-        while let Some(admitted) = ears.next(&verify).await? {
-            station.serve(admitted, None);
-        }
-        Ok(())
-    });
-    let handle = work.handle();
-    // If it fails the server stops, which is what the keeper waits for.
-    let accepting = spawn_local(async move {
-        let result = match accepting.await {
-            Ok(result) => result,
-            Err(error) => Err(Error::io("the task that accepts failed", error.into())),
+        let station = Rc::new(Station { work: work.clone(), pulse: None, spinner: None });
+        let accept = async move {
+            let mut ears = Ears::new(&station.work.run, &station.work.gate)?;
+            let verify = |peer: &crate::Peer| station.work.service.verify(peer);
+            while let Some(admitted) = ears.next(&verify).await? {
+                station.serve(admitted, None);
+            }
+            Ok(())
         };
-        handle.shutdown();
-        result
+        until_stop(&work, accept).await
     });
-    crate::lifecycle::keeper_task::keep(Keeper::new(work.run.clone())).await?;
-    accepting.await.unwrap_or_else(|error| Err(Error::io("the task that accepts failed", error.into())))
+    crate::lifecycle::keeper_task::keep(keeper).await?;
+    accepting.await.unwrap_or_else(|error| Err(accepting_failed(error)))
+}
+
+/// Lets connections in until the server stops. If that fails the server stops, and those who are in are given their time.
+async fn until_stop<S: Service<Async>>(
+    work: &Work<Async, S>,
+    accept: impl Future<Output = Result<(), Error>> + 'static,
+) -> Result<(), Error> {
+    // In a task of its own, which may panic.
+    let accepted = spawn_local(accept).await.unwrap_or_else(|error| Err(accepting_failed(error)));
+    if accepted.is_err() {
+        work.handle().shutdown();
+    }
+    accepted
+}
+
+fn accepting_failed(error: JoinError) -> Error {
+    Error::io("the task that accepts failed", error.into())
 }
 
 /// Where the connections of one runtime are served.

@@ -370,3 +370,40 @@ fn offloaded_work_holds_up_nobody_and_its_panic_is_an_error() {
     drop(clients);
     assert!(server.stop().unwrap().is_clean());
 }
+
+/// Gives one connection, and fails for good when it is told to.
+struct Failing(Option<DuplexStream>, tokio::sync::oneshot::Receiver<()>);
+
+impl Accept for Failing {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Box<dyn AsyncTransport>, Peer)>> {
+        if let Some(end) = self.0.take() {
+            return Poll::Ready(Ok((Box::new(end), Peer::unnamed())));
+        }
+        std::pin::Pin::new(&mut self.1).poll(cx).map(|_| Err(io::Error::other("the tunnel has fallen in")))
+    }
+}
+
+/// Whoever is in when accepting fails for good is answered all the same, and then `serve` says what failed.
+#[test]
+fn a_source_that_fails_lets_those_who_are_in_finish() {
+    for shards in [1, 2] {
+        let (mut near, far) = duplex(1024);
+        let (fail, failing) = tokio::sync::oneshot::channel();
+        let server = Server::bind([]).unwrap().accept_from(Failing(Some(far), failing)).unwrap();
+        let running = server.spawn(Tasks::new(shards), echo).unwrap();
+        let handle = running.handle().clone();
+        Builder::new_current_thread().enable_all().build().unwrap().block_on(async move {
+            near.write_all(b"hello\nhel").await.unwrap();
+            let mut reply = [0; 6];
+            near.read_exact(&mut reply).await.unwrap();
+            fail.send(()).unwrap();
+            tokio::time::timeout(PATIENCE, handle.draining()).await.expect("the server stops");
+            near.write_all(b"lo\n").await.unwrap();
+            near.read_exact(&mut reply).await.unwrap();
+            assert_eq!(&reply, b"hello\n");
+            drop(near);
+        });
+        let error = within("a server whose source failed", move || running.join()).unwrap_err();
+        assert!(error.to_string().contains("the tunnel has fallen in"), "{error}");
+    }
+}
