@@ -275,11 +275,24 @@ impl<T: PollIo> Core<T> {
             }
             ready!(self.poll_flush(cx))?;
         }
+        ready!(self.poll_turn(cx));
         while !bytes.is_empty() {
             let count = ready!(self.poll_send(cx, bytes))?;
             *bytes = &bytes[count..];
         }
+        self.has_turn = false;
         Poll::Ready(Ok(()))
+    }
+
+    /// Lets the tasks that are ready go before a write. So replies to several peers leave in a burst: whoever sleeps at the
+    /// other end is woken once for many of them, where one by one it might be each time.
+    #[inline]
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if T::WAITS_INSIDE || std::mem::replace(&mut self.has_turn, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Sends what was gathered.
@@ -525,14 +538,7 @@ impl<T: PollIo> Core<T> {
         if self.slot.is_cut() {
             return Poll::Ready(Err(self.cut_off()));
         }
-        // Those who wait for their turn to read have it first. So replies leave in bursts: a peer that is asleep is woken
-        // once for many of them, where one by one it might be each time.
-        if !T::WAITS_INSIDE && !std::mem::replace(&mut self.has_turn, true) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         let result = ready!(self.io.poll_write(cx, bytes, self.terms.write));
-        self.has_turn = false;
         Poll::Ready(match result {
             Ok(0) => Err(self.disconnected(io::ErrorKind::WriteZero.into())),
             Ok(count) => {

@@ -20,9 +20,18 @@ impl Input {
 
     pub(crate) fn consume(&mut self, count: usize) {
         self.filled.start = (self.filled.start + count).min(self.filled.end);
+        if self.filled.is_empty() {
+            self.give_back();
+        }
     }
 
     pub(crate) fn clear(&mut self) {
+        self.give_back();
+    }
+
+    /// Nothing is in it: whatever comes next, others need the buffer meanwhile.
+    fn give_back(&mut self) {
+        pool::give_input(std::mem::take(&mut self.buf));
         self.filled = 0..0;
     }
 
@@ -59,8 +68,7 @@ impl Input {
     pub(crate) fn rest(&mut self) {
         if self.filled.is_empty() {
             if !self.buf.is_empty() {
-                pool::give_input(std::mem::take(&mut self.buf));
-                self.filled = 0..0;
+                self.give_back();
             }
         } else if self.filled.len() <= self.buf.len() / 4 {
             self.move_to(vec![0; self.filled.len().next_power_of_two().max(64)].into_boxed_slice());
