@@ -1,8 +1,8 @@
 use super::pool;
 use std::ops::Range;
 
-/// What was read and not yet taken. It holds no memory before something is read and after all was taken and the
-/// connection [rests](Self::rest), and little while it rests with less than a line or a frame.
+/// What was read and not yet taken. It holds no memory while there is nothing in it, and little while the connection
+/// [rests](Self::rest) with less than a line or a frame.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     buf: Box<[u8]>,

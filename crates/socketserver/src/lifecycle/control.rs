@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
-/// The few words and the two descriptors by which everybody, children too, steers a server and counts for it.
+/// The few words and the three descriptors by which everybody, children too, steers a server and counts for it.
 ///
 /// Runs are numbered from 1. A stop speaks of one run, so it works before, during and after it, and never sticks.
 #[derive(Debug)]
@@ -57,11 +57,11 @@ const ALARM_BELOW: usize = 18;
 const PEAK: usize = 19;
 /// Peers turned away, by [`Refusal`].
 const REFUSED: usize = 20;
-/// Failures of `accept(2)`: lost connections, and want of descriptors or memory.
 /// The time between two looks at the deadlines, in ns.
 const LOOK_PERIOD: usize = SHED + 1;
 /// Permits that open connections hold: without the one of whoever is accepting.
 const HELD: usize = LOOK_PERIOD + 1;
+/// Failures of `accept(2)`: lost connections, and want of descriptors or memory.
 const LOST: usize = REFUSED + Refusal::ALL.len();
 const EXHAUSTED: usize = LOST + 1;
 /// Peers that were closed unheard for want of a descriptor.
@@ -95,7 +95,6 @@ impl Control {
         &self.words[at]
     }
 
-    /// The number of the run that goes on, or else of the next.
     /// The time on the clock that a server counts from its making.
     pub(crate) fn elapsed(&self) -> Duration {
         clock::now().saturating_duration_since(self.origin)
@@ -109,6 +108,7 @@ impl Control {
         Places { taken: self.word(PLACES), stop: self.word(STOP) }
     }
 
+    /// The number of the run that goes on, or else of the next.
     pub(crate) fn current_run(&self) -> u64 {
         self.word(ENDED).load(SeqCst) + 1
     }
@@ -175,7 +175,6 @@ impl Control {
         self.word(EPOCH).load(Relaxed)
     }
 
-    /// A look at all connections begins: from now on waits are dated with the number that comes back.
     pub(crate) fn set_look_period(&self, period: Duration) {
         self.word(LOOK_PERIOD).store(self.nanos(period), SeqCst);
     }
@@ -184,6 +183,7 @@ impl Control {
         Duration::from_nanos(self.word(LOOK_PERIOD).load(SeqCst))
     }
 
+    /// A look at all connections begins: from now on waits are dated with the number that comes back.
     pub(crate) fn next_epoch(&self) -> u64 {
         self.word(EPOCH).fetch_add(1, SeqCst) + 1
     }

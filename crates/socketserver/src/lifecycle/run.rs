@@ -249,7 +249,6 @@ impl Run {
         self.state().outcome.iter().flatten().filter(|cut| cut.abandoned).count()
     }
 
-    /// The end of a run: whatever made it end, what is open is drained, and the keeper goes.
     /// Joins the threads of shards whose run is over, all but those that the drain abandoned.
     #[cfg(feature = "tokio")]
     pub(crate) fn join_shards(
@@ -275,6 +274,7 @@ impl Run {
         result
     }
 
+    /// The end of a run: whatever made it end, what is open is drained, and the keeper goes.
     pub(crate) fn finish(self: &Arc<Self>, accepted_before: u64) -> Report {
         if !self.is_stopping() {
             // The model came to an end by itself.
