@@ -23,7 +23,8 @@ pub(super) fn echo(shards: usize) -> io::Result<()> {
 /// Echoes line by line.
 pub(super) fn line() -> io::Result<()> {
     serve(Tasks::new(1), async |stream: &mut Stream| {
-        while let Some(line) = stream.read_until(b'\n', 4096).await? {
+        let mut line = Vec::new();
+        while stream.read_until_into(b'\n', 4096, &mut line).await? {
             stream.write_all(&line).await?;
         }
         Ok(())

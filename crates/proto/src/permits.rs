@@ -36,20 +36,22 @@ impl Word for AtomicU64 {
     }
 }
 
-/// Permits to hold a connection: never more than the maximum are given out.
+/// Permits to hold a connection. Whoever takes one has made sure that [there is one](Self::is_there_one), and nobody else
+/// takes any meanwhile: so never more than the maximum are given out.
 ///
 /// ```
 /// use socketserver_proto::permits::Permits;
 /// use std::sync::atomic::AtomicU64;
 /// let (taken, max, wanted) = (AtomicU64::new(0), AtomicU64::new(1), AtomicU64::new(0));
 /// let permits = Permits { taken: &taken, max: &max, wanted: &wanted };
-/// assert_eq!(permits.take(), Some(1));
-/// assert_eq!(permits.take(), None);
+/// assert!(permits.is_there_one());
+/// permits.take();
+/// assert!(!permits.is_there_one());
 /// // Whoever waits for one says so, and looks again before it sleeps.
 /// assert!(!permits.want());
 /// // Whoever gives one back wakes those that wait.
-/// assert!(permits.give_back().wake);
-/// assert_eq!(permits.take(), Some(1));
+/// assert!(permits.give_back());
+/// assert!(permits.is_there_one());
 /// ```
 #[derive(Debug)]
 pub struct Permits<'a, W> {
@@ -61,31 +63,17 @@ pub struct Permits<'a, W> {
     pub wanted: &'a W,
 }
 
-/// What giving a permit back came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Returned {
-    /// How many are given out now.
-    pub taken: u64,
-    /// Those that wait for one must be woken.
-    pub wake: bool,
-}
-
 impl<W: Word> Permits<'_, W> {
-    /// Takes one, and tells how many are given out now. `None`: there is none.
-    pub fn take(&self) -> Option<u64> {
-        let max = self.max.load();
-        self.taken.update(|taken| (taken < max).then_some(taken + 1)).ok().map(|before| before + 1)
+    /// Takes one.
+    pub fn take(&self) {
+        let _ = self.taken.update(|taken| Some(taken + 1));
     }
 
-    /// Takes one even beyond the maximum: for what cannot be told to wait.
-    pub fn take_anyway(&self) -> u64 {
-        self.taken.update(|taken| Some(taken + 1)).unwrap_or_else(|taken| taken) + 1
-    }
-
-    /// Gives one back.
-    pub fn give_back(&self) -> Returned {
-        let before = self.taken.update(|taken| taken.checked_sub(1)).unwrap_or(1);
-        Returned { taken: before - 1, wake: self.is_wanted() }
+    /// Gives one back. `true`: those that wait for one must be woken.
+    #[must_use]
+    pub fn give_back(&self) -> bool {
+        let _ = self.taken.update(|taken| taken.checked_sub(1));
+        self.is_wanted()
     }
 
     /// Whether somebody waits; asked after there is one, and answered `true` once.
@@ -178,17 +166,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn never_more_than_the_maximum() {
+    fn permits_are_counted_and_who_waits_is_woken_once() {
         let (taken, max, wanted) = (AtomicU64::new(0), AtomicU64::new(2), AtomicU64::new(0));
         let permits = Permits { taken: &taken, max: &max, wanted: &wanted };
-        assert_eq!([permits.take(), permits.take(), permits.take()], [Some(1), Some(2), None]);
-        assert_eq!(permits.give_back(), Returned { taken: 1, wake: false });
+        permits.take();
         assert!(permits.want(), "there is one");
-        assert!(permits.take().is_some() && permits.want() == permits.is_there_one());
-        assert!(permits.give_back().wake);
-        assert!(!permits.give_back().wake, "once");
-        assert_eq!(permits.give_back().taken, 0, "never below none");
-        assert_eq!(permits.take_anyway(), 1);
+        permits.take();
+        assert!(!permits.is_there_one());
+        assert!(permits.give_back(), "somebody waits");
+        assert!(!permits.give_back(), "told once");
+        assert!(!permits.give_back() && permits.taken.load(SeqCst) == 0, "never below none");
+        permits.take();
+        assert_eq!(permits.taken.load(SeqCst), 1);
     }
 
     #[test]
@@ -253,6 +242,8 @@ mod model {
     }
 
     struct Server {
+        /// Held by whoever lets somebody in.
+        gate: Mutex<()>,
         taken: Modelled,
         max: Modelled,
         wanted: Modelled,
@@ -265,6 +256,7 @@ mod model {
     impl Server {
         fn new(max: u64) -> Arc<Self> {
             Arc::new(Self {
+                gate: Mutex::new(()),
                 taken: Modelled::new(0),
                 max: Modelled::new(max),
                 wanted: Modelled::new(0),
@@ -280,16 +272,21 @@ mod model {
         fn places(&self) -> Places<'_, Modelled> {
             Places { taken: &self.places, stop: &self.stop }
         }
-        /// As the accept path does it.
+        /// As the accept path does it. Tells how many are given out then, this one among them.
         fn wait_for_permit(&self) -> u64 {
             loop {
-                if let Some(taken) = self.permits().take() {
+                let gate = self.gate.lock().unwrap();
+                if self.permits().is_there_one() {
+                    self.permits().take();
+                    let taken = self.taken.load(SeqCst);
+                    drop(gate);
                     // More may have come free than this one was woken for.
                     if self.permits().is_there_one() && self.permits().is_wanted() {
                         self.room.ring();
                     }
                     return taken;
                 }
+                drop(gate);
                 self.room.clear();
                 if !self.permits().want() {
                     self.room.wait();
@@ -297,7 +294,7 @@ mod model {
             }
         }
         fn give_back(&self) {
-            if self.permits().give_back().wake {
+            if self.permits().give_back() {
                 self.room.ring();
             }
         }

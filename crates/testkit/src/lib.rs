@@ -45,13 +45,17 @@ mod cast;
 mod client;
 mod part;
 mod process;
+mod python;
 mod stage;
+mod suite;
 
 pub use cast::{Cast, How, Role, play};
 pub use client::Client;
 pub use part::{Connection, Part, Played};
 pub use process::{Held, Process};
+pub use python::Python;
 pub use stage::{Ended, Stage};
+pub use suite::{Carrier, Suite, Test};
 
 use std::time::Duration;
 

@@ -374,66 +374,6 @@ pub(crate) fn first_line(stderr: ChildStderr) -> String {
     line
 }
 
-/// The interpreter of Python 3, for clients that people write.
-pub(crate) struct Python;
-
-impl Python {
-    /// `None` where there is none: then the test says so and is skipped. CI has to have it.
-    pub(crate) fn find() -> Option<Self> {
-        let there = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-        if there {
-            return Some(Self);
-        }
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs python3");
-        eprintln!("skipped: python3 is not installed");
-        None
-    }
-
-    /// A program that begins with `address = sys.argv[1]` and has `connect()`, a socket that is connected there, from
-    /// `connect('127.0.0.2')` if it matters from where.
-    pub(crate) fn client(&self, address: &str, program: &str) -> String {
-        self.program(&format!("{CLIENT}{program}"), &[address])
-    }
-
-    /// Runs a program to its end; gives what it prints.
-    #[track_caller]
-    pub(crate) fn program(&self, program: &str, args: &[&str]) -> String {
-        let mut python = Command::new("python3");
-        let output = Running::start(python.args(["-c", program]).args(args)).output();
-        assert_eq!(output.status, Some(0), "{}", output.stderr);
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-const CLIENT: &str = "
-import socket, sys
-socket.setdefaulttimeout(30)
-address = sys.argv[1]
-
-def connect(source=None):
-    if address.startswith('unix:'):
-        s = socket.socket(socket.AF_UNIX)
-        s.connect(address[5:])
-        return s
-    host, port = address.removeprefix('tcp://').rsplit(':', 1)
-    return socket.create_connection((host.strip('[]'), int(port)), source_address=source and (source, 0))
-
-def exactly(s, count):
-    data = b''
-    while len(data) < count:
-        piece = s.recv(count - len(data))
-        assert piece, f'the end after {data!r}'
-        data += piece
-    return data
-
-def everything(s):
-    data = b''
-    while piece := s.recv(65536):
-        data += piece
-    return data
-
-";
-
 /// How long a drain may take where it is to end earlier by itself.
 pub(crate) const LONG: &str = "60s";
 

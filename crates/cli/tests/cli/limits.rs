@@ -1,8 +1,8 @@
 //! Who may come in, and how long they may stay.
 
-use crate::harness::{MODELS, PARALLEL, Place, Python, Served, command};
+use crate::harness::{MODELS, PARALLEL, Place, Served, command};
 use serde_json::Value;
-use socketserver_testkit::{Client, PATIENCE};
+use socketserver_testkit::{Client, PATIENCE, Python};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 

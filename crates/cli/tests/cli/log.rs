@@ -1,8 +1,9 @@
 //! What `serve` says while it serves.
 
-use crate::harness::{MODELS, Place, Python, Served, command};
+use crate::harness::{MODELS, Place, Served, command};
 use rustix::process::Signal;
 use serde_json::Value;
+use socketserver_testkit::Python;
 
 /// Says `hello`, hears it and leaves; prints its own address.
 const VISIT: &str = "

@@ -1,6 +1,7 @@
 //! What the four handlers do, on every model and carrier.
 
-use crate::harness::{MODELS, Place, Python, Served};
+use crate::harness::{MODELS, Place, Served};
+use socketserver_testkit::Python;
 use std::net::TcpListener;
 
 /// Runs a test for each model, over TCP and over a Unix socket; each server then stops with nothing left behind.

@@ -1,11 +1,10 @@
-//! Buffers, deadlines, counters, the end of a connection: once, for every engine.
+//! Buffers, waits, counters, the end of a connection: once, for every engine.
 
+use super::fate::Fate;
 use super::input::Input;
 use super::slot::{Deadline, NEVER, Woken};
-use super::{Connection, PollIo, Reason, Slot, Wait, pool};
+use super::{Connection, Idle, PollIo, Reason, Slot, Terms, Wait, pool};
 use crate::clock;
-use crate::lifecycle::Handle;
-use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -20,31 +19,6 @@ const DIRECT: usize = 4 * 1024;
 /// reply with them: for this long and this much at most.
 const READ_OUT_TIME: Duration = Duration::from_secs(1);
 const READ_OUT_BYTES: usize = 256 * 1024;
-
-/// On what terms a connection is served: by which server, and under which deadlines. `None` is none.
-#[derive(Debug, Clone)]
-pub(crate) struct Terms {
-    pub(crate) handle: Handle,
-    /// While the handler waits for the peer.
-    pub(crate) idle: Idle,
-    /// While a write makes no progress.
-    pub(crate) write: Option<Duration>,
-}
-
-/// Who sees to it that a wait for the peer does not last too long.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Idle {
-    /// The server's keeper, which looks at all connections now and then: that costs a read next to nothing. Such a wait
-    /// ends the input.
-    Watched,
-    /// The read itself. The handler may wait again.
-    Own(Option<Duration>),
-}
-
-/// How long a handler waits for its peer unless told otherwise.
-pub(crate) const IDLE: Option<Duration> = Some(Duration::from_secs(60));
-/// How long a write may make no progress unless told otherwise.
-pub(crate) const WRITE: Option<Duration> = Some(Duration::from_secs(30));
 
 /// What is inside a `Stream`. Not part of the public interface.
 #[derive(Debug)]
@@ -69,16 +43,11 @@ pub struct Core<T> {
     has_turn: bool,
     /// The number of the request that has begun to come in, if one has; else of the last one.
     request: (u32, bool),
-    /// The peer takes nothing any more, or the server has cut the connection: there is nobody to say anything to.
-    gone: bool,
-    /// With what sorts of error calls failed since the reason was recorded.
-    failed_with: [Option<io::ErrorKind>; 4],
     /// This deadline ended the input.
     expired: Option<Deadline>,
     /// We told the peer that nothing more comes.
     closed_write: bool,
-    /// Why it will have ended, as seen by the calls that saw it.
-    pub(crate) reason: Option<Reason>,
+    pub(crate) fate: Fate,
 }
 
 impl<T: PollIo> Core<T> {
@@ -95,11 +64,9 @@ impl<T: PollIo> Core<T> {
             waits: false,
             has_turn: false,
             request: (0, false),
-            gone: false,
-            failed_with: [None; 4],
             expired: None,
             closed_write: false,
-            reason: None,
+            fate: Fate::default(),
         }
     }
 
@@ -166,33 +133,30 @@ impl<T: PollIo> Core<T> {
         while *done < buf.len() {
             let count = ready!(self.poll_read_on(cx, &mut buf[*done..], *done > 0))?;
             if count == 0 {
-                return Poll::Ready(
-                    Err(self.cut_short(format!("the input ended after {done} of {} bytes", buf.len()))),
-                );
+                return Poll::Ready(Err(self
+                    .fate
+                    .cut_short(format!("the input ended after {done} of {} bytes", buf.len()))));
             }
             *done += count;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// All up to and with `delimiter`, of which the first `looked` buffered bytes hold none; `None` at a clean end of input.
-    pub(crate) fn poll_read_until(
+    /// Waits for `delimiter`, which the first `looked` buffered bytes do not hold. Tells how many bytes there are up to and
+    /// with it; 0 at a clean end of input.
+    #[inline]
+    pub(crate) fn poll_find(
         &mut self,
         cx: &mut Context<'_>,
         delimiter: u8,
         max: usize,
         looked: &mut usize,
-    ) -> Poll<io::Result<Option<Vec<u8>>>> {
+    ) -> Poll<io::Result<usize>> {
         loop {
             let bytes = self.buffered();
             if let Some(at) = memchr::memchr(delimiter, &bytes[*looked..]) {
                 let end = *looked + at + 1;
-                if end > max {
-                    return Poll::Ready(Err(too_long(max)));
-                }
-                let line = bytes[..end].to_vec();
-                self.consume(end);
-                return Poll::Ready(Ok(Some(line)));
+                return Poll::Ready(if end > max { Err(too_long(max)) } else { Ok(end) });
             }
             *looked = bytes.len();
             if *looked >= max {
@@ -200,11 +164,45 @@ impl<T: PollIo> Core<T> {
             }
             if ready!(self.poll_fill(cx))? == 0 {
                 if *looked == 0 {
-                    return Poll::Ready(Ok(None));
+                    return Poll::Ready(Ok(0));
                 }
-                return Poll::Ready(Err(self.cut_short(format!("the input ended {looked} bytes into a line"))));
+                return Poll::Ready(Err(self.fate.cut_short(format!("the input ended {looked} bytes into a line"))));
             }
         }
+    }
+
+    /// As [`poll_find`](Self::poll_find), and takes them; `None` at a clean end of input.
+    #[inline]
+    pub(crate) fn poll_read_until(
+        &mut self,
+        cx: &mut Context<'_>,
+        delimiter: u8,
+        max: usize,
+        looked: &mut usize,
+    ) -> Poll<io::Result<Option<Vec<u8>>>> {
+        let count = ready!(self.poll_find(cx, delimiter, max, looked))?;
+        if count == 0 {
+            return Poll::Ready(Ok(None));
+        }
+        let line = self.buffered()[..count].to_vec();
+        self.consume(count);
+        Poll::Ready(Ok(Some(line)))
+    }
+
+    /// As [`poll_find`](Self::poll_find), and takes them into `line`, which is empty; `false` at a clean end of input.
+    #[inline]
+    pub(crate) fn poll_read_until_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        delimiter: u8,
+        max: usize,
+        looked: &mut usize,
+        line: &mut Vec<u8>,
+    ) -> Poll<io::Result<bool>> {
+        let count = ready!(self.poll_find(cx, delimiter, max, looked))?;
+        line.extend_from_slice(&self.buffered()[..count]);
+        self.consume(count);
+        Poll::Ready(Ok(count > 0))
     }
 
     /// All to the end of input, onto `all`.
@@ -341,10 +339,10 @@ impl<T: PollIo> Core<T> {
     /// Nothing in it is an error any more; a reply that could not be sent is recorded as the reason.
     pub(crate) async fn close(&mut self) {
         self.slot.begin_close();
-        if self.gone || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
+        if self.fate.is_peer_gone() || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
             return;
         }
-        let by_drain = self.ended && self.reason == Some(Reason::Drained);
+        let by_drain = self.ended && self.fate.reason() == Some(Reason::Drained);
         if (self.ended && !by_drain) || self.expired.is_some() {
             // Closing the socket says all that a half-close would.
             return;
@@ -406,7 +404,7 @@ impl<T: PollIo> Core<T> {
             return Poll::Ready(Ok(0));
         }
         if let Some(deadline) = self.expired {
-            return Poll::Ready(Err(self.too_late(deadline)));
+            return Poll::Ready(Err(self.fate.too_late(deadline)));
         }
         // What came in before the drain reached us is still answered.
         let wait = if T::WAITS_INSIDE && self.begin_wait(idle, wait) { Wait::Not } else { wait };
@@ -503,18 +501,18 @@ impl<T: PollIo> Core<T> {
             Ok(0) => self.input_is_over(),
             Ok(count) => {
                 self.slot.add_read(count);
-                self.recover(Reason::Idle);
+                self.fate.recover(Reason::Idle);
                 Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.input_is_over(),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 // ETIMEDOUT of the transport has a number, and is a peer that is gone.
                 if error.raw_os_error().is_some() {
-                    return Err(self.disconnected(error));
+                    return Err(self.fate.disconnected(error));
                 }
-                Err(self.too_late(Deadline::Idle))
+                Err(self.fate.too_late(Deadline::Idle))
             }
-            Err(error) => Err(self.disconnected(error)),
+            Err(error) => Err(self.fate.disconnected(error)),
         }
     }
 
@@ -522,10 +520,10 @@ impl<T: PollIo> Core<T> {
     fn input_is_over(&mut self) -> io::Result<usize> {
         if let Woken::ByDeadline(deadline) = self.shut {
             self.expired = Some(deadline);
-            return Err(self.too_late(deadline));
+            return Err(self.fate.too_late(deadline));
         }
         self.ended = true;
-        self.reason = Some(Reason::Drained);
+        self.fate.drained();
         Ok(0)
     }
 
@@ -540,88 +538,22 @@ impl<T: PollIo> Core<T> {
         }
         let result = ready!(self.io.poll_write(cx, bytes, self.terms.write));
         Poll::Ready(match result {
-            Ok(0) => Err(self.disconnected(io::ErrorKind::WriteZero.into())),
+            Ok(0) => Err(self.fate.disconnected(io::ErrorKind::WriteZero.into())),
             Ok(count) => {
                 self.slot.add_written(count);
                 Ok(count)
             }
             Err(_) if self.slot.is_cut() => Err(self.cut_off()),
             Err(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
-                self.reason = Some(Reason::WriteTimeout);
-                self.failed_with(io::ErrorKind::TimedOut);
-                self.gone = true;
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the write deadline passed: the peer takes nothing"))
+                Err(self.fate.write_too_late())
             }
-            Err(error) => Err(self.disconnected(error)),
+            Err(error) => Err(self.fate.disconnected(error)),
         })
-    }
-
-    /// A deadline passed and the handler went on all the same: it is no longer why the connection ends.
-    fn recover(&mut self, from: Reason) {
-        if self.reason == Some(from) {
-            self.reason = None;
-            self.failed_with = [None; 4];
-        }
-    }
-
-    /// Why the connection ended, if that is what the handler failed with: an error like the one that a call gave it when
-    /// it recorded the reason.
-    pub(crate) fn reason_of(&self, failure: &(dyn Error + 'static)) -> Option<Reason> {
-        let mut cause = Some(failure);
-        while let Some(error) = cause {
-            if error.downcast_ref::<io::Error>().is_some_and(|error| self.failed_with.contains(&Some(error.kind()))) {
-                return self.reason;
-            }
-            cause = error.source();
-        }
-        None
-    }
-
-    fn failed_with(&mut self, kind: io::ErrorKind) {
-        if !self.failed_with.contains(&Some(kind)) {
-            // The oldest is forgotten; there are hardly more than two.
-            self.failed_with.rotate_right(1);
-            self.failed_with[0] = Some(kind);
-        }
-    }
-
-    fn too_late(&mut self, deadline: Deadline) -> io::Error {
-        let (reason, text) = match deadline {
-            Deadline::Idle => (Reason::Idle, "the idle deadline passed: the peer sent nothing"),
-            Deadline::FirstByte => (Reason::FirstByte, "the first-byte deadline passed: the peer has sent nothing yet"),
-            Deadline::MinRate => (Reason::MinRate, "the peer sends more slowly than the minimum rate"),
-        };
-        self.reason = Some(reason);
-        self.failed_with(io::ErrorKind::TimedOut);
-        io::Error::new(io::ErrorKind::TimedOut, text)
     }
 
     /// The error that every call gives once the connection was cut.
     pub(crate) fn cut_off(&mut self) -> io::Error {
-        let reason = self.slot.cut_by();
-        self.reason = Some(reason);
-        self.failed_with(io::ErrorKind::ConnectionAborted);
-        self.gone = true;
-        let why = match reason {
-            Reason::Lifetime => "its lifetime is over",
-            Reason::Kicked => "it was told to",
-            _ => "the drain's deadline passed",
-        };
-        io::Error::new(io::ErrorKind::ConnectionAborted, format!("the server cut this connection: {why}"))
-    }
-
-    fn disconnected(&mut self, error: io::Error) -> io::Error {
-        self.reason = Some(Reason::Disconnected);
-        self.failed_with(error.kind());
-        self.gone = true;
-        error
-    }
-
-    fn cut_short(&mut self, text: String) -> io::Error {
-        // A drain that met the middle of a message stays the reason.
-        self.reason.get_or_insert(Reason::Disconnected);
-        self.failed_with(io::ErrorKind::UnexpectedEof);
-        io::Error::new(io::ErrorKind::UnexpectedEof, text)
+        self.fate.cut_off(self.slot.cut_by())
     }
 }
 

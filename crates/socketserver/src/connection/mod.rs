@@ -2,6 +2,7 @@
 
 mod core;
 mod facts;
+mod fate;
 mod input;
 mod peer;
 pub(crate) mod pipeline;
@@ -16,6 +17,7 @@ pub(crate) mod sync_stream;
 mod task_io;
 #[cfg(feature = "tokio")]
 pub(crate) mod task_stream;
+mod terms;
 
 pub use self::core::Core;
 pub use self::peer::Peer;
@@ -26,7 +28,7 @@ pub use self::sync_io::SyncIo;
 #[cfg(feature = "tokio")]
 pub use self::task_io::{AsyncTransport, TaskIo};
 
-pub(crate) use self::core::{IDLE, Idle, Terms, WRITE};
 pub(crate) use self::poll_io::{now, now_poll};
 pub(crate) use self::record::{CLIENT, Connection, Record, Steer};
 pub(crate) use self::slot::{Chunk, Slot};
+pub(crate) use self::terms::{IDLE, Idle, Terms, WRITE};

@@ -83,7 +83,7 @@ pub(crate) fn connection<E: Engine, S: Service<E>>(conn: &mut E::Stream, service
         let core = conn.core();
         let ending = judge_all::<E, S>(core, [outcome, finished], service);
         core.close().await;
-        ending.unwrap_or_else(|| Ending::of(core.reason.unwrap_or(Reason::Finished)))
+        ending.unwrap_or_else(|| Ending::of(core.fate.reason().unwrap_or(Reason::Finished)))
     }
 }
 
@@ -119,7 +119,7 @@ fn judge<T: PollIo>(core: &Core<T>, failure: &Failure) -> Reason {
         return Reason::Panicked;
     }
     // Another error than the connection's own is the handler's.
-    core.reason_of(&**failure).unwrap_or(Reason::Failed)
+    core.fate.reason_of(&**failure).unwrap_or(Reason::Failed)
 }
 
 /// A handler's panic, as an error.

@@ -65,12 +65,33 @@ impl Stream {
         now_poll(|cx| self.core.poll_read_until(cx, delimiter, max, &mut 0))
     }
 
+    /// As [`read_until`](Self::read_until), in place of what is in `line`: for one buffer that serves many lines.
+    /// `false` when the input ends before the first byte.
+    ///
+    /// # Errors
+    /// As [`read_until`](Self::read_until); `line` is then empty.
+    pub fn read_until_into(&mut self, delimiter: u8, max: usize, line: &mut Vec<u8>) -> io::Result<bool> {
+        line.clear();
+        now_poll(|cx| self.core.poll_read_until_into(cx, delimiter, max, &mut 0, line))
+    }
+
     /// A line of UTF-8 text without its line end (LF or CRLF), which counts toward `max`; `None` at the end of input.
     ///
     /// # Errors
     /// As [`read_until`](Self::read_until), and `InvalidData` for bytes that are not UTF-8.
     pub fn read_line(&mut self, max: usize) -> io::Result<Option<String>> {
         self.read_until(b'\n', max)?.map(text_of_line).transpose()
+    }
+
+    /// As [`read_line`](Self::read_line), in place of what is in `line`. `false` at the end of input.
+    ///
+    /// # Errors
+    /// As [`read_line`](Self::read_line); `line` is then empty.
+    pub fn read_line_into(&mut self, max: usize, line: &mut String) -> io::Result<bool> {
+        let mut bytes = std::mem::take(line).into_bytes();
+        let found = self.read_until_into(b'\n', max, &mut bytes)?;
+        *line = text_of_line(bytes)?;
+        Ok(found)
     }
 
     /// All bytes to the end of input, at most `max`.

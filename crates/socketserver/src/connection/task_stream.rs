@@ -74,24 +74,26 @@ impl Drop for Call<'_> {
     }
 }
 
+// Those of the calls that handlers make for each message return the future itself rather than be `async fn`: what those
+// are given would lie in the future twice, and be moved each time.
 impl Stream {
     /// Some bytes as they come, at least one; 0 is the end of input.
     ///
     /// # Errors
     /// `TimedOut` at the idle deadline, `ConnectionReset` and its like when the peer is gone, `ConnectionAborted` when
     /// the server has cut the connection. So for all reads.
-    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, buf: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
         let mut call = Call(&mut self.core);
-        poll_fn(|cx| call.poll_read(cx, buf)).await
+        poll_fn(move |cx| call.poll_read(cx, buf))
     }
 
     /// Fills all of `buf`.
     ///
     /// # Errors
     /// `UnexpectedEof` when the input ends before.
-    pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+    pub fn read_exact(&mut self, buf: &mut [u8]) -> impl Future<Output = io::Result<()>> {
         let (mut call, mut done) = (Call(&mut self.core), 0);
-        poll_fn(|cx| call.poll_read_exact(cx, buf, &mut done)).await
+        poll_fn(move |cx| call.poll_read_exact(cx, buf, &mut done))
     }
 
     /// All bytes up to and with `delimiter`, at most `max`; `None` when the input ends before the first.
@@ -99,9 +101,25 @@ impl Stream {
     /// # Errors
     /// `InvalidData` when `max` bytes hold no delimiter (they stay unread), `UnexpectedEof` when the input ends before
     /// it.
-    pub async fn read_until(&mut self, delimiter: u8, max: usize) -> io::Result<Option<Vec<u8>>> {
+    pub fn read_until(&mut self, delimiter: u8, max: usize) -> impl Future<Output = io::Result<Option<Vec<u8>>>> {
         let (mut call, mut looked) = (Call(&mut self.core), 0);
-        poll_fn(|cx| call.poll_read_until(cx, delimiter, max, &mut looked)).await
+        poll_fn(move |cx| call.poll_read_until(cx, delimiter, max, &mut looked))
+    }
+
+    /// As [`read_until`](Self::read_until), in place of what is in `line`: for one buffer that serves many lines.
+    /// `false` when the input ends before the first byte.
+    ///
+    /// # Errors
+    /// As [`read_until`](Self::read_until); `line` is then empty.
+    pub fn read_until_into(
+        &mut self,
+        delimiter: u8,
+        max: usize,
+        line: &mut Vec<u8>,
+    ) -> impl Future<Output = io::Result<bool>> {
+        let (mut call, mut looked) = (Call(&mut self.core), 0);
+        line.clear();
+        poll_fn(move |cx| call.poll_read_until_into(cx, delimiter, max, &mut looked, line))
     }
 
     /// A line of UTF-8 text without its line end (LF or CRLF), which counts toward `max`; `None` at the end of input.
@@ -110,6 +128,17 @@ impl Stream {
     /// As [`read_until`](Self::read_until), and `InvalidData` for bytes that are not UTF-8.
     pub async fn read_line(&mut self, max: usize) -> io::Result<Option<String>> {
         self.read_until(b'\n', max).await?.map(text_of_line).transpose()
+    }
+
+    /// As [`read_line`](Self::read_line), in place of what is in `line`. `false` at the end of input.
+    ///
+    /// # Errors
+    /// As [`read_line`](Self::read_line); `line` is then empty.
+    pub async fn read_line_into(&mut self, max: usize, line: &mut String) -> io::Result<bool> {
+        let mut bytes = std::mem::take(line).into_bytes();
+        let found = self.read_until_into(b'\n', max, &mut bytes).await?;
+        *line = text_of_line(bytes)?;
+        Ok(found)
     }
 
     /// All bytes to the end of input, at most `max`.
@@ -145,24 +174,24 @@ impl Stream {
     /// # Errors
     /// `TimedOut` at the write deadline, `BrokenPipe` and its like when the peer is gone, `ConnectionAborted` when the
     /// server has cut the connection. After an error it is not known how much the peer got.
-    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        poll_fn(|cx| self.core.poll_write_all(cx, &mut bytes)).await
+    pub fn write_all(&mut self, mut bytes: &[u8]) -> impl Future<Output = io::Result<()>> {
+        poll_fn(move |cx| self.core.poll_write_all(cx, &mut bytes))
     }
 
     /// Sends what was gathered, now. Needed only before a wait for something else than this connection.
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all).
-    pub async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.core.poll_flush(cx)).await
+    pub fn flush(&mut self) -> impl Future<Output = io::Result<()>> {
+        poll_fn(|cx| self.core.poll_flush(cx))
     }
 
     /// Half-close: the peer sees the end of our output and may go on sending. Writing after it fails.
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all), and `NotConnected` when the peer is gone.
-    pub async fn close_write(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.core.poll_close_write(cx)).await
+    pub fn close_write(&mut self) -> impl Future<Output = io::Result<()>> {
+        poll_fn(|cx| self.core.poll_close_write(cx))
     }
 
     /// Ends when the server begins to drain: for a handler that waits for something else than its peer. It borrows

@@ -35,28 +35,28 @@ const PATIENCE: usize = 3;
 /// Connections that are open, and one more for whoever is accepting.
 const PLACES: usize = 4;
 const ACCEPTED: usize = 5;
-const READ: usize = 7;
-const WRITTEN: usize = 8;
-const FAILED: usize = 9;
+const READ: usize = 6;
+const WRITTEN: usize = 7;
+const FAILED: usize = 8;
 /// Connections that are open: a word of its own, for of two sums that change meanwhile the difference is not exact.
-const OPEN: usize = 10;
+const OPEN: usize = 9;
 /// How often the keeper has looked for connections that wait too long.
-const EPOCH: usize = 11;
+const EPOCH: usize = 10;
 /// The keeper does not look, for there was none.
-const UNWATCHED: usize = 12;
+const UNWATCHED: usize = 11;
 /// Permits that connections hold, how many there are, and whether somebody waits for one.
-const PERMITS: usize = 13;
-const MAX: usize = 14;
-const WANTED: usize = 15;
+const PERMITS: usize = 12;
+const MAX: usize = 13;
+const WANTED: usize = 14;
 /// Not 0: nobody is let in for now.
-const SUSPENDED: usize = 16;
+const SUSPENDED: usize = 15;
 /// At how many permits taken, and at how few again, the keeper is to look at the alarms.
-const ALARM_ABOVE: usize = 17;
-const ALARM_BELOW: usize = 18;
+const ALARM_ABOVE: usize = 16;
+const ALARM_BELOW: usize = 17;
 /// The most permits taken at a time since the keeper last looked at the alarms.
-const PEAK: usize = 19;
+const PEAK: usize = 18;
 /// Peers turned away, by [`Refusal`].
-const REFUSED: usize = 20;
+const REFUSED: usize = 19;
 /// The time between two looks at the deadlines, in ns.
 const LOOK_PERIOD: usize = SHED + 1;
 /// Permits that open connections hold: without the one of whoever is accepting.
@@ -229,7 +229,7 @@ impl Control {
 
     /// Takes a permit for a connection. Whoever lets connections in has made sure that there is one.
     pub(crate) fn take_permit(&self) {
-        self.permits().take_anyway();
+        self.permits().take();
     }
 
     /// A permit came to be that of a connection.
@@ -258,7 +258,7 @@ impl Control {
     }
 
     pub(crate) fn give_back_permit(&self) {
-        if self.permits().give_back().wake {
+        if self.permits().give_back() {
             self.room.wake();
         }
     }

@@ -16,9 +16,8 @@ mod rules;
 mod slow;
 mod steering;
 
-use libtest_mimic::{Arguments, Trial};
 use rustix::process::Signal;
-use socketserver_testkit::{How, PATIENCE, Stage, play};
+use socketserver_testkit::{How, PATIENCE, Stage, Suite, play};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -27,57 +26,7 @@ const MODELS: [How; 5] = [How::Serial, How::Threads(200), How::Forks(200), How::
 /// Those that serve several connections at a time.
 const PARALLEL: [How; 4] = [How::Threads(200), How::Forks(200), How::Prefork(2, 200), How::Tasks(2)];
 
-#[derive(Debug, Clone, Copy)]
-enum Carrier {
-    Tcp,
-    Unix,
-}
-
-impl Carrier {
-    /// An address of its own for each server, and what has to live as long.
-    fn endpoint(self) -> (String, Option<tempfile::TempDir>) {
-        match self {
-            Self::Tcp => ("tcp://127.0.0.1:0".into(), None),
-            Self::Unix => {
-                let dir = tempfile::tempdir().unwrap();
-                (format!("unix:{}", dir.path().join("s").display()), Some(dir))
-            }
-        }
-    }
-}
-
 const DESCRIPTORS: u64 = 12_000;
-
-/// A test of one model over one carrier.
-type Test = fn(How, &str);
-
-struct Suite(Vec<Trial>);
-
-impl Suite {
-    fn add(&mut self, name: &str, models: &[How], carriers: &[Carrier], test: Test) {
-        for how in models {
-            for carrier in carriers {
-                let (how, carrier) = (*how, *carrier);
-                let name = format!("{name}::{}::{carrier:?}", how.to_string().replace(['=', ','], "_"));
-                self.0.push(Trial::test(name.to_lowercase(), move || {
-                    let (endpoint, _dir) = carrier.endpoint();
-                    test(how, &endpoint);
-                    Ok(())
-                }));
-            }
-        }
-    }
-
-    /// Over both carriers.
-    fn both(&mut self, name: &str, models: &[How], test: Test) {
-        self.add(name, models, &[Carrier::Tcp, Carrier::Unix], test);
-    }
-
-    /// Over TCP alone.
-    fn tcp(&mut self, name: &str, models: &[How], test: Test) {
-        self.add(name, models, &[Carrier::Tcp], test);
-    }
-}
 
 /// What the server says of one of its connections, by name.
 type Fact = BTreeMap<String, String>;
@@ -134,7 +83,7 @@ fn main() -> ExitCode {
     if socketserver_sys::descriptor_limit().is_some_and(|limit| limit < DESCRIPTORS) {
         socketserver_sys::set_descriptor_limit(DESCRIPTORS).unwrap();
     }
-    let mut suite = Suite(Vec::new());
+    let mut suite = Suite::default();
     cap::add(&mut suite);
     overload::add(&mut suite);
     slow::add(&mut suite);
@@ -144,8 +93,6 @@ fn main() -> ExitCode {
     deadlines::add(&mut suite);
     steering::add(&mut suite);
     rules::add(&mut suite);
-    let mut arguments = Arguments::from_args();
     // Most of them wait for a deadline most of the time.
-    arguments.test_threads.get_or_insert(8);
-    libtest_mimic::run(&arguments, suite.0).exit_code()
+    suite.run(Some(8))
 }

@@ -1,6 +1,5 @@
 use crate::{PARALLEL, Suite, number, step};
-use socketserver_testkit::{Client, How, Stage};
-use std::process::{Command, Stdio};
+use socketserver_testkit::{Carrier, Client, How, Python, Stage};
 
 pub(crate) fn add(suite: &mut Suite) {
     suite.both("beyond_the_maximum_python_waits", &PARALLEL, queued);
@@ -8,42 +7,20 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.both("beyond_the_maximum_python_is_told", &PARALLEL, told);
     suite.tcp("one_too_many_of_a_peer_is_closed", &PARALLEL, peer_closed);
     suite.tcp("one_too_many_of_a_peer_is_told", &PARALLEL, peer_told);
-    suite.add("peers_without_an_address_are_not_counted", &PARALLEL, &[crate::Carrier::Unix], unix_peers);
+    suite.add("peers_without_an_address_are_not_counted", &PARALLEL, &[Carrier::Unix], unix_peers);
     suite.both("at_most_64_that_were_told_linger", &PARALLEL, linger);
 }
 
-const CLIENT: &str = "
-import select, socket, sys, time
-socket.setdefaulttimeout(30)
-address = sys.argv[1]
-
-def connect(source=None):
-    if address.startswith('unix:'):
-        s = socket.socket(socket.AF_UNIX)
-        s.connect(address[5:])
-        return s
-    host, port = address.removeprefix('tcp://').rsplit(':', 1)
-    return socket.create_connection((host, int(port)), source_address=source and (source, 0))
-
-def exactly(s, data):
-    got = b''
-    while len(got) < len(data):
-        piece = s.recv(len(data) - len(got))
-        assert piece, f'the end after {got!r}'
-        got += piece
-    assert got == data, got
-
-def everything(s):
-    data = b''
-    while piece := s.recv(65536):
-        data += piece
-    return data
+/// How a client may fare.
+const WAYS: &str = "
+def got(s, data):
+    assert exactly(s, len(data)) == data
 
 # Served, and kept.
 def served(source=None):
     s = connect(source)
     s.sendall(b'echo in\\n')
-    exactly(s, b'in\\n')
+    got(s, b'in\\n')
     return s
 
 # Closed without a word; what was sent and not read makes that a reset.
@@ -85,15 +62,7 @@ def at_last(source=None):
 
 /// Runs a client that is written in Python, against this server; then stops that, and gives what it told.
 fn python(stage: Stage, program: &str) -> Option<Vec<String>> {
-    if !Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs python3");
-        eprintln!("skipped: python3 is not installed");
-        return None;
-    }
-    let mut python = Command::new("python3");
-    python.args(["-c", &format!("{CLIENT}{program}"), &stage.endpoint().to_string()]).stdin(Stdio::null());
-    let output = python.output().unwrap();
-    assert!(output.status.success(), "{}\n{:#?}", String::from_utf8_lossy(&output.stderr), stage.so_far());
+    Python::find()?.client(&stage.endpoint().to_string(), &format!("{WAYS}{program}"));
     let ended = stage.stop();
     assert_eq!(ended.status, Some(0), "{ended:?}");
     Some(ended.lines)
@@ -119,11 +88,11 @@ for s in late:
     s.sendall(b'echo late\\n')
 for _ in range(100):
     a.sendall(b'echo still\\n')
-    exactly(a, b'still\\n')
+    got(a, b'still\\n')
 assert select.select(late, [], [], 0.3)[0] == []
 a.close()
 for s in late:
-    exactly(s, b'late\\n')
+    got(s, b'late\\n')
     s.close()
 ",
     );

@@ -1,0 +1,29 @@
+use super::accepting::{accepting_failed, until_stop};
+use super::station::Station;
+use crate::admission::Ears;
+use crate::engine::Async;
+use crate::handler::Service;
+use crate::lifecycle::{Keeper, keeper_task};
+use crate::model::Work;
+use crate::{Error, Peer};
+use std::rc::Rc;
+use tokio::task::spawn_local;
+
+/// Serves inside the runtime that polls it: lets connections in until the server stops, then keeps until the run is over.
+pub(crate) async fn serve_here<S: Service<Async> + Send + Sync>(work: Work<Async, S>) -> Result<(), Error> {
+    let keeper = Keeper::new(work.run.clone());
+    let accepting = spawn_local(async move {
+        let station = Rc::new(Station { work: work.clone(), pulse: None, spinner: None });
+        let accept = async move {
+            let mut ears = Ears::new(&station.work.run, &station.work.gate)?;
+            let verify = |peer: &Peer| station.work.service.verify(peer);
+            while let Some(admitted) = ears.next(&verify).await? {
+                station.serve(admitted, None);
+            }
+            Ok(())
+        };
+        until_stop(&work, accept).await
+    });
+    keeper_task::keep(keeper).await?;
+    accepting.await.unwrap_or_else(|error| Err(accepting_failed(error)))
+}

@@ -1,0 +1,87 @@
+use super::shard::Burden;
+use super::spinner::Spinner;
+use crate::admission::Admitted;
+use crate::connection::pipeline::Ending;
+use crate::connection::task_stream::Stream;
+use crate::connection::{Core, Reason, TaskIo, pipeline};
+use crate::endpoint::Transport;
+use crate::engine::{Async, Conn};
+use crate::handler::Service;
+use crate::lifecycle::Pulse;
+use crate::model::Work;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::task::spawn_local;
+
+/// Where the connections of one runtime are served.
+pub(super) struct Station<S> {
+    pub(super) work: Work<Async, S>,
+    pub(super) pulse: Option<Arc<Pulse>>,
+    pub(super) spinner: Option<Rc<Spinner>>,
+}
+
+impl<S: Service<Async> + Send + Sync> Station<S> {
+    pub(super) fn serve(self: &Rc<Self>, mut admitted: Admitted, burden: Option<Burden>) {
+        let mut stream = match self.stream(&mut admitted) {
+            Ok(stream) => stream,
+            Err(error) => {
+                let failure = Some(format!("the runtime cannot watch its socket: {error}"));
+                admitted.ending = Some(Ending::with(Reason::Failed, failure));
+                return;
+            }
+        };
+        // What is dropped with its runtime was given its time.
+        admitted.ending = Some(Ending::of(Reason::Aborted));
+        let mut guest = Box::new(Guest { admitted, _burden: burden, station: self.clone() });
+        // What is moved into this block lies in it once; what it moved on would lie in it twice.
+        drop(spawn_local(async move {
+            let ending = {
+                let mut serving = pin!(pipeline::connection::<Async, S>(&mut stream, &guest.station.work.service));
+                poll_fn(|cx| guest.poll(cx, serving.as_mut())).await
+            };
+            guest.admitted.ending = Some(ending);
+            // In this order: nothing is left of it when the event tells that it has ended.
+            drop((stream, guest));
+        }));
+    }
+
+    fn stream(&self, admitted: &mut Admitted) -> io::Result<Stream> {
+        let connection = admitted.connection().clone();
+        let io = match admitted.transport.take() {
+            Some(Transport::Own(transport)) => TaskIo::own(transport),
+            _ => TaskIo::socket(&connection)?,
+        };
+        let run = &self.work.run;
+        Ok(Stream::new(Core::new(io, connection, run.terms.clone())))
+    }
+}
+
+/// What a connection holds of the server while it is served, beside its stream. In a box of its own, for a task has room
+/// for all that it ever holds.
+struct Guest<S> {
+    admitted: Admitted,
+    /// Leaves last: the shard has the connection until all is gone.
+    _burden: Option<Burden>,
+    station: Rc<Station<S>>,
+}
+
+impl<S> Guest<S> {
+    /// A turn of its task.
+    #[inline]
+    fn poll(&self, cx: &mut Context<'_>, serving: Pin<&mut impl Future<Output = Ending>>) -> Poll<Ending> {
+        let connection = self.admitted.connection();
+        connection.serve_in(cx.waker());
+        if let Some(spinner) = &self.station.spinner {
+            spinner.go_on();
+        }
+        let Some(pulse) = &self.station.pulse else { return serving.poll(cx) };
+        pulse.begin(connection.id);
+        let polled = serving.poll(cx);
+        pulse.end();
+        polled
+    }
+}

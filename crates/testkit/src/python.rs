@@ -1,0 +1,66 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use crate::PATIENCE;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::process::{Command, Stdio};
+
+/// The interpreter of Python 3, for clients as people write them.
+///
+/// ```
+/// use socketserver_testkit::Python;
+/// if let Some(python) = Python::find() {
+///     assert_eq!(python.program("import sys; print(sys.argv[1], end='')", &["hello"]), "hello");
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Python(());
+
+/// What [`Python::client`] puts before a program.
+const CLIENT: &str = include_str!("client.py");
+
+impl Python {
+    /// `None` where there is none: then it says so, and the test is skipped. With `CI=true` in the environment it panics.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        let there = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
+        if there {
+            return Some(Self(()));
+        }
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs python3");
+        eprintln!("skipped: python3 is not installed");
+        None
+    }
+
+    /// Runs a client to its end and gives what it prints. It begins with `address`, which is an endpoint, and has
+    /// `connect()`, a socket that is connected there (`connect('127.0.0.2')`: from there), `exactly(s, count)`, which
+    /// reads so much, and `everything(s)`, which reads to the end.
+    #[track_caller]
+    pub fn client(&self, address: &str, program: &str) -> String {
+        self.program(&format!("{CLIENT}\n{program}"), &[address])
+    }
+
+    /// Runs a program to its end and gives what it prints.
+    ///
+    /// # Panics
+    /// When it fails, with what it says on standard error; when it takes longer than twice [`PATIENCE`].
+    #[track_caller]
+    pub fn program(&self, program: &str, args: &[&str]) -> String {
+        let mut command = Command::new("python3");
+        command.args(["-c", program]).args(args);
+        let python = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_child(&python);
+        let ended = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        // What it prints is read meanwhile: it may wait for that.
+        let reader = std::thread::spawn(move || python.wait_with_output().unwrap());
+        let patience = Timespec { tv_sec: 2 * PATIENCE.as_secs() as i64, tv_nsec: 0 };
+        let in_time = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&patience)).unwrap() > 0;
+        if !in_time {
+            let _ = pidfd_send_signal(&ended, Signal::KILL);
+        }
+        let output = reader.join().unwrap();
+        assert!(in_time, "it hangs; {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
