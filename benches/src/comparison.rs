@@ -43,7 +43,7 @@ pub(crate) enum Verdict {
     Failed(usize),
 }
 
-/// Visits reference, candidate, reference, … until enough count, or three times as many were made.
+/// Visits reference, candidate, reference, … until enough count, or five times as many were made.
 pub(crate) fn run(row: &'static Row, plan: &'static Plan, options: &Options, cores: &Cores) -> io::Result<Comparison> {
     let mut comparison = Comparison {
         row,
@@ -59,7 +59,7 @@ pub(crate) fn run(row: &'static Row, plan: &'static Plan, options: &Options, cor
         io::Result::Ok(visit)
     };
     comparison.references.push(visit(plan.reference)?);
-    while !comparison.enough() && comparison.candidates.len() < 3 * options.visits {
+    while !comparison.enough() && comparison.candidates.len() < 5 * options.visits {
         comparison.candidates.push(visit(plan.candidate)?);
         comparison.references.push(visit(plan.reference)?);
     }

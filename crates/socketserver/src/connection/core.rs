@@ -269,7 +269,13 @@ impl<T: PollIo> Core<T> {
             if self.gathered() + bytes.len() <= GATHER {
                 self.output.get_or_insert_with(pool::take_output).extend_from_slice(bytes);
                 *bytes = &[];
-                return if gathers { Poll::Ready(Ok(())) } else { self.poll_flush(cx) };
+                if gathers {
+                    return Poll::Ready(Ok(()));
+                }
+                ready!(self.poll_turn(cx));
+                let flushed = ready!(self.poll_flush(cx));
+                self.has_turn = false;
+                return Poll::Ready(flushed);
             }
             ready!(self.poll_flush(cx))?;
         }
