@@ -9,7 +9,7 @@ pub(crate) const HELP: &str = "\
 usage: socketserver-benches [--visits N] [--seconds S] [--cores SERVER,GENERATOR] [--only ROW]...
        socketserver-benches peer NAME
 
-  --visits N     visits to the candidate that must count, at least (default 9; at most three times as many are made)
+  --visits N     visits to the candidate that must count, at least (default 9; at most five times as many are made)
   --seconds S    how long each visit is measured, after 0.3 s of warm-up (default 1.5)
   --cores A,B    the cores that the server and the generator are pinned to (default: the first two); a row with more
                  takes others besides
