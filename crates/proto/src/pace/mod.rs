@@ -65,6 +65,17 @@ impl Pace {
     /// most `Duration::MAX`. Nothing was taken; to ask again sooner costs nothing and gives the
     /// rest of the wait.
     pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        self.check(now)?;
+        self.full_at = self.full_at.max(self.ticks(now)) + self.rate.period().as_nanos();
+        Ok(())
+    }
+
+    /// Whether the rate allows one now. Nothing is taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take).
+    pub fn check(&self, now: Duration) -> Result<(), Duration> {
         let now = self.ticks(now);
         // Nothing here overflows: a duration is less than 2^94 ns and count and burst less than
         // 2^32, so that `now` and `burst` intervals are each less than 2^126 ticks; and `full_at`
@@ -76,7 +87,6 @@ impl Pace {
             let nanos = (allowed_at - now).div_ceil(self.ticks_per_nano());
             return Err(rate::duration(nanos).unwrap_or(Duration::MAX));
         }
-        self.full_at = self.full_at.max(now) + interval;
         Ok(())
     }
 
@@ -112,6 +122,14 @@ mod tests {
     /// How many are allowed at this instant. No burst of these tests comes near 1000.
     fn drain(pace: &mut Pace, now: Duration) -> u32 {
         (0..1000).find(|_| pace.take(now).is_err()).unwrap()
+    }
+
+    #[test]
+    fn a_look_takes_nothing() {
+        let mut pace = pace("1/s", 1);
+        let now = Duration::from_secs(1);
+        assert_eq!([pace.check(now), pace.check(now), pace.take(now)], [Ok(()); 3]);
+        assert_eq!([pace.check(now), pace.take(now)], [Err(Duration::from_secs(1)); 2]);
     }
 
     #[test]

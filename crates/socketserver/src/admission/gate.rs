@@ -6,7 +6,7 @@ use crate::events::{AcceptFailed, AcceptThen, Refusal, Refused};
 use crate::lifecycle::Run;
 use crate::{Error, Peer, clock};
 use rustix::fs::{Mode, OFlags};
-use socketserver_proto::{AcceptFailure, Backoff, Pace, classify};
+use socketserver_proto::{AcceptFailure, Backoff, classify};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +32,6 @@ struct State {
     rules: Arc<Rules>,
     /// Of which version the rules are.
     version: u64,
-    /// How fast peers may come, if that is limited.
-    pace: Option<Pace>,
 }
 
 /// What came of waiting for the next connection.
@@ -66,7 +64,6 @@ impl Gate {
             spare: spare(),
             failures: 0,
             version: run.shared.door.version(),
-            pace: rules.rate.map(Pace::from),
             rules,
         };
         Self { run, state: Mutex::new(state) }
@@ -78,11 +75,7 @@ impl Gate {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.run.shared.door.version();
         if version != state.version {
-            let rules = self.run.shared.door.rules();
-            if rules.rate != state.rules.rate {
-                state.pace = rules.rate.map(Pace::from);
-            }
-            state.rules = rules;
+            state.rules = self.run.shared.door.rules();
             state.version = version;
         }
         state
@@ -154,14 +147,16 @@ impl Gate {
             if !has_room && (state.rules.over == OverLimit::Queue || control.is_suspended()) {
                 return Ok(Tried::Full(place));
             }
-            let pace = state.pace.clone();
-            if let Some(Err(wait)) = state.pace.as_mut().map(|pace| pace.take(control.elapsed())) {
+            let door = &self.run.shared.door;
+            let now = control.elapsed();
+            if let Err(wait) = door.may_come(now) {
                 // Not for longer, so that another rate is heard of.
                 return Ok(Tried::Rest(place, clock::now() + wait.min(RATE_REST)));
             }
             match self.try_accept(&mut state, listener)? {
                 Try::Accepted(accepted) => {
                     let rules = state.rules.clone();
+                    door.came(now);
                     if has_room {
                         place.take_permit();
                     }
@@ -175,16 +170,9 @@ impl Gate {
                     }
                     place.vacate();
                 }
-                // What did not come did not count towards the rate.
-                Try::Nothing => {
-                    state.pace = pace;
-                    return Ok(Tried::Nothing(place));
-                }
-                Try::Rest(until) => {
-                    state.pace = pace;
-                    return Ok(Tried::Rest(place, until));
-                }
-                Try::Again => state.pace = pace,
+                Try::Nothing => return Ok(Tried::Nothing(place)),
+                Try::Rest(until) => return Ok(Tried::Rest(place, until)),
+                Try::Again => {}
             }
             if self.run.is_stopping() {
                 break;

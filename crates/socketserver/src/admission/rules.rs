@@ -1,10 +1,11 @@
 use crate::Peer;
-use socketserver_proto::{Cidr, Rate, peer_key};
+use socketserver_proto::{Cidr, Pace, Rate, peer_key};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What becomes of a peer that comes when the server is full.
 ///
@@ -71,6 +72,8 @@ pub(crate) struct Door {
     rules: Mutex<Arc<Rules>>,
     /// How often they were changed.
     version: AtomicU64,
+    /// How fast peers may come, if that is limited; however often the server is run meanwhile.
+    pace: Mutex<Option<Pace>>,
     /// Those who are in, and how often. Whoever has left is forgotten.
     peers: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -86,8 +89,28 @@ impl Door {
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Rules)) {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = rules.rate;
         change(Arc::make_mut(&mut rules));
+        if rules.rate != rate {
+            *self.pace() = rules.rate.map(Pace::from);
+        }
         self.version.fetch_add(1, SeqCst);
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Option<Pace>> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a peer may come now; else how long until one may.
+    pub(crate) fn may_come(&self, now: Duration) -> Result<(), Duration> {
+        self.pace().as_ref().map_or(Ok(()), |pace| pace.check(now))
+    }
+
+    /// One came that might.
+    pub(crate) fn came(&self, now: Duration) {
+        if let Some(pace) = &mut *self.pace() {
+            let _ = pace.take(now);
+        }
     }
 
     fn peers(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {

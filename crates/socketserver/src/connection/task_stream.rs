@@ -19,7 +19,8 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 ///
 /// **Writing** takes everything or fails. Bytes leave at once, unless input that was read waits to be handled: then
 /// replies gather (to 64 KiB) and leave in one piece when the input is used up, at [`flush`](Self::flush), at the next
-/// wait, or at the end. A write that makes no progress for the write deadline (30 s by default) fails with `TimedOut`.
+/// wait, or at the end. Before it sends, a write gives way once to the shard's other connections. One that makes no
+/// progress for the write deadline (30 s by default) fails with `TimedOut`.
 ///
 /// **Cancelling**: a read whose future is dropped has taken nothing, except [`read_exact`](Self::read_exact) and
 /// [`read_to_end`](Self::read_to_end), which lose what they had. Of a write whose future is dropped it is not known how

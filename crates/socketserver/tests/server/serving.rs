@@ -31,6 +31,22 @@ fn serve_one_serves_times_out_and_stops() {
 }
 
 #[test]
+fn the_accept_rate_counts_on_between_calls_of_serve_one() {
+    within("serve_one", || {
+        let rate = "1/h".parse::<socketserver::Rate>().unwrap();
+        let mut server = Server::bind("tcp://127.0.0.1:0").unwrap().accept_rate(rate);
+        let mut clients = [(); 2].map(|()| Client::connect(&server.endpoints()[0]).unwrap());
+        clients[0].say("one\n");
+        clients[0].end();
+        assert_eq!(server.serve_one(echo, PATIENCE).unwrap(), Served::One);
+        assert_eq!(server.serve_one(echo, Duration::from_millis(10)).unwrap(), Served::TimedOut);
+        server.handle().set_accept_rate(None);
+        clients[1].end();
+        assert_eq!(server.serve_one(echo, PATIENCE).unwrap(), Served::One);
+    });
+}
+
+#[test]
 fn every_counts_on_between_calls_of_serve_one() {
     within("serve_one", || {
         let (tell, told) = channel();

@@ -43,6 +43,63 @@ fn reads_are_bounded_and_say_so() {
 }
 
 #[test]
+fn one_buffer_serves_many_lines() {
+    let (send, seen) = channel();
+    let send = Mutex::new(send);
+    let server = Server::bind("tcp://127.0.0.1:0")
+        .unwrap()
+        .spawn(Serial::default(), move |c: &mut blocking::Stream| {
+            let mut bytes = b"what was there".to_vec();
+            let mut found = Vec::new();
+            while c.read_until_into(b';', 8, &mut bytes)? {
+                found.push(bytes.clone());
+                if bytes == b"text;" {
+                    break;
+                }
+            }
+            let mut line = String::from("what was there");
+            while c.read_line_into(8, &mut line)? {
+                found.push(line.clone().into_bytes());
+            }
+            send.lock().unwrap().send((found, line))?;
+            Ok(())
+        })
+        .unwrap();
+    let mut client = connect(&server);
+    client.say("a;;text;eins\r\n\nzwei\n");
+    client.end();
+    client.expect_end();
+    let (found, at_end) = seen.recv_timeout(PATIENCE).unwrap();
+    let expected = ["a;", ";", "text;", "eins", "", "zwei"];
+    assert_eq!(found, expected.map(|text| text.as_bytes().to_vec()));
+    assert_eq!(at_end, "");
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_line_that_is_refused_leaves_the_buffer_empty() {
+    let (send, seen) = channel();
+    let send = Mutex::new(send);
+    let server = Server::bind("tcp://127.0.0.1:0")
+        .unwrap()
+        .spawn(Serial::default(), move |c: &mut blocking::Stream| {
+            let (mut line, mut bytes) = (String::from("old"), b"old".to_vec());
+            let not_text = c.read_line_into(8, &mut line).unwrap_err();
+            let too_long = c.read_until_into(b'\n', 4, &mut bytes).unwrap_err();
+            send.lock().unwrap().send((not_text.kind(), line, too_long.kind(), bytes))?;
+            Ok(())
+        })
+        .unwrap();
+    let mut client = connect(&server);
+    client.say(b"\xff\n");
+    client.say("12345\n");
+    let (not_text, line, too_long, bytes) = seen.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((not_text, too_long), (io::ErrorKind::InvalidData, io::ErrorKind::InvalidData));
+    assert!(line.is_empty() && bytes.is_empty(), "{line:?} {bytes:?}");
+    server.stop().unwrap();
+}
+
+#[test]
 fn an_input_that_ends_too_early_says_where() {
     let server = Server::bind("tcp://127.0.0.1:0")
         .unwrap()

@@ -193,6 +193,45 @@ fn the_idle_deadline_is_by_a_paused_clock() {
 }
 
 #[test]
+fn a_read_that_was_given_up_has_taken_nothing() {
+    paused(|| async {
+        let (mut server, source) = in_memory();
+        let handle = server.handle();
+        let client = async {
+            let mut client = source.connect();
+            client.write_all(b"one\r\nha").await.unwrap();
+            let mut heard = [0; 6];
+            client.read_exact(&mut heard).await.unwrap();
+            assert_eq!(&heard, b"go on\n");
+            client.write_all(b"lf\nlast;\n\xff\n").await.unwrap();
+            let mut rest = String::new();
+            client.read_to_string(&mut rest).await.unwrap();
+            assert_eq!(rest, "half, last;, [10] [], InvalidData");
+            handle.shutdown();
+        };
+        let serving = server.run(async |c: &mut Stream| {
+            let (mut line, mut bytes) = (String::from("old"), Vec::new());
+            assert!(c.read_line_into(100, &mut line).await?);
+            assert_eq!(line, "one");
+            let given_up = tokio::time::timeout(Duration::from_secs(10), c.read_until_into(b'\n', 100, &mut bytes));
+            assert!(given_up.await.is_err());
+            c.write_all(b"go on\n").await?;
+            assert!(c.read_line_into(100, &mut line).await?);
+            assert!(c.read_until_into(b';', 100, &mut bytes).await?);
+            let last = String::from_utf8(bytes.clone())?;
+            assert!(c.read_until_into(b'\n', 100, &mut bytes).await?);
+            let mut text = String::from("old");
+            let error = c.read_line_into(100, &mut text).await.unwrap_err();
+            let all = format!("{line}, {last}, {bytes:?} {:?}, {:?}", text.as_bytes(), error.kind());
+            c.write_all(all.as_bytes()).await?;
+            Ok(())
+        });
+        let (report, ()) = tokio::join!(serving, client);
+        assert_eq!(report.unwrap().totals.failed, 0);
+    });
+}
+
+#[test]
 fn the_write_deadline_is_by_a_paused_clock() {
     paused(|| async {
         let (server, source) = in_memory();
