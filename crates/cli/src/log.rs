@@ -60,6 +60,12 @@ impl Log {
                 ("accepted", totals.accepted.into()),
                 ("closed", totals.closed.into()),
                 ("refused", totals.refused.into()),
+                ("denied", totals.denied.into()),
+                ("over-limit", totals.over_limit.into()),
+                ("over-peer-limit", totals.over_peer_limit.into()),
+                ("lost", totals.lost.into()),
+                ("exhausted", totals.exhausted.into()),
+                ("shed", totals.shed.into()),
                 ("failed", totals.failed.into()),
                 ("read", totals.read.into()),
                 ("written", totals.written.into()),
@@ -89,7 +95,7 @@ impl Observer for Log {
                 ("written", e.written.into()),
                 ("duration", self.duration(e.duration)),
                 ("reason", e.reason.as_str().into()),
-                ("detail", detail(e.reason)),
+                ("detail", e.reason.number().into()),
                 ("error", e.failure.map_or(Value::Null, Into::into)),
             ],
         );
@@ -101,17 +107,16 @@ impl Observer for Log {
     }
 
     fn accept_failed(&self, e: &AcceptFailed<'_>) {
-        let (then, delay, shed) = match e.then {
-            AcceptThen::Retried => ("retry", Value::Null, Value::Null),
-            AcceptThen::BackedOff { delay, shed } => ("back-off", self.duration(delay), shed.into()),
-            _ => ("give-up", Value::Null, Value::Null),
+        let (delay, shed) = match e.then {
+            AcceptThen::BackedOff { delay, shed } => (self.duration(delay), shed.into()),
+            _ => (Value::Null, Value::Null),
         };
         self.event(
             "accept-failed",
             &[
                 ("endpoint", text(e.endpoint)),
                 ("error", text(e.error)),
-                ("then", then.into()),
+                ("then", e.then.as_str().into()),
                 ("delay", delay),
                 ("shed", shed),
             ],
@@ -127,7 +132,7 @@ impl Observer for Log {
             ("pid", e.pid.into()),
             ("connection", e.connection.map_or(Value::Null, Into::into)),
             ("reason", e.how.as_str().into()),
-            ("detail", detail(e.how)),
+            ("detail", e.how.number().into()),
         ];
         self.event("child-ended", &fields);
     }
@@ -172,13 +177,6 @@ impl Log {
 
 fn text(value: impl ToString) -> Value {
     value.to_string().into()
-}
-
-fn detail(reason: socketserver::Reason) -> Value {
-    match reason {
-        socketserver::Reason::Killed(number) | socketserver::Reason::Exited(number) => number.into(),
-        _ => Value::Null,
-    }
 }
 
 /// Lines that were not written since the last one that was.

@@ -203,7 +203,7 @@ impl<E> Server<E> {
     /// (RFC 6177).
     #[must_use]
     pub fn peer_prefix(self, bits: u8) -> Self {
-        self.shared.door.change(|rules| rules.v6_prefix = bits.min(128));
+        self.handle().set_peer_prefix(bits);
         self
     }
 

@@ -246,6 +246,7 @@ impl Gate {
                 Ok(Try::Rest(clock::now() + delay))
             }
             _ => {
+                self.run.shared.control.count_given_up();
                 self.failed(listener, &error, AcceptThen::GaveUp);
                 Err(Error::io(format!("cannot accept on `{}`", listener.endpoint), error))
             }

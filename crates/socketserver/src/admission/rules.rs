@@ -117,13 +117,15 @@ impl Door {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one more connection of a peer, if it may have one more. `Ok(None)`: its connections are not counted.
+    /// Counts one more connection of a peer, if it may have one more. `Ok(None)`: it has no address to count by.
+    ///
+    /// Without a limit they are counted as well, so that one that is set later knows of those who are in.
     pub(crate) fn enter(&self, peer: &Peer, rules: &Rules) -> Result<Option<IpAddr>, ()> {
-        let (Some(max), Some(addr)) = (rules.per_peer, peer.addr()) else { return Ok(None) };
+        let Some(addr) = peer.addr() else { return Ok(None) };
         let key = peer_key(addr.ip(), rules.v6_prefix);
         let mut peers = self.peers();
         let connections = peers.entry(key).or_default();
-        if *connections >= max {
+        if rules.per_peer.is_some_and(|max| *connections >= max) {
             if *connections == 0 {
                 peers.remove(&key);
             }
@@ -184,6 +186,10 @@ mod tests {
             door.leave(first);
         }
         assert_eq!(door.peers().len(), 1);
+        let early = door.enter(&peer("10.0.0.9:1"), &Rules::default()).unwrap().unwrap();
+        let one = Rules { per_peer: Some(1), ..Rules::default() };
+        assert!(door.enter(&peer("10.0.0.9:2"), &one).is_err(), "it came before there was a limit, and is counted");
+        door.leave(early);
         let none = Rules { per_peer: Some(0), ..Rules::default() };
         assert!(door.enter(&peer("10.0.0.1:1"), &none).is_err());
         assert_eq!(door.peers().len(), 1);

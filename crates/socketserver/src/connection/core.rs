@@ -236,6 +236,8 @@ impl<T: PollIo> Core<T> {
                 ready!(self.poll_flush(cx))?;
             }
             self.may_write()?;
+            // Nobody need come back for it, so it does not wait for its turn.
+            self.has_turn = true;
             return match self.poll_write_all(cx, &mut some) {
                 Poll::Pending if some.is_empty() => Poll::Ready(Ok(count)),
                 polled => polled.map_ok(|()| count),
@@ -468,17 +470,12 @@ impl<T: PollIo> Core<T> {
         }
     }
 
-    /// Whoever waited has given up.
+    /// Whoever waited, to read or to write, has given up.
     #[cfg(feature = "tokio")]
+    #[inline]
     pub(crate) fn forget_waits(&mut self) {
         self.end_wait();
         self.io.forget_waits();
-    }
-
-    /// Whether a wait goes on that answered `Pending`.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn waits(&self) -> bool {
-        self.waits
     }
 
     /// Whether a request has begun and is not there yet.

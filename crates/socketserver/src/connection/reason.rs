@@ -82,6 +82,21 @@ impl Reason {
         }
     }
 
+    /// Whether the server's own code is to blame: a hook of the handler failed or panicked, or its process was lost.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Panicked | Self::Killed(_) | Self::Exited(_))
+    }
+
+    /// The number of the signal, or the status, for the two that have one.
+    #[must_use]
+    pub fn number(self) -> Option<i32> {
+        match self {
+            Self::Killed(number) | Self::Exited(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// For the memory that parent and child share. 0 stands for "not ended yet".
     pub(crate) fn to_word(self) -> u64 {
         match self {

@@ -69,9 +69,7 @@ impl DerefMut for Call<'_> {
 impl Drop for Call<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.waits() {
-            self.0.forget_waits();
-        }
+        self.0.forget_waits();
     }
 }
 
@@ -176,7 +174,8 @@ impl Stream {
     /// `TimedOut` at the write deadline, `BrokenPipe` and its like when the peer is gone, `ConnectionAborted` when the
     /// server has cut the connection. After an error it is not known how much the peer got.
     pub fn write_all(&mut self, mut bytes: &[u8]) -> impl Future<Output = io::Result<()>> {
-        poll_fn(move |cx| self.core.poll_write_all(cx, &mut bytes))
+        let mut call = Call(&mut self.core);
+        poll_fn(move |cx| call.poll_write_all(cx, &mut bytes))
     }
 
     /// Sends what was gathered, now. Needed only before a wait for something else than this connection.
@@ -184,7 +183,8 @@ impl Stream {
     /// # Errors
     /// As [`write_all`](Self::write_all).
     pub fn flush(&mut self) -> impl Future<Output = io::Result<()>> {
-        poll_fn(|cx| self.core.poll_flush(cx))
+        let mut call = Call(&mut self.core);
+        poll_fn(move |cx| call.poll_flush(cx))
     }
 
     /// Half-close: the peer sees the end of our output and may go on sending. Writing after it fails.
@@ -192,7 +192,8 @@ impl Stream {
     /// # Errors
     /// As [`write_all`](Self::write_all), and `NotConnected` when the peer is gone.
     pub fn close_write(&mut self) -> impl Future<Output = io::Result<()>> {
-        poll_fn(|cx| self.core.poll_close_write(cx))
+        let mut call = Call(&mut self.core);
+        poll_fn(move |cx| call.poll_close_write(cx))
     }
 
     /// Ends when the server begins to drain: for a handler that waits for something else than its peer. It borrows

@@ -233,8 +233,8 @@ pub struct AcceptFailed<'a> {
 pub enum AcceptThen {
     /// One connection was lost on its way; the next is tried at once.
     Retried,
-    /// Descriptors or memory ran out: `shed` waiting peers were closed with the spare descriptor, and accepting rests
-    /// for `delay`.
+    /// Descriptors or memory ran out, or 64 connections in a row were lost: `shed` waiting peers were closed with the spare
+    /// descriptor, and accepting rests for `delay`.
     BackedOff {
         /// How long.
         delay: Duration,

@@ -2,7 +2,6 @@ use super::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused,
     SpawnFailed,
 };
-use crate::Reason;
 use tracing::{debug, info, warn};
 
 /// Hands every event to the program's [`tracing`] subscriber; the feature `tracing`.
@@ -73,15 +72,16 @@ impl Observer for TracingObserver {
                     written = e.written,
                     duration = e.duration.as_secs_f64(),
                     reason = e.reason.as_str(),
-                    detail = detail(e.reason),
+                    detail = e.reason.number(),
                     failure = e.failure,
                     "closed"
                 )
             };
         }
-        match e.reason {
-            Reason::Failed | Reason::Panicked | Reason::Killed(_) | Reason::Exited(_) => closed!(warn),
-            _ => closed!(debug),
+        if e.reason.is_failure() {
+            closed!(warn);
+        } else {
+            closed!(debug);
         }
     }
 
@@ -103,7 +103,7 @@ impl Observer for TracingObserver {
     }
 
     fn child_ended(&self, e: &ChildEnded) {
-        let (reason, detail) = (e.how.as_str(), detail(e.how));
+        let (reason, detail) = (e.how.as_str(), e.how.number());
         warn!(target: TARGET, pid = e.pid, connection = e.connection, reason, detail, "child_ended");
     }
 
@@ -123,13 +123,5 @@ impl Observer for TracingObserver {
     fn cut(&self, e: &Cut) {
         let age = e.age.as_secs_f64();
         warn!(target: TARGET, id = e.id, peer = %e.peer, endpoint = %e.endpoint, age, "cut");
-    }
-}
-
-/// The number of the signal, or the status.
-fn detail(reason: Reason) -> Option<i32> {
-    match reason {
-        Reason::Killed(number) | Reason::Exited(number) => Some(number),
-        _ => None,
     }
 }

@@ -66,7 +66,9 @@ const LOST: usize = REFUSED + Refusal::ALL.len();
 const EXHAUSTED: usize = LOST + 1;
 /// Peers that were closed unheard for want of a descriptor.
 const SHED: usize = LOST + 2;
-const WORDS: usize = HELD + 1;
+/// Listeners that were given up.
+const GIVEN_UP: usize = HELD + 1;
+const WORDS: usize = GIVEN_UP + 1;
 
 const NEVER: u64 = u64::MAX;
 
@@ -334,11 +336,15 @@ impl Control {
         self.word(SHED).fetch_add(shed as u64, SeqCst);
     }
 
+    pub(crate) fn count_given_up(&self) {
+        self.word(GIVEN_UP).fetch_add(1, SeqCst);
+    }
+
     pub(crate) fn count_closed(&self, reason: Reason, read: u64, written: u64) {
         self.word(OPEN).fetch_sub(1, SeqCst);
         self.word(READ).fetch_add(read, SeqCst);
         self.word(WRITTEN).fetch_add(written, SeqCst);
-        if matches!(reason, Reason::Failed | Reason::Panicked | Reason::Killed(_) | Reason::Exited(_)) {
+        if reason.is_failure() {
             self.word(FAILED).fetch_add(1, SeqCst);
         }
     }
@@ -356,6 +362,7 @@ impl Control {
             lost: get(LOST),
             exhausted: get(EXHAUSTED),
             shed: get(SHED),
+            given_up: get(GIVEN_UP),
             failed: get(FAILED),
             read: get(READ),
             written: get(WRITTEN),

@@ -160,6 +160,12 @@ impl Handle {
         self.change(|rules| rules.per_peer = max);
     }
 
+    /// As [`Server::peer_prefix`](crate::Server::peer_prefix), for those who come from now on; those who are in stay counted
+    /// as they were.
+    pub fn set_peer_prefix(&self, bits: u8) {
+        self.change(|rules| rules.v6_prefix = bits.min(128));
+    }
+
     /// As [`Server::accept_rate`](crate::Server::accept_rate), from now on.
     pub fn set_accept_rate(&self, rate: impl Into<Option<Rate>>) {
         let rate = rate.into();

@@ -5,7 +5,7 @@ use crate::connection::{Connection, Reason, Steer};
 use crate::endpoint::{poll_until, readable};
 use crate::events::{Cut, Draining};
 use rustix::event::PollFd;
-#[cfg(feature = "tokio")]
+use socketserver_sys::{Forked, disown};
 use std::io;
 use std::os::fd::AsFd;
 #[cfg(feature = "tokio")]
@@ -75,6 +75,12 @@ impl Keeper {
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = PollFd<'_>> {
         let own = std::iter::once(readable(self.run.shared.control.keeper.as_fd()));
         own.chain(self.farewells.iter().map(|farewell| readable(farewell.as_fd())))
+    }
+
+    /// In a forked child: lets go of those who were turned away.
+    pub(crate) fn disown(&self, child: &Forked) -> io::Result<()> {
+        self.farewells.iter().try_for_each(|farewell| disown(child, farewell))?;
+        self.run.disown_farewells(child)
     }
 
     /// Calls `watch` with every descriptor that it waits for.

@@ -51,10 +51,12 @@ pub struct Totals {
     pub over_peer_limit: u64,
     /// Connections that were lost before they could be accepted.
     pub lost: u64,
-    /// How often accepting had to rest for want of descriptors or memory.
+    /// How often accepting had to rest: descriptors or memory ran out, or 64 connections in a row were lost.
     pub exhausted: u64,
     /// Peers that were closed then, unheard.
     pub shed: u64,
+    /// How often accepting failed for good, which ends the run.
+    pub given_up: u64,
     /// Connections whose handler failed, panicked, or lost its process.
     pub failed: u64,
     /// Bytes read.

@@ -7,7 +7,9 @@ use crate::connection::pipeline::catch;
 use crate::connection::{IDLE, Idle, Terms, WRITE};
 use crate::endpoint::{Listeners, Transport};
 use crate::events::{Cut, HookFailed, Observer};
+use socketserver_sys::{Forked, disown};
 use std::fmt;
+use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -208,6 +210,11 @@ impl Run {
 
     pub(crate) fn take_farewells(&self) -> Vec<Farewell> {
         std::mem::take(&mut self.state().farewells)
+    }
+
+    /// In a forked child: lets go of those that no keeper has taken yet.
+    pub(crate) fn disown_farewells(&self, child: &Forked) -> io::Result<()> {
+        self.state().farewells.iter().try_for_each(|farewell| disown(child, farewell))
     }
 
     pub(crate) fn farewells_ended(&self, count: usize) {

@@ -319,6 +319,7 @@ impl<S: Service<Blocking>> Parent<S> {
         let let_go = || -> io::Result<()> {
             self.run_state().duties().disown();
             self.listeners.disown(&child)?;
+            self.keeper.disown(&child)?;
             for other in others {
                 disown(&child, other)?;
             }

@@ -1,5 +1,5 @@
 use crate::{PARALLEL, Suite, number, step};
-use socketserver_testkit::{Carrier, Client, How, Python, Stage};
+use socketserver_testkit::{Carrier, Client, How, Process, Python, Stage};
 
 pub(crate) fn add(suite: &mut Suite) {
     suite.both("beyond_the_maximum_python_waits", &PARALLEL, queued);
@@ -9,6 +9,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.tcp("one_too_many_of_a_peer_is_told", &PARALLEL, peer_told);
     suite.add("peers_without_an_address_are_not_counted", &PARALLEL, &[Carrier::Unix], unix_peers);
     suite.both("at_most_64_that_were_told_linger", &PARALLEL, linger);
+    suite.both("no_child_inherits_those_that_were_told", &[How::Forks(200), How::Prefork(2, 200)], inherits);
 }
 
 /// How a client may fare.
@@ -180,6 +181,35 @@ fn unix_peers(how: How, endpoint: &str) {
 }
 
 /// All come before any of them is looked at, so that they linger at the same time.
+/// Children that are forked while peers linger hold nothing of them.
+fn inherits(how: How, endpoint: &str) {
+    let stage = Stage::open("max-2-reply", how, endpoint);
+    let served = || loop {
+        let mut client = stage.connect();
+        client.say_if_there("echo in\n");
+        if client.hear(2).is_ok_and(|heard| heard == b"in") {
+            client.expect("\n");
+            return client;
+        }
+    };
+    let mut clients = vec![served(), served()];
+    let children = || stage.process().children().into_iter().map(Process::of);
+    // Before there was anybody to inherit.
+    let own = children().map(|child| child.sockets().len()).max().unwrap();
+    for _ in 0..5 {
+        let mut told = stage.connect();
+        told.expect("busy");
+        drop(clients.remove(0));
+        clients.push(served());
+        for child in children() {
+            child.settles("it holds what is its own", |child| child.sockets().len() <= own);
+        }
+        drop(told);
+    }
+    drop(clients);
+    assert_eq!(stage.stop().status, Some(0));
+}
+
 fn linger(how: How, endpoint: &str) {
     let stage = Stage::open("always-busy", how, endpoint);
     let mut clients: Vec<Client> = (0..100).map(|_| stage.connect()).collect();

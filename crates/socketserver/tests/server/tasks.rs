@@ -8,7 +8,7 @@ use socketserver_testkit::{Client, PATIENCE};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -258,6 +258,62 @@ fn the_write_deadline_is_by_a_paused_clock() {
 }
 
 #[test]
+fn a_write_that_was_given_up_leaves_no_deadline_behind() {
+    paused(|| async {
+        let (server, source) = in_memory();
+        let mut server = server.write_timeout(3 * HOUR);
+        let handle = server.handle();
+        let (tell, mut told) = unbounded_channel();
+        let client = async {
+            // It never reads.
+            let client = source.connect();
+            told.recv().await.unwrap();
+            drop(client);
+            handle.shutdown();
+        };
+        let served = server.run(async move |c: &mut Stream| {
+            let much = [0; 10_000];
+            assert!(tokio::time::timeout(2 * HOUR, c.write_all(&much)).await.is_err());
+            let start = Instant::now();
+            assert_eq!(c.write_all(&much).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            took(start, 3);
+            tell.send(())?;
+            Ok(())
+        });
+        let (report, ()) = tokio::join!(served, client);
+        assert_eq!(report.unwrap().totals.failed, 0);
+    });
+}
+
+#[test]
+fn what_is_written_by_tokios_trait_leaves_without_a_flush() {
+    paused(|| async {
+        let (mut server, source) = in_memory();
+        let handle = server.handle();
+        let client = async {
+            let mut client = source.connect();
+            client.write_all(b"one\ntwo\n").await.unwrap();
+            let mut replies = [0; 10];
+            client.read_exact(&mut replies).await.unwrap();
+            assert_eq!(&replies, b"1st, 2nd.\n");
+            drop(client);
+            handle.shutdown();
+        };
+        let served = server.run(async |c: &mut Stream| {
+            for reply in [&b"1st, "[..], b"2nd.\n"] {
+                c.read_line(100).await?;
+                assert_eq!(AsyncWriteExt::write(c, reply).await?, reply.len());
+            }
+            // It waits for something else, and nobody flushes.
+            c.draining().await;
+            Ok(())
+        });
+        let (report, ()) = tokio::join!(served, client);
+        assert_eq!(report.unwrap().totals.failed, 0);
+    });
+}
+
+#[test]
 fn the_drains_deadline_is_by_a_paused_clock() {
     paused(|| async {
         let (server, source) = in_memory();
@@ -371,7 +427,7 @@ fn offloaded_work_is_done_so_many_at_a_time() {
 fn offloaded_work_holds_up_nobody_and_its_panic_is_an_error() {
     let offload = Offload::new(1);
     let (release, released) = mpsc::channel::<()>();
-    let released = Arc::new(std::sync::Mutex::new(released));
+    let released = Arc::new(Mutex::new(released));
     let server = Server::bind("tcp://127.0.0.1:0").unwrap();
     let server = server
         .spawn(Tasks::new(1), async move |c: &mut Stream| {
@@ -408,6 +464,34 @@ fn offloaded_work_holds_up_nobody_and_its_panic_is_an_error() {
     clients[2].expect("panic true\n");
     drop(clients);
     assert!(server.stop().unwrap().is_clean());
+}
+
+#[test]
+fn offloaded_work_does_not_hold_up_the_end() {
+    for shards in [1, 2] {
+        let (release, released) = mpsc::channel();
+        let (tell, begun) = mpsc::channel();
+        let (released, tell) = (Arc::new(Mutex::new(released)), Mutex::new(tell));
+        let offload = Offload::new(1);
+        let server = Server::bind("tcp://127.0.0.1:0")
+            .unwrap()
+            .spawn(Tasks::new(shards), async move |_: &mut Stream| {
+                let (released, tell) = (released.clone(), tell.lock().unwrap().clone());
+                let wait = move || {
+                    tell.send(()).unwrap();
+                    released.lock().unwrap().recv_timeout(2 * PATIENCE)
+                };
+                offload.run(wait).await??;
+                Ok(())
+            })
+            .unwrap();
+        let _client = crate::connect(&server);
+        begun.recv_timeout(PATIENCE).unwrap();
+        server.handle().drain(Duration::ZERO);
+        let report = within("a drain with work left to another thread", move || server.join()).unwrap();
+        assert_eq!(report.cut.len(), 1, "{report:?}");
+        release.send(()).unwrap();
+    }
 }
 
 /// Gives one connection, and fails for good when it is told to.

@@ -75,7 +75,7 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
             .build_local(LocalOptions::default())
             .map_err(|error| Error::io("cannot make a runtime for a shard", error))?;
         drop(start.this);
-        runtime.block_on(async {
+        let result = runtime.block_on(async {
             if let Some(mut all) = start.all {
                 let _ = all.recv().await;
             }
@@ -96,7 +96,10 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
             };
             self.work.run.is_over().await;
             accepted
-        })
+        });
+        // What handlers left to other threads is not waited for: the drain had its deadline.
+        runtime.shutdown_background();
+        result
     }
 }
 
