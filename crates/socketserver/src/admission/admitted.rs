@@ -110,8 +110,7 @@ impl Drop for Admitted {
         if self.place.has_permit {
             run.shared.control.count_let_go();
         }
-        run.shared.control.count_closed(ending.reason, read, written);
-        run.shared.registry.remove(self.at);
+        run.shared.registry.remove(self.at, || run.shared.control.count_closed(ending.reason, read, written));
         if let Some((hook, failure)) = ending.broken_hook() {
             run.hook_failed(hook, failure);
         }

@@ -24,14 +24,14 @@ pub(crate) struct Ears {
 }
 
 impl Ears {
-    /// Watched by the runtime that this is called in.
-    pub(crate) fn new(run: &Arc<Run>, gate: &Arc<Gate>) -> Result<Self, Error> {
-        let listeners = run.listeners();
+    /// Watched by the runtime that this is called in. `None`: the run is over.
+    pub(crate) fn new(run: &Arc<Run>, gate: &Arc<Gate>) -> Result<Option<Self>, Error> {
+        let Some(listeners) = run.listeners() else { return Ok(None) };
         let failed = |error| Error::io("cannot wait for connections", error);
         let watch =
             |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().and_then(Watched::for_reading).map_err(failed);
         let sockets = listeners.all.iter().map(|listener| listener.descriptor().map(watch).transpose());
-        Ok(Self {
+        Ok(Some(Self {
             sockets: sockets.collect::<Result<_, _>>()?,
             stop: watch(run.shared.control.stop.as_fd())?,
             room: watch(run.shared.control.room.as_fd())?,
@@ -39,7 +39,7 @@ impl Ears {
             gate: gate.clone(),
             listeners,
             turn: 0,
-        })
+        }))
     }
 
     /// The next connection that may come in. `None`: the server stops.
@@ -53,6 +53,10 @@ impl Ears {
                 self.gate.forget_old_wishes();
                 continue;
             };
+            // Much may have happened before this task came to hear of it.
+            if self.run.is_stopping() {
+                return Ok(None);
+            }
             match self.try_next(index, place, verify)? {
                 Tried::Admitted(admitted) => return Ok(Some(admitted)),
                 Tried::Nothing(unused) => place = unused,

@@ -84,7 +84,7 @@ impl Gate {
     /// Waits for the next connection that may come in. Any number of threads may wait: each connection wakes one.
     pub(crate) fn next(&self, until: Option<Instant>, verify: &dyn Fn(&Peer) -> bool) -> Result<Next, Error> {
         let mut place = Place::take(&self.run);
-        let listeners = self.run.listeners();
+        let Some(listeners) = self.run.listeners() else { return Ok(Next::Stopped) };
         // Under load a connection is there already, and whoever has just served one takes it without going to sleep.
         // With several listeners that would favour one of them, and the kernel's order is fair.
         let mut look_first = listeners.all.len() == 1;
@@ -96,7 +96,12 @@ impl Gate {
             let reported = !std::mem::take(&mut look_first);
             let found = if reported { listeners.wait(until).map_err(cannot_wait)? } else { Some(0) };
             if let Some(index) = found {
-                match self.try_next(&listeners, index, reported, place, verify)? {
+                let tried = self.try_next(&listeners, index, reported, place, verify);
+                if tried.is_err() && reported {
+                    // For the next run.
+                    listeners.arm(index).map_err(cannot_wait)?;
+                }
+                match tried? {
                     Tried::Admitted(admitted) => {
                         if waited {
                             self.run.shared.control.pass_on_room();

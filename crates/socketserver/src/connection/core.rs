@@ -239,7 +239,8 @@ impl<T: PollIo> Core<T> {
             // Nobody need come back for it, so it does not wait for its turn.
             self.has_turn = true;
             return match self.poll_write_all(cx, &mut some) {
-                Poll::Pending if some.is_empty() => Poll::Ready(Ok(count)),
+                // What has left, or is gathered, is not to be given a second time.
+                Poll::Pending if some.len() < count || count == 0 => Poll::Ready(Ok(count - some.len())),
                 polled => polled.map_ok(|()| count),
             };
         }
@@ -287,7 +288,7 @@ impl<T: PollIo> Core<T> {
             *bytes = &bytes[count..];
         }
         self.has_turn = false;
-        Poll::Ready(Ok(()))
+        self.poll_flush(cx)
     }
 
     /// Lets the tasks that are ready go before a write. So replies to several peers leave in a burst: whoever sleeps at the
@@ -301,10 +302,20 @@ impl<T: PollIo> Core<T> {
         Poll::Pending
     }
 
-    /// Sends what was gathered.
+    /// Sends what was gathered, here or in the transport.
     #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.output.is_none() { Poll::Ready(Ok(())) } else { self.poll_send_gathered(cx) }
+        if self.output.is_some() {
+            ready!(self.poll_send_gathered(cx))?;
+        }
+        if !self.io.gathers() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.slot.is_cut() {
+            return Poll::Ready(Err(self.cut_off()));
+        }
+        let flushed = ready!(self.io.poll_flush(cx, self.terms.write));
+        Poll::Ready(flushed.map_err(|error| self.cannot_write(error)))
     }
 
     fn poll_send_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -336,7 +347,14 @@ impl<T: PollIo> Core<T> {
     pub(crate) fn poll_close_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(self.poll_flush(cx));
         if !self.closed_write {
-            ready!(self.io.poll_shutdown(cx))?;
+            if self.slot.is_cut() {
+                return Poll::Ready(Err(self.cut_off()));
+            }
+            match ready!(self.io.poll_shutdown(cx, self.terms.write)) {
+                Err(error) if is_deadline(&error) => return Poll::Ready(Err(self.fate.write_too_late())),
+                // That there is nobody any more to tell that nothing comes is no reason to end.
+                shut => shut?,
+            }
             self.closed_write = true;
         }
         Poll::Ready(flushed)
@@ -347,10 +365,17 @@ impl<T: PollIo> Core<T> {
     /// Nothing in it is an error any more; a reply that could not be sent is recorded as the reason.
     pub(crate) async fn close(&mut self) {
         self.slot.begin_close();
+        // Whatever wait the handler gave up is none of this one's.
+        self.io.forget_waits();
         if self.fate.is_peer_gone() || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
             return;
         }
         let by_drain = self.ended && self.fate.reason() == Some(Reason::Drained);
+        if (self.ended || self.expired.is_some()) && self.io.gathers() {
+            // It may have a goodbye of its own to say. There is nothing to read out.
+            let _ = poll_fn(|cx| self.poll_close_write(cx)).await;
+            return;
+        }
         if (self.ended && !by_drain) || self.expired.is_some() {
             // Closing the socket says all that a half-close would.
             return;
@@ -404,7 +429,8 @@ impl<T: PollIo> Core<T> {
     ) -> Poll<io::Result<usize>> {
         // Whoever waits for an answer must have seen the question.
         ready!(self.poll_flush(cx))?;
-        self.end_wait();
+        // A wait that goes on, and is but looked at again, has gone on since it began.
+        let since = self.end_wait();
         if self.slot.is_cut() {
             return Poll::Ready(Err(self.cut_off()));
         }
@@ -415,12 +441,12 @@ impl<T: PollIo> Core<T> {
             return Poll::Ready(Err(self.fate.too_late(deadline)));
         }
         // What came in before the drain reached us is still answered.
-        let wait = if T::WAITS_INSIDE && self.begin_wait(idle, wait) { Wait::Not } else { wait };
+        let wait = if T::WAITS_INSIDE && self.begin_wait(idle, wait, None) { Wait::Not } else { wait };
         let mut into = into;
         let mut result = self.poll_transport(cx, into.as_deref_mut(), wait);
         self.end_wait();
         if result.is_pending() {
-            if self.shut == Woken::No && !self.begin_wait(idle, wait) {
+            if self.shut == Woken::No && !self.begin_wait(idle, wait, since) {
                 self.input.rest();
                 return Poll::Pending;
             }
@@ -444,11 +470,12 @@ impl<T: PollIo> Core<T> {
         self.io.poll_read(cx, buf, wait)
     }
 
-    /// The handler is about to wait. Tells whether the server drains, so that it had better not.
+    /// The handler is about to wait, or goes on with what it waited for `since` then. Tells whether the server drains, so
+    /// that it had better not.
     #[inline]
-    fn begin_wait(&mut self, idle: bool, wait: Wait) -> bool {
+    fn begin_wait(&mut self, idle: bool, wait: Wait, since: Option<u64>) -> bool {
         let epoch = match (wait, self.terms.idle) {
-            (Wait::For(_), Idle::Watched) => self.terms.handle.epoch(),
+            (Wait::For(_), Idle::Watched) => since.unwrap_or_else(|| self.terms.handle.epoch()),
             _ => NEVER,
         };
         if idle == self.request.1 {
@@ -458,14 +485,17 @@ impl<T: PollIo> Core<T> {
         self.slot.begin_wait(!idle, epoch)
     }
 
-    /// The wait is over, or given up.
+    /// The wait is over, or given up. Tells since when it went on, if one did that can expire.
     #[inline]
-    fn end_wait(&mut self) {
-        if self.waits {
-            self.waits = false;
-            match self.slot.end_wait() {
-                Woken::No => {}
-                woken => self.shut = woken,
+    fn end_wait(&mut self) -> Option<u64> {
+        if !std::mem::take(&mut self.waits) {
+            return None;
+        }
+        match self.slot.end_wait() {
+            (Woken::No, since) => Some(since).filter(|since| *since != NEVER),
+            (woken, _) => {
+                self.shut = woken;
+                None
             }
         }
     }
@@ -508,13 +538,7 @@ impl<T: PollIo> Core<T> {
                 Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.input_is_over(),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                // ETIMEDOUT of the transport has a number, and is a peer that is gone.
-                if error.raw_os_error().is_some() {
-                    return Err(self.fate.disconnected(error));
-                }
-                Err(self.fate.too_late(Deadline::Idle))
-            }
+            Err(error) if is_deadline(&error) => Err(self.fate.too_late(Deadline::Idle)),
             Err(error) => Err(self.fate.disconnected(error)),
         }
     }
@@ -546,18 +570,27 @@ impl<T: PollIo> Core<T> {
                 self.slot.add_written(count);
                 Ok(count)
             }
-            Err(_) if self.slot.is_cut() => Err(self.cut_off()),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
-                Err(self.fate.write_too_late())
-            }
-            Err(error) => Err(self.fate.disconnected(error)),
+            Err(error) => Err(self.cannot_write(error)),
         })
+    }
+
+    #[cold]
+    fn cannot_write(&mut self, error: io::Error) -> io::Error {
+        if self.slot.is_cut() {
+            return self.cut_off();
+        }
+        if is_deadline(&error) { self.fate.write_too_late() } else { self.fate.disconnected(error) }
     }
 
     /// The error that every call gives once the connection was cut.
     pub(crate) fn cut_off(&mut self) -> io::Error {
         self.fate.cut_off(self.slot.cut_by())
     }
+}
+
+/// Whether the wait took too long. ETIMEDOUT of the transport has a number, and is a peer that is gone.
+fn is_deadline(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
 fn too_long(max: usize) -> io::Error {

@@ -22,8 +22,19 @@ pub trait PollIo {
     /// Whoever waited has given up: a wait with an end of its own that comes next is a new one.
     fn forget_waits(&mut self) {}
 
-    /// Tells the peer that nothing more comes.
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Whether what was written may wait in it for a flush, and it has to be told of the end.
+    fn gathers(&self) -> bool {
+        false
+    }
+
+    /// Sends what waits in it; `TimedOut` when that takes longer than `stall`.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, stall: Option<Duration>) -> Poll<io::Result<()>> {
+        let _ = (cx, stall);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells the peer that nothing more comes; `TimedOut` when that takes longer than `stall`.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>, stall: Option<Duration>) -> Poll<io::Result<()>>;
 }
 
 /// How long a read waits.

@@ -204,16 +204,18 @@ impl Slot {
         !halfway && words[FLAGS].load(SeqCst) & DRAINING != 0
     }
 
-    /// The wait is over.
+    /// The wait is over. Tells what ended it, and since which epoch it went on.
     #[inline]
-    pub(crate) fn end_wait(&self) -> Woken {
-        match self.hot()[STATE].swap(BUSY, SeqCst) % STATES {
+    pub(crate) fn end_wait(&self) -> (Woken, u64) {
+        let state = self.hot()[STATE].swap(BUSY, SeqCst);
+        let woken = match state % STATES {
             DRAINED => Woken::ByDrain,
             IDLE => Woken::ByDeadline(Deadline::Idle),
             NO_FIRST_BYTE => Woken::ByDeadline(Deadline::FirstByte),
             SLOW => Woken::ByDeadline(Deadline::MinRate),
             _ => Woken::No,
-        }
+        };
+        (woken, state / STATES)
     }
 
     /// The handler is through with it.
@@ -415,14 +417,14 @@ mod tests {
     fn a_wait_is_ended_once_and_a_busy_connection_is_left_alone() {
         let slot = Slot::own();
         assert!(!slot.begin_wait(false, 7));
-        assert_eq!(slot.end_wait(), Woken::No);
+        assert_eq!(slot.end_wait().0, Woken::No);
         assert!(!slot.drain(), "busy");
         assert!(!slot.begin_wait(true, 7), "halfway through a request");
         assert!(!slot.drain());
         assert!(slot.begin_wait(false, 7), "it had better not wait");
         assert!(slot.drain());
         assert!(!slot.drain());
-        assert_eq!(slot.end_wait(), Woken::ByDrain);
+        assert_eq!(slot.end_wait().0, Woken::ByDrain);
         assert!(!slot.is_cut());
         assert!(slot.cut(Reason::Kicked) && !slot.cut(Reason::Aborted));
         assert!(slot.is_cut() && slot.begin_wait(false, 7));
@@ -437,7 +439,7 @@ mod tests {
             slot.begin_wait(halfway, 7);
             assert!(!slot.expire(7));
             assert!(slot.expire(8));
-            assert_eq!(slot.end_wait(), Woken::ByDeadline(Deadline::Idle));
+            assert_eq!(slot.end_wait().0, Woken::ByDeadline(Deadline::Idle));
         }
         slot.begin_wait(false, NEVER);
         assert!(!slot.expire(NEVER));
@@ -473,7 +475,7 @@ mod tests {
         slot.begin_wait(true, 0);
         assert!(!slot.expire_slow(29, 8, 100), "it has not waited for long enough");
         assert!(slot.expire_slow(30, 8, 100));
-        assert_eq!(slot.end_wait(), Woken::ByDeadline(Deadline::MinRate));
+        assert_eq!(slot.end_wait().0, Woken::ByDeadline(Deadline::MinRate));
         slot.end_request();
         slot.begin_wait(false, 0);
         assert!(!slot.expire_slow(100, 8, 100), "between requests");

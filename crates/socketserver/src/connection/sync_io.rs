@@ -113,7 +113,7 @@ impl PollIo for SyncIo {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(&mut self, _: &mut Context<'_>, _: Option<Duration>) -> Poll<io::Result<()>> {
         Poll::Ready(rustix::net::shutdown(&self.socket, Shutdown::Write).map_err(Into::into))
     }
 }

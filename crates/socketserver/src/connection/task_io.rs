@@ -52,7 +52,11 @@ impl Timer {
 
 enum Kind {
     Socket(Watched<Record>),
-    Own(Box<dyn AsyncTransport>),
+    Own {
+        transport: Box<dyn AsyncTransport>,
+        /// Something was written since it was last flushed.
+        unflushed: bool,
+    },
 }
 
 /// A transport of your own that the async engine can serve: anything that reads and writes bytes. See
@@ -67,12 +71,30 @@ impl TaskIo {
         Ok(Self { kind: Kind::Socket(Watched::new(socket)?), timers: None })
     }
 
+    /// What came of trying to write; `TimedOut` when for `stall` nothing did.
+    #[inline]
+    fn within<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stall: Option<Duration>,
+        tried: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if tried.is_pending() {
+            let until = || stall.and_then(|time| clock::now().checked_add(time));
+            return self.timers().write.poll(cx, until).map(|()| Err(io::ErrorKind::TimedOut.into()));
+        }
+        if let Some(timers) = &mut self.timers {
+            timers.write.set = false;
+        }
+        tried
+    }
+
     fn timers(&mut self) -> &mut Timers {
         self.timers.get_or_insert_default()
     }
 
     pub(crate) fn own(transport: Box<dyn AsyncTransport>) -> Self {
-        Self { kind: Kind::Own(transport), timers: None }
+        Self { kind: Kind::Own { transport, unflushed: false }, timers: None }
     }
 }
 
@@ -96,7 +118,7 @@ impl Kind {
                     Err(error) => return Poll::Ready(Err(error.into())),
                 }
             },
-            Self::Own(transport) => {
+            Self::Own { transport, .. } => {
                 let mut buf = ReadBuf::new(buf);
                 ready!(Pin::new(transport).poll_read(cx, &mut buf))?;
                 Poll::Ready(Ok(buf.filled().len()))
@@ -121,7 +143,10 @@ impl Kind {
                     Err(error) => return Poll::Ready(Err(error.into())),
                 }
             },
-            Self::Own(transport) => Pin::new(transport).poll_write(cx, buf),
+            Self::Own { transport, unflushed } => {
+                *unflushed = true;
+                Pin::new(transport).poll_write(cx, buf)
+            }
         }
     }
 }
@@ -162,19 +187,19 @@ impl PollIo for TaskIo {
 
     #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>> {
-        match self.kind.poll_write(cx, buf) {
-            Poll::Pending => self
-                .timers()
-                .write
-                .poll(cx, || stall.and_then(|time| clock::now().checked_add(time)))
-                .map(|()| Err(io::ErrorKind::TimedOut.into())),
-            done => {
-                if let Some(timers) = &mut self.timers {
-                    timers.write.set = false;
-                }
-                done
-            }
-        }
+        let written = self.kind.poll_write(cx, buf);
+        self.within(cx, stall, written)
+    }
+
+    fn gathers(&self) -> bool {
+        matches!(self.kind, Kind::Own { .. })
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>, stall: Option<Duration>) -> Poll<io::Result<()>> {
+        let Kind::Own { transport, unflushed: unflushed @ true } = &mut self.kind else { return Poll::Ready(Ok(())) };
+        let flushed = Pin::new(transport).poll_flush(cx);
+        *unflushed = flushed.is_pending();
+        self.within(cx, stall, flushed)
     }
 
     fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {
@@ -194,13 +219,14 @@ impl PollIo for TaskIo {
         }
     }
 
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.kind {
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>, stall: Option<Duration>) -> Poll<io::Result<()>> {
+        let shut = match &mut self.kind {
             Kind::Socket(socket) => {
-                Poll::Ready(rustix::net::shutdown(socket.descriptor(), Shutdown::Write).map_err(Into::into))
+                return Poll::Ready(rustix::net::shutdown(socket.descriptor(), Shutdown::Write).map_err(Into::into));
             }
-            Kind::Own(transport) => Pin::new(transport).poll_shutdown(cx),
-        }
+            Kind::Own { transport, .. } => Pin::new(transport).poll_shutdown(cx),
+        };
+        self.within(cx, stall, shut)
     }
 }
 

@@ -268,7 +268,12 @@ impl Control {
     /// Somebody is about to wait until [`room`](Self::room) is readable. `true`: there is room, so it had better not.
     pub(crate) fn want_room(&self) -> bool {
         self.room.clear();
-        self.permits().want() && !self.is_suspended()
+        let there_is = self.permits().want() && !self.is_suspended();
+        if there_is {
+            // What was cleared may have been meant for another, who is on its way to wait.
+            self.room.wake();
+        }
+        there_is
     }
 
     pub(crate) fn max_connections(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 use super::UntilDraining;
 use super::{ConnectionInfo, Shared, Totals};
 use crate::OverLimit;
-use crate::connection::{Reason, Steer};
+use crate::connection::Reason;
 use socketserver_proto::{Cidr, Endpoint, Rate};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,11 +80,7 @@ impl Handle {
     #[must_use]
     pub fn totals(&self) -> Totals {
         let Some(shared) = &self.shared else { return Totals::default() };
-        let mut totals = shared.control.totals();
-        let (read, written) = shared.registry.bytes();
-        totals.read += read;
-        totals.written += written;
-        totals
+        shared.registry.add_to(|| shared.control.totals())
     }
 
     /// Ready once this run drains; never, on the client's side.
@@ -115,7 +111,8 @@ impl Handle {
         let Some(shared) = self.parents() else { return 0 };
         let mut chosen = shared.registry.all(self.run);
         chosen.retain(|connection| choose(&ConnectionInfo::new(connection, shared)));
-        chosen.iter().filter(|connection| connection.cut(Reason::Kicked)).count()
+        let chosen: Vec<u64> = chosen.iter().map(|connection| connection.id).collect();
+        shared.registry.cut(self.run, &chosen, Reason::Kicked)
     }
 
     /// Lets nobody in for now: peers wait in the backlog, those that are in go on. It outlasts the run.

@@ -123,11 +123,7 @@ impl Keeper {
                     }
                     _ => {
                         let cut = self.run.shared.registry.all(self.run.number);
-                        for connection in &cut {
-                            // Told before it is done: what comes of it is told by others.
-                            self.run.observe(|observer| observer.cut(&describe(&self.run, connection, false)));
-                            connection.cut(Reason::Aborted);
-                        }
+                        self.cut(&cut);
                         self.phase = Phase::Cutting { cut, until: clock::now() + Self::GRACE };
                     }
                 },
@@ -137,18 +133,15 @@ impl Keeper {
                 }
                 Phase::Cutting { cut, until } => {
                     // One that was being let in while the others were cut.
-                    let late = self.run.shared.registry.all(self.run.number);
-                    for connection in late {
-                        if cut.iter().any(|cut| cut.id == connection.id) {
-                            continue;
-                        }
-                        self.run.observe(|observer| observer.cut(&describe(&self.run, &connection, false)));
-                        connection.cut(Reason::Aborted);
-                        cut.push(connection);
+                    let mut late = self.run.shared.registry.all(self.run.number);
+                    late.retain(|connection| !cut.iter().any(|cut| cut.id == connection.id));
+                    cut.extend(late.iter().cloned());
+                    let until = *until;
+                    self.cut(&late);
+                    if clock::now() < until {
+                        return Step::Wait(Some(next.map_or(until, |next| next.min(until))));
                     }
-                    if clock::now() < *until {
-                        return Step::Wait(Some(next.map_or(*until, |next| next.min(*until))));
-                    }
+                    let Phase::Cutting { cut, .. } = &mut self.phase else { continue };
                     let cut = std::mem::take(cut);
                     return self.conclude(cut);
                 }
@@ -187,6 +180,16 @@ impl Keeper {
         self.farewells = farewells.into_iter().filter_map(Farewell::go_on).collect();
         self.run.farewells_ended(before - self.farewells.len());
         self.farewells.iter().map(Farewell::until).min()
+    }
+
+    /// Cuts those that the deadline found open, and tells.
+    fn cut(&self, open: &[Arc<Connection>]) {
+        // Told before it is done: what comes of it is told by others.
+        for connection in open {
+            self.run.observe(|observer| observer.cut(&describe(&self.run, connection, false)));
+        }
+        let ids: Vec<u64> = open.iter().map(|connection| connection.id).collect();
+        self.run.shared.registry.cut(self.run.number, &ids, Reason::Aborted);
     }
 
     fn conclude(&self, cut: Vec<Arc<Connection>>) -> Step {

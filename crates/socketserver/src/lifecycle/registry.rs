@@ -1,4 +1,5 @@
-use crate::connection::{Chunk, Connection, Slot};
+use super::report::Totals;
+use crate::connection::{Chunk, Connection, Reason, Slot, Steer};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,9 +59,11 @@ impl Registry {
         self.lock().slot(at)
     }
 
-    pub(crate) fn remove(&self, at: usize) {
+    /// Takes one out, and adds it to the sums.
+    pub(crate) fn remove(&self, at: usize, add_up: impl FnOnce()) {
         let mut places = self.lock();
         let gone = places.all[at].take();
+        add_up();
         places.free.push(at);
         drop(places);
         // Outside the lock: closing a socket takes a while.
@@ -81,10 +84,25 @@ impl Registry {
         all
     }
 
-    /// Bytes each way of the connections that are open.
-    pub(crate) fn bytes(&self) -> (u64, u64) {
-        self.lock().all.iter().flatten().fold((0, 0), |(read, written), connection| {
-            (read + connection.slot.read(), written + connection.slot.written())
-        })
+    /// Cuts those of a run that have these numbers, in rising order, and tells how many were not cut before. One that has
+    /// ended meanwhile is left alone: what is noted of it may be another's by now.
+    pub(crate) fn cut(&self, run: u64, ids: &[u64], why: Reason) -> usize {
+        let mut count = 0;
+        self.each(run, |connection| {
+            count += usize::from(ids.binary_search(&connection.id).is_ok() && connection.cut(why));
+        });
+        count
+    }
+
+    /// Sums that leave open connections out, with the bytes of these.
+    pub(crate) fn add_to(&self, sums: impl FnOnce() -> Totals) -> Totals {
+        // Under the lock, so that no connection is in both or in neither.
+        let places = self.lock();
+        let mut totals = sums();
+        for connection in places.all.iter().flatten() {
+            totals.read += connection.slot.read();
+            totals.written += connection.slot.written();
+        }
+        totals
     }
 }

@@ -116,10 +116,9 @@ impl Run {
         Handle::new(self.shared.clone(), self.number)
     }
 
-    /// Where connections come from.
-    pub(crate) fn listeners(&self) -> Arc<Listeners> {
-        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.clone().unwrap_or_else(|| unreachable!("nobody accepts for a run that is over"))
+    /// Where connections come from; `None` when the run is over.
+    pub(crate) fn listeners(&self) -> Option<Arc<Listeners>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -342,6 +341,7 @@ impl Drop for Ends {
         if let Some(run) = self.0.take() {
             let accepted = run.shared.control.totals().accepted;
             run.handle().shutdown();
+            run.tell_tasks();
             run.conclude(Vec::new());
             run.finish(accepted);
         }

@@ -82,7 +82,7 @@ impl Model for Forks {
                 ),
             ));
         }
-        Parent::new(&self, work)?.run()
+        Parent::new(&self, work)?.map_or(Ok(()), Parent::run)
     }
 }
 
@@ -130,12 +130,13 @@ impl Worker {
 }
 
 impl<S: Service<Blocking>> Parent<S> {
-    fn new(options: &Forks, work: Work<Blocking, S>) -> Result<Self, Error> {
+    /// `None`: the run is over already.
+    fn new(options: &Forks, work: Work<Blocking, S>) -> Result<Option<Self>, Error> {
         let run = work.run.clone();
         let mapped = run.shared.registry.reserve(options.max);
         mapped.map_err(|error| Error::io("cannot map memory to share with children", error))?;
-        let listeners = run.listeners();
-        Ok(Self {
+        let Some(listeners) = run.listeners() else { return Ok(None) };
+        Ok(Some(Self {
             rests: None,
             keeper: Keeper::new(run),
             work,
@@ -145,7 +146,7 @@ impl<S: Service<Blocking>> Parent<S> {
             full: false,
             failed: None,
             listeners,
-        })
+        }))
     }
 
     fn run_state(&self) -> &Arc<Run> {

@@ -13,6 +13,7 @@ mod sources;
 mod streams;
 mod tasks;
 mod threads;
+mod transports;
 mod unix;
 
 use socketserver::{Closed, Endpoint, Observer, Reason, Running, Server, Threads, blocking};

@@ -82,6 +82,34 @@ fn a_server_can_be_polled_from_outside() {
     assert!(ready(&server, 0));
 }
 
+/// One that was chosen and ended by itself meanwhile leaves its place to another, who was not chosen.
+#[test]
+fn a_kick_hits_nobody_who_was_not_chosen() {
+    let server = running("tcp://127.0.0.1:0");
+    let handle = server.handle().clone();
+    let mut chosen = connect(&server);
+    chosen.say("hello\n");
+    chosen.expect("hello\n");
+    let (mut chosen, mut other) = (Some(chosen), None);
+    let kicked = handle.kick_where(|_| {
+        drop(chosen.take());
+        while handle.open() > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut client = connect(&server);
+        client.say("hello\n");
+        client.expect("hello\n");
+        other = Some(client);
+        true
+    });
+    assert_eq!(kicked, 0);
+    let mut other = other.unwrap();
+    other.say("hello\n");
+    other.expect("hello\n");
+    drop(other);
+    assert!(server.stop().unwrap().is_clean());
+}
+
 #[test]
 fn an_arc_is_a_handler_and_an_observer() {
     #[derive(Default)]

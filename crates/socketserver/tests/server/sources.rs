@@ -62,6 +62,72 @@ fn a_source_of_ones_own_feeds_every_blocking_model() {
     check(Threads::new(3));
 }
 
+/// Fails once, and then gives what it is fed.
+struct Stumbling(Source, bool);
+
+impl AsFd for Stumbling {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl blocking::Accept for Stumbling {
+    fn accept(&mut self) -> io::Result<(OwnedFd, Peer)> {
+        if std::mem::take(&mut self.1) {
+            return Err(io::Error::other("it stumbled"));
+        }
+        self.0.accept()
+    }
+}
+
+#[test]
+fn a_source_that_failed_is_heard_in_the_next_run() {
+    within("a source that failed once", || {
+        let (bell, ready) = UnixDatagram::pair().unwrap();
+        ready.set_nonblocking(true).unwrap();
+        let (send, receive) = channel();
+        let source = Stumbling(Source(ready, receive), true);
+        // Beside another one, so that it is waited for.
+        let mut server = Server::bind("tcp://127.0.0.1:0").unwrap().accept_from_blocking(source).unwrap();
+        let feed = Feed(bell, send);
+        let client = feed.connect();
+        rustix::net::send(&client, b"hello\n", SendFlags::NOSIGNAL).unwrap();
+        assert!(server.serve(Serial::default(), echo).unwrap_err().to_string().contains("it stumbled"));
+        let handle = server.handle();
+        let serving = std::thread::spawn(move || server.serve(Serial::default(), echo).unwrap());
+        let mut packet = [0; 100];
+        assert_eq!(rustix::net::recv(&client, &mut packet[..], RecvFlags::empty()).unwrap().0, 6);
+        drop(client);
+        handle.shutdown();
+        assert_eq!(serving.join().unwrap().served, 1);
+    });
+}
+
+/// A model whose worker comes back for more when the run is long over.
+#[test]
+fn work_that_is_asked_for_after_the_run_is_none() {
+    struct Late(Receiver<()>, Sender<bool>);
+    impl Model for Late {
+        type Engine = Blocking;
+        fn run<S: socketserver::Service<Blocking> + Send + Sync>(
+            self,
+            work: socketserver::Work<Blocking, S>,
+        ) -> Result<(), socketserver::Error> {
+            std::thread::spawn(move || {
+                self.0.recv().unwrap();
+                self.1.send(work.next().is_ok_and(|job| job.is_none())).unwrap();
+            });
+            Ok(())
+        }
+    }
+    let (go, wait) = channel();
+    let (tell, told) = channel();
+    let mut server = Server::bind("tcp://127.0.0.1:0").unwrap();
+    server.serve(Late(wait, tell), echo).unwrap();
+    go.send(()).unwrap();
+    assert!(told.recv_timeout(socketserver_testkit::PATIENCE).unwrap());
+}
+
 #[test]
 fn a_source_that_fails_for_good_ends_the_server() {
     struct Broken(UnixDatagram);

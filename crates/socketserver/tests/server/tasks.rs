@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-async fn echo(c: &mut Stream) -> socketserver::Result {
+pub(crate) async fn echo(c: &mut Stream) -> socketserver::Result {
     while let Some(line) = c.read_until(b'\n', 1 << 20).await? {
         c.write_all(&line).await?;
     }
@@ -100,6 +100,55 @@ fn a_run_that_is_dropped_closes_its_connections_and_the_server_can_run_again() {
 }
 
 #[test]
+fn who_waits_for_the_drain_hears_of_a_run_that_is_dropped() {
+    within("a run that is dropped", || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut server = Server::bind("tcp://127.0.0.1:0").unwrap();
+            let draining = server.handle().draining();
+            assert!(tokio::time::timeout(Duration::ZERO, server.run(echo)).await.is_err());
+            draining.await;
+        });
+    });
+}
+
+/// A shard whose handler kept it until the server was gone ends all the same, and lets go of the port.
+#[test]
+fn an_abandoned_shard_keeps_nothing_of_the_server() {
+    for shards in [1, 2] {
+        let (release, released) = mpsc::channel::<()>();
+        let (tell, begun) = mpsc::channel();
+        let (released, tell) = (Mutex::new(released), Mutex::new(tell));
+        let server = Server::bind("tcp://127.0.0.1:0").unwrap();
+        let server = server
+            .spawn(Tasks::new(shards), move |_: &mut Stream| {
+                // It keeps its shard to itself.
+                tell.lock().unwrap().send(()).unwrap();
+                let _ = released.lock().unwrap().recv_timeout(2 * PATIENCE);
+                async { Ok(()) }
+            })
+            .unwrap();
+        let address = match &server.handle().endpoints()[0] {
+            socketserver::Endpoint::Tcp { port, .. } => ("127.0.0.1", *port),
+            other => panic!("{other}"),
+        };
+        let client = crate::connect(&server);
+        begun.recv_timeout(PATIENCE).unwrap();
+        server.handle().drain(Duration::ZERO);
+        let report = within("a drain with a handler that computes", move || server.join()).unwrap();
+        assert!(report.cut[0].abandoned, "{report:?}");
+        drop(client);
+        release.send(()).unwrap();
+        let give_up = std::time::Instant::now() + PATIENCE;
+        // Nobody comes in meanwhile: it ends by itself.
+        while let Err(error) = std::net::TcpListener::bind(address) {
+            assert!(std::time::Instant::now() < give_up, "{error}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
 fn tasks_are_refused_inside_a_runtime() {
     for runtime in runtimes() {
         let mut server = Server::bind("tcp://127.0.0.1:0").unwrap();
@@ -126,23 +175,23 @@ impl Accept for Memory {
     }
 }
 
-struct Connect(UnboundedSender<DuplexStream>);
+pub(crate) struct Connect(UnboundedSender<DuplexStream>);
 
 impl Connect {
-    fn connect(&self) -> DuplexStream {
+    pub(crate) fn connect(&self) -> DuplexStream {
         let (near, far) = duplex(1024);
         self.0.send(far).unwrap();
         near
     }
 }
 
-fn in_memory() -> (Server<socketserver::Async>, Connect) {
+pub(crate) fn in_memory() -> (Server<socketserver::Async>, Connect) {
     let (connect, source) = unbounded_channel();
     (Server::bind([]).unwrap().accept_from(Memory(source)).unwrap(), Connect(connect))
 }
 
 /// Runs this where hours pass in no time.
-fn paused<T: Send + 'static, F: Future<Output = T>>(body: impl FnOnce() -> F + Send + 'static) -> T {
+pub(crate) fn paused<T: Send + 'static, F: Future<Output = T>>(body: impl FnOnce() -> F + Send + 'static) -> T {
     within("a server whose clock is paused", || {
         let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async { body().await })
@@ -150,15 +199,15 @@ fn paused<T: Send + 'static, F: Future<Output = T>>(body: impl FnOnce() -> F + S
 }
 
 /// It took so long by the paused clock, and an eighth more at most.
-fn took(start: Instant, hours: u32) {
+pub(crate) fn took(start: Instant, hours: u32) {
     let (time, took) = (HOUR * hours, start.elapsed());
     assert!(time <= took && took <= time + time / 8 + Duration::from_secs(1), "{took:?}");
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// Why connections ended, as it happens.
-struct Ends(UnboundedSender<Reason>);
+pub(crate) struct Ends(pub(crate) UnboundedSender<Reason>);
 
 impl Observer for Ends {
     fn closed(&self, event: &Closed<'_>) {
@@ -228,6 +277,36 @@ fn a_read_that_was_given_up_has_taken_nothing() {
         });
         let (report, ()) = tokio::join!(serving, client);
         assert_eq!(report.unwrap().totals.failed, 0);
+    });
+}
+
+/// As long as the handler waits for the peer it waits, whatever else it looks at meanwhile.
+#[test]
+fn a_wait_beside_other_waits_is_as_long() {
+    paused(|| async {
+        let (server, source) = in_memory();
+        let (tell, mut ends) = unbounded_channel();
+        let mut server = server.idle(8 * HOUR).observe(Ends(tell));
+        let handle = server.handle();
+        let client = async {
+            let start = Instant::now();
+            let client = source.connect();
+            assert_eq!(ends.recv().await, Some(Reason::Idle));
+            took(start, 8);
+            drop(client);
+            handle.shutdown();
+        };
+        let served = server.run(async |c: &mut Stream| {
+            let mut line = std::pin::pin!(c.read_line(100));
+            loop {
+                tokio::select! {
+                    line = &mut line => return Ok(drop(line?)),
+                    () = tokio::time::sleep(HOUR) => {}
+                }
+            }
+        });
+        let (report, ()) = tokio::join!(served, client);
+        assert_eq!(report.unwrap().served, 1);
     });
 }
 

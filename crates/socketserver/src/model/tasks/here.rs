@@ -15,7 +15,7 @@ pub(crate) async fn serve_here<S: Service<Async> + Send + Sync>(work: Work<Async
     let accepting = spawn_local(async move {
         let station = Rc::new(Station { work: work.clone(), pulse: None, spinner: None });
         let accept = async move {
-            let mut ears = Ears::new(&station.work.run, &station.work.gate)?;
+            let Some(mut ears) = Ears::new(&station.work.run, &station.work.gate)? else { return Ok(()) };
             let verify = |peer: &Peer| station.work.service.verify(peer);
             while let Some(admitted) = ears.next(&verify).await? {
                 station.serve(admitted, None);

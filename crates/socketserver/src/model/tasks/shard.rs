@@ -7,10 +7,13 @@ use crate::engine::Async;
 use crate::handler::Service;
 use crate::lifecycle::Pulse;
 use crate::model::Work;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -87,14 +90,27 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
             let station = Rc::new(Station { work: self.work.clone(), pulse: Some(self.pulse), spinner });
             let load = self.posts[self.index].load.clone();
             spawn_local(receive(station.clone(), letters, load));
-            let accepted = if self.index == 0 {
+            let run = self.work.run.clone();
+            let mut over = pin!(run.is_over());
+            let mut accepted = Ok(());
+            if self.index == 0 {
                 let posts = self.posts;
-                until_stop(&self.work, async move { accept(station, posts).await }).await
+                let mut accepting = pin!(until_stop(&self.work, async move { accept(station, posts).await }));
+                // A shard whose handler kept it until the run was over need not hear of the stop any more.
+                poll_fn(|cx| match accepting.as_mut().poll(cx) {
+                    Poll::Ready(result) => {
+                        accepted = result;
+                        Poll::Ready(())
+                    }
+                    Poll::Pending => over.as_mut().poll(cx),
+                })
+                .await;
+                // It may be ready already, and is not to be polled again then.
+                run.is_over().await;
             } else {
                 drop(self.posts);
-                Ok(())
-            };
-            self.work.run.is_over().await;
+                over.await;
+            }
             accepted
         });
         // What handlers left to other threads is not waited for: the drain had its deadline.
@@ -106,7 +122,7 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
 /// Lets connections in and gives each to the shard that has the fewest.
 async fn accept<S: Service<Async> + Send + Sync>(station: Rc<Station<S>>, posts: Arc<[Post]>) -> Result<(), Error> {
     let work = &station.work;
-    let mut ears = Ears::new(&work.run, &work.gate)?;
+    let Some(mut ears) = Ears::new(&work.run, &work.gate)? else { return Ok(()) };
     let mut after = 0;
     while let Some(admitted) = ears.next(&|peer| work.service.verify(peer)).await? {
         // Of several with as few, each in turn.
