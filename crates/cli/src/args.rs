@@ -38,7 +38,8 @@ pub(crate) struct Serve {
     #[arg(value_name = "ADDR", default_value = "tcp://127.0.0.1:8080")]
     pub(crate) addresses: Vec<Endpoint>,
 
-    /// How to run connections: `tasks[=SHARDS]`, `serial`, `threads[=MAX]` or `forks[=MAX]`
+    /// How to run connections: `tasks[=SHARDS]` (one a processor), `threads[=MAX]` (200), `forks[=MAX]` (40) or
+    /// `serial`
     #[arg(long, default_value = "tasks", value_name = "MODEL")]
     pub(crate) model: Model,
 
@@ -50,11 +51,13 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "10000", value_name = "N", value_parser = or_off(count), help_heading = LETTING_IN)]
     pub(crate) max_conns: Limit<usize>,
 
-    /// How many connections one peer may have open at a time, or `off`
+    /// How many connections one peer, an IPv4 address or an IPv6 /64, may have open at a time, or `off`
     #[arg(long, default_value = "off", value_name = "N", value_parser = or_off(count), help_heading = LETTING_IN)]
     pub(crate) max_per_ip: Limit<usize>,
 
     /// How many connections are accepted in a time, as `100/s`, or `off`; who comes faster waits
+    ///
+    /// Those turned away count too. As many as the rate allows in a second, at least one, may come at once.
     #[arg(long, default_value = "off", value_name = "RATE", value_parser = or_off(rate), help_heading = LETTING_IN)]
     pub(crate) accept_rate: Limit<Rate>,
 
@@ -87,8 +90,8 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
     pub(crate) lifetime: Limit<Duration>,
 
-    /// How many bytes a second a peer must send in the middle of a line or a message, or `off`; of the present handlers
-    /// none reads such
+    /// How many bytes a second, over 5 s, a peer must send in the middle of a line or a message, or `off`; of the
+    /// present handlers none reads such
     #[arg(long, default_value = "off", value_name = "BYTES", value_parser = or_off(bytes), help_heading = DEADLINES)]
     pub(crate) min_rate: Limit<u64>,
 

@@ -83,6 +83,16 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
 }
 
 /// What can be connected to: an [`Endpoint`], or the text of one.
+///
+/// ```
+/// use socketserver::{Endpoint, client::Target};
+/// let endpoint: Endpoint = "tcp://127.0.0.1:8080".parse()?;
+/// assert_eq!("127.0.0.1:8080".endpoint()?, endpoint);
+/// assert_eq!(":8080".to_string().endpoint()?, endpoint);
+/// assert_eq!((&endpoint).endpoint()?, endpoint);
+/// assert!("tcp://127.0.0.1".endpoint().is_err());
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 pub trait Target {
     /// The address.
     ///

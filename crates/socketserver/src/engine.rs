@@ -5,7 +5,7 @@ use crate::connection::{Core, PollIo, SyncIo};
 #[cfg(feature = "tokio")]
 use crate::connection::{TaskIo, task_stream};
 
-/// Which engine a [`Model`](crate::Model) runs on. Sealed.
+/// Which engine a [`Model`](crate::Model) runs on. Sealed; there it is in use.
 pub trait Engine: sealed::Sealed + Sized + 'static {
     /// Its connections.
     #[doc(hidden)]

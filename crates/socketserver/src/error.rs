@@ -19,6 +19,16 @@ pub struct Error {
 }
 
 /// What sort of failure an [`Error`] is.
+///
+/// ```
+/// use socketserver::{ErrorKind, Server};
+/// let server = Server::bind("tcp://127.0.0.1:0")?;
+/// match Server::bind(server.endpoints()) {
+///     Err(error) if error.kind() == ErrorKind::InUse => println!("it runs already: {error}"),
+///     other => unreachable!("somebody listens there: {other:?}"),
+/// }
+/// # Ok::<_, socketserver::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

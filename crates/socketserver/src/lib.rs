@@ -1,4 +1,16 @@
 #![doc = include_str!("../../../docs/overview.md")]
+// What is not there without it leads to the words that say so.
+#![cfg_attr(
+    not(feature = "tokio"),
+    doc = "
+
+[`Accept`]: #a-server
+[`Handler`]: #a-server
+[`Offload`]: #a-server
+[`Server::run`]: #a-server
+[`Stream`]: #a-server
+[`Tasks`]: #a-server"
+)]
 #![forbid(unsafe_code)]
 
 mod admission;

@@ -49,7 +49,8 @@ pub struct Server<E = AnyEngine> {
 #[derive(Debug)]
 pub enum AnyEngine {}
 
-/// A server that was given sources for `Self` can be run by models of the engine `E`.
+/// A server that was given sources for `Self` can be run by models of the engine `E`. Nobody implements it: what runs
+/// a server is a [`Model`].
 #[diagnostic::on_unimplemented(
     message = "a source of {Self} connections cannot feed a model of the {E} engine",
     label = "this model runs on the {E} engine",
@@ -69,6 +70,21 @@ impl Suits<AnyEngine> for Blocking {}
 impl Suits<AnyEngine> for Async {}
 
 /// What [`Server::serve_one`] came to.
+///
+/// ```
+/// use socketserver::{Served, Server, blocking, client};
+/// use std::time::Duration;
+///
+/// let hello = |c: &mut blocking::Stream| Ok(c.write_all(b"hello")?);
+/// let mut server = Server::bind("tcp://127.0.0.1:0")?;
+/// assert_eq!(server.serve_one(hello, Duration::ZERO)?, Served::TimedOut);
+/// let c = client::connect(&server.endpoints()[0])?;
+/// # drop(c);
+/// assert_eq!(server.serve_one(hello, Duration::from_secs(10))?, Served::One);
+/// server.handle().shutdown();
+/// assert_eq!(server.serve_one(hello, Duration::from_secs(10))?, Served::Stopped);
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Served {
@@ -149,7 +165,8 @@ impl Server {
 }
 
 impl<E> Server<E> {
-    /// How long a handler may wait for its peer; 60 s unless said otherwise. `None` is for ever.
+    /// How long a handler may wait for its peer; 60 s unless said otherwise. `None` is for ever, zero ends each wait
+    /// within milliseconds.
     ///
     /// It is looked after in steps of an eighth, so a wait ends up to that much later.
     #[must_use]
@@ -158,8 +175,8 @@ impl<E> Server<E> {
         self
     }
 
-    /// How long a peer may take to send its first byte, while the handler waits for it; off unless said otherwise.
-    /// Looked after as [`idle`](Self::idle) is.
+    /// How long after accept a handler may still wait for its peer's first byte; off unless said otherwise. Looked
+    /// after as [`idle`](Self::idle) is, zero too.
     #[must_use]
     pub fn first_byte(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.deadlines.first_byte = time.into();
@@ -167,7 +184,7 @@ impl<E> Server<E> {
     }
 
     /// How long a connection may be open; off unless said otherwise. Looked after as [`idle`](Self::idle) is. Then it is
-    /// cut, whatever it does.
+    /// cut, whatever it does. Zero cuts each within milliseconds.
     #[must_use]
     pub fn lifetime(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.deadlines.lifetime = time.into();
@@ -175,8 +192,8 @@ impl<E> Server<E> {
     }
 
     /// How many bytes a second a peer must send once a line, a frame or an exact read has begun; off unless said
-    /// otherwise. One that sends fewer, over 5 s in which the handler waits for it, is cut: it holds up a place with next to nothing
-    /// (slowloris).
+    /// otherwise, and at zero. The input of one that sends fewer, over 5 s in which the handler waits for it, is over
+    /// (`TimedOut`): it holds up a place with next to nothing (slowloris).
     #[must_use]
     pub fn min_rate(mut self, bytes_per_second: impl Into<Option<u64>>) -> Self {
         self.settings.deadlines.min_rate = bytes_per_second.into().and_then(std::num::NonZero::new);
@@ -184,7 +201,8 @@ impl<E> Server<E> {
     }
 
     /// How many connections may be open at a time, over all endpoints, shards, threads and children; 10,000 unless said
-    /// otherwise. `None` is any number. What happens to the next one says [`over_limit`](Self::over_limit).
+    /// otherwise. `None` is any number, zero lets nobody in. What happens to the next one says
+    /// [`over_limit`](Self::over_limit).
     #[must_use]
     pub fn max_connections(self, max: impl Into<Option<u64>>) -> Self {
         self.handle().set_max_connections(max);
@@ -193,6 +211,7 @@ impl<E> Server<E> {
 
     /// How many connections one peer may have open at a time; off unless said otherwise. A peer is an IPv4 address or an
     /// IPv6 network ([`peer_prefix`](Self::peer_prefix)); loopback is no exception. Those over Unix sockets are not counted.
+    /// Zero turns away everybody who has an address.
     #[must_use]
     pub fn max_per_peer(self, max: impl Into<Option<usize>>) -> Self {
         self.handle().set_max_per_peer(max);
@@ -201,13 +220,21 @@ impl<E> Server<E> {
 
     /// How many bits of an IPv6 address say who it is; 64 unless said otherwise, which is what one subscriber commonly has
     /// (RFC 6177).
+    ///
+    /// ```
+    /// use socketserver::Server;
+    /// // Whoever has a network of 48 bits is one peer, with however many subnets.
+    /// let server = Server::bind("tcp://127.0.0.1:0")?.max_per_peer(100).peer_prefix(48);
+    /// # Ok::<_, socketserver::Error>(())
+    /// ```
     #[must_use]
     pub fn peer_prefix(self, bits: u8) -> Self {
         self.handle().set_peer_prefix(bits);
         self
     }
 
-    /// How many connections are let in a second; off unless said otherwise. Those that come faster wait in the backlog.
+    /// How many connections are accepted in a time; off unless said otherwise. Those that are then turned away count.
+    /// As many as the rate allows in a second, at least one, may come at once; who comes faster waits in the backlog.
     ///
     /// ```
     /// use socketserver::Server;
@@ -253,13 +280,32 @@ impl<E> Server<E> {
     /// between: so a number that wavers about a limit does not call it each time. `below` is less than `above`.
     ///
     /// It runs where [`every`](Self::every) does. Exempted connections do not count.
+    ///
+    /// ```
+    /// use socketserver::{Server, Threads, blocking, client};
+    ///
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let server = Server::bind("tcp://127.0.0.1:0")?
+    ///     .alarm(2, 1, move |handle| Ok(tell.send(handle.open())?))
+    ///     .spawn(Threads::default(), |c: &mut blocking::Stream| {
+    ///         c.read_line(100)?;
+    ///         Ok(())
+    ///     })?;
+    /// let at = &server.handle().endpoints()[0];
+    /// let crowd = [client::connect(at)?, client::connect(at)?];
+    /// assert_eq!(told.recv()?, 2);
+    /// # drop(crowd);
+    /// # server.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
     #[must_use]
     pub fn alarm(self, above: u64, below: u64, duty: impl FnMut(&Handle) -> Result + Send + 'static) -> Self {
         self.lock_duties().add_alarm(above, below, Box::new(duty));
         self
     }
 
-    /// How long a write may make no progress; 30 s unless said otherwise. `None` is for ever.
+    /// How long a write may make no progress; 30 s unless said otherwise. `None` is for ever, zero fails each write
+    /// that would have to wait.
     #[must_use]
     pub fn write_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.write = time.into();
@@ -481,6 +527,19 @@ impl<E> fmt::Debug for Server<E> {
 }
 
 /// A server on a thread of its own. Dropping it lets the server go on.
+///
+/// ```
+/// use socketserver::{Serial, Server, blocking, client};
+///
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), |c: &mut blocking::Stream| {
+///     c.write_all(b"hello")?;
+///     Ok(())
+/// })?;
+/// let mut c = client::connect(&server.handle().endpoints()[0])?;
+/// assert_eq!(c.read_to_end(100)?, b"hello");
+/// assert_eq!(server.stop()?.served, 1);
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 #[derive(Debug)]
 pub struct Running {
     handle: Handle,

@@ -56,6 +56,25 @@ macro_rules! facts {
         /// From now on the connection does not count towards
         /// [`Server::max_connections`](crate::Server::max_connections): for a long-lived one that holds nobody up. It still
         /// counts as one of its peer's.
+        ///
+        /// ```
+        /// use socketserver::{Server, Threads, blocking, client};
+        ///
+        /// let server = Server::bind("tcp://127.0.0.1:0")?.max_connections(1);
+        /// let server = server.spawn(Threads::default(), |c: &mut blocking::Stream| {
+        ///     c.exempt();
+        ///     c.write_all(b"hello\n")?;
+        ///     c.read_line(100)?;
+        ///     Ok(())
+        /// })?;
+        /// let at = &server.handle().endpoints()[0];
+        /// let mut both = [client::connect(at)?, client::connect(at)?];
+        /// assert_eq!(both[0].read_line(100)?.as_deref(), Some("hello"));
+        /// assert_eq!(both[1].read_line(100)?.as_deref(), Some("hello"));
+        /// # drop(both);
+        /// # server.stop()?;
+        /// # Ok::<_, socketserver::Failure>(())
+        /// ```
         pub fn exempt(&self) {
             if self.core.connection.slot.exempt() {
                 self.core.terms().handle.give_back_permit();

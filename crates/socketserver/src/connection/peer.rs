@@ -48,6 +48,26 @@ impl Peer {
     }
 
     /// The process at the other end of a Unix socket, as the kernel noted it when it connected.
+    ///
+    /// ```
+    /// use socketserver::{Peer, Result, Serial, Server, blocking, client};
+    ///
+    /// struct OwnUser(u32);
+    /// impl blocking::Handler for OwnUser {
+    ///     fn verify(&self, peer: &Peer) -> bool {
+    ///         peer.credentials().is_some_and(|process| process.uid == self.0)
+    ///     }
+    ///     fn handle(&self, c: &mut blocking::Stream) -> Result {
+    ///         Ok(c.write_all(b"hello")?)
+    ///     }
+    /// }
+    /// # use std::os::unix::fs::MetadataExt;
+    /// # let own = OwnUser(std::fs::metadata("/proc/self")?.uid());
+    /// # let server = Server::bind("unix:@doc-credentials")?.spawn(Serial::default(), own)?;
+    /// # assert_eq!(client::connect("unix:@doc-credentials")?.read_to_end(100)?, b"hello");
+    /// # server.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         if let Kind::Unix(credentials) = &self.0 { Some(**credentials) } else { None }

@@ -125,6 +125,29 @@ fn judge<T: PollIo>(core: &Core<T>, failure: &Failure) -> Reason {
 /// A handler's panic, as an error.
 ///
 /// `on_error` is given it like any other failure: `failure.is::<Panic>()` tells.
+///
+/// ```
+/// use socketserver::{Failure, Panic, Peer, Result, blocking};
+/// # use socketserver::{Serial, Server, client};
+/// # use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};
+///
+/// #[derive(Default)]
+/// struct Careless { panics: AtomicU64 }
+/// impl blocking::Handler for Careless {
+///     fn handle(&self, _: &mut blocking::Stream) -> Result {
+///         panic!("nobody thought of this")
+///     }
+///     fn on_error(&self, error: &Failure, _: &Peer) {
+///         self.panics.fetch_add(error.is::<Panic>().into(), Relaxed);
+///     }
+/// }
+/// # let careless = Arc::new(Careless::default());
+/// # let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), careless.clone())?;
+/// # client::connect(&server.handle().endpoints()[0])?.read_to_end(1)?;
+/// # server.stop()?;
+/// # assert_eq!(careless.panics.load(Relaxed), 1);
+/// # Ok::<_, Failure>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panic {
     message: String,

@@ -28,7 +28,8 @@ pub enum Reason {
     Drained,
     /// The drain's deadline passed and the connection was cut.
     Aborted,
-    /// `verify` turned the peer away.
+    /// It was dropped before its handler began: a [`Job`](crate::Job) that a model did not run, or a connection on its
+    /// way to a shard that had failed. Peers that `verify` turns away were never open: see [`Refusal`](crate::Refusal).
     Refused,
     /// A hook of the handler returned an error.
     Failed,

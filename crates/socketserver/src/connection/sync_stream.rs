@@ -199,7 +199,30 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// The half of a [`Stream`] that reads.
+/// The half of a [`Stream`] that reads; [`Stream::split`] makes it.
+///
+/// ```
+/// use socketserver::{Serial, Server, blocking, client};
+/// use std::io::{BufRead, Write};
+///
+/// # let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), |c: &mut blocking::Stream| {
+/// #     while let Some(line) = c.read_line(1024)? {
+/// #         c.write_all(format!("{}\n", line.to_uppercase()).as_bytes())?;
+/// #     }
+/// #     Ok(())
+/// # })?;
+/// // From a server that answers each line in upper case.
+/// let (read, mut write) = client::connect(&server.handle().endpoints()[0])?.split()?;
+/// let writer = std::thread::spawn(move || {
+///     write.write_all(b"one\ntwo\n")?;
+///     write.close()
+/// });
+/// let lines: Vec<String> = read.lines().collect::<Result<_, _>>()?;
+/// assert_eq!(lines, ["ONE", "TWO"]);
+/// # writer.join().unwrap()?;
+/// # server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 #[derive(Debug)]
 pub struct ReadHalf(Stream);
 
@@ -222,6 +245,22 @@ impl io::BufRead for ReadHalf {
 /// The half of a [`Stream`] that writes.
 ///
 /// Dropping it does not tell the peer: the connection stays open for the other half. [`close`](Self::close) does.
+///
+/// ```
+/// use socketserver::{Serial, Server, blocking, client};
+/// use std::io::{Read, Write};
+///
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), |c: &mut blocking::Stream| {
+///     let all = c.read_to_end(1024)?;
+///     Ok(c.write_all(format!("{} bytes", all.len()).as_bytes())?)
+/// })?;
+/// let (mut read, mut write) = client::connect(&server.handle().endpoints()[0])?.split()?;
+/// write.write_all(b"hello")?;
+/// write.close()?;
+/// assert_eq!(std::io::read_to_string(&mut read)?, "5 bytes");
+/// # server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 #[derive(Debug)]
 pub struct WriteHalf(Stream);
 

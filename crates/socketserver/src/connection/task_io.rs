@@ -59,8 +59,34 @@ enum Kind {
     },
 }
 
-/// A transport of your own that the async engine can serve: anything that reads and writes bytes. See
-/// [`Accept`](crate::Accept).
+/// A transport of your own that the async engine can serve: anything that reads and writes bytes. An
+/// [`Accept`](crate::Accept) hands them to the server.
+///
+/// ```
+/// use socketserver::{Accept, AsyncTransport, Peer};
+/// # use std::{io, task::{Context, Poll}};
+///
+/// /// A source of one transport.
+/// struct One(Option<Box<dyn AsyncTransport>>);
+/// impl Accept for One {
+///     fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<io::Result<(Box<dyn AsyncTransport>, Peer)>> {
+///         self.0.take().map_or(Poll::Pending, |transport| Poll::Ready(Ok((transport, Peer::unnamed()))))
+///     }
+/// }
+/// // A request from memory, and an answer that nobody reads.
+/// let transport = tokio::io::join(&b"hello\n"[..], tokio::io::sink());
+/// let source = One(Some(Box::new(transport)));
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let mut server = socketserver::Server::bind([])?.accept_from(source)?;
+/// # let served = server.run(async |c: &mut socketserver::Stream| {
+/// #     assert_eq!(c.read_line(100).await?.as_deref(), Some("hello"));
+/// #     c.write_all(b"hello\n").await?;
+/// #     c.server().shutdown();
+/// #     Ok(())
+/// # });
+/// # assert_eq!(runtime.block_on(served)?.totals.failed, 0);
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 pub trait AsyncTransport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncTransport for T {}
 

@@ -24,7 +24,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 ///
 /// **Cancelling**: a read whose future is dropped has taken nothing, except [`read_exact`](Self::read_exact) and
 /// [`read_to_end`](Self::read_to_end), which lose what they had. Of a write whose future is dropped it is not known how
-/// much the peer gets.
+/// much the peer gets. [`flush`](Self::flush) and [`close_write`](Self::close_write) lose nothing: begin them again.
 ///
 /// It stays on its shard: it need not be `Send`, and neither need a handler's future. It implements tokio's [`AsyncRead`],
 /// [`AsyncBufRead`] and [`AsyncWrite`] as well.
@@ -180,6 +180,8 @@ impl Stream {
 
     /// Sends what was gathered, now. Needed only before a wait for something else than this connection.
     ///
+    /// Cancel-safe: what was not sent stays gathered.
+    ///
     /// # Errors
     /// As [`write_all`](Self::write_all).
     pub fn flush(&mut self) -> impl Future<Output = io::Result<()>> {
@@ -188,6 +190,9 @@ impl Stream {
     }
 
     /// Half-close: the peer sees the end of our output and may go on sending. Writing after it fails.
+    ///
+    /// Cancel-safe: before its end nothing is closed, unless a transport of your own has begun to, and what was not
+    /// sent stays gathered.
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all), and `NotConnected` when the peer is gone.

@@ -130,7 +130,7 @@ impl<O: Observer> Observer for Arc<O> {
     }
 }
 
-/// A connection was let in.
+/// A connection was let in: see [`Observer`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Opened<'a> {
@@ -142,7 +142,7 @@ pub struct Opened<'a> {
     pub endpoint: &'a Endpoint,
 }
 
-/// A connection ended.
+/// A connection ended: see [`Observer`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Closed<'a> {
@@ -164,7 +164,7 @@ pub struct Closed<'a> {
     pub failure: Option<&'a str>,
 }
 
-/// A peer was turned away.
+/// A peer was turned away: see [`Observer`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refused<'a> {
@@ -215,7 +215,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// `accept(2)` failed.
+/// `accept(2)` failed: see [`Observer`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AcceptFailed<'a> {
@@ -261,7 +261,7 @@ impl AcceptThen {
     }
 }
 
-/// No thread or process could be had; the server goes on with those it has.
+/// No thread or process could be had; the server goes on with those it has. See [`Observer`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SpawnFailed<'a> {
@@ -271,7 +271,7 @@ pub struct SpawnFailed<'a> {
     pub error: &'a io::Error,
 }
 
-/// A child process of [`Forks`](crate::Forks) was killed, aborted or exited by itself.
+/// A child process of [`Forks`](crate::Forks) was killed, aborted or exited by itself: see [`Observer`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ChildEnded {
@@ -283,7 +283,7 @@ pub struct ChildEnded {
     pub connection: Option<u64>,
 }
 
-/// A hook that stands beside the handler failed or panicked.
+/// A hook that stands beside the handler failed or panicked: see [`Observer`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HookFailed<'a> {
@@ -294,6 +294,9 @@ pub struct HookFailed<'a> {
 }
 
 /// An async handler goes on without a wait and keeps its shard from all other connections. Told once while it lasts.
+/// See [`Observer`].
+///
+/// Shard 0 accepts for all: while it is kept from that nobody comes in, to no shard.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Hogged {
@@ -305,7 +308,7 @@ pub struct Hogged {
     pub time: Duration,
 }
 
-/// The server stopped accepting.
+/// The server stopped accepting: see [`Observer`].
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Draining {
@@ -315,7 +318,7 @@ pub struct Draining {
     pub deadline: Duration,
 }
 
-/// A connection that the drain's deadline cut: in events and in the [`Report`](crate::Report).
+/// A connection that the drain's deadline cut: in events (see [`Observer`]) and in the [`Report`](crate::Report).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cut {
@@ -328,6 +331,7 @@ pub struct Cut {
     /// How long it had been open.
     pub age: Duration,
     /// Its handler did not come back even so. Under [`Threads`](crate::Threads) its thread was abandoned, under
-    /// [`Forks`](crate::Forks) its process killed, under `Tasks` its shard, with all that were on it.
+    /// [`Forks`](crate::Forks) its process killed, under `Tasks` its shard, with all that were on it. Only the
+    /// report knows: in the event, which comes before, it is `false`.
     pub abandoned: bool,
 }

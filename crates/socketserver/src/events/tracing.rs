@@ -22,8 +22,8 @@ use tracing::{debug, info, warn};
 /// | `draining` | info | `open`, `deadline` |
 /// | `cut` | warn | `id`, `peer`, `endpoint`, `age` |
 ///
-/// `reason` is [`Reason::as_str`], `detail` the number of the signal or the status that goes with it. `why` is a
-/// [`Refusal`](crate::Refusal), `then` is [`AcceptThen::as_str`].
+/// `reason` is [`Reason::as_str`](crate::Reason::as_str), `detail` the number of the signal or the status that goes with
+/// it. `why` is a [`Refusal`](crate::Refusal), `then` is [`AcceptThen::as_str`].
 ///
 /// ```
 /// use socketserver::{Serial, Server, TracingObserver, blocking};

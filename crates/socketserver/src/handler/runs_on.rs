@@ -17,9 +17,12 @@ use std::sync::Arc;
 /// | handler | runs on |
 /// |---|---|
 /// | [`blocking::Handler`](crate::blocking::Handler), closures among them | [`Serial`](crate::Serial), [`Threads`](crate::Threads), [`Forks`](crate::Forks), your own models of the blocking engine |
-/// | [`Handler`](crate::Handler), async closures among them, or one in an `Arc` | [`Tasks`](crate::Tasks), [`Server::run`](crate::Server::run) |
+#[cfg_attr(
+    feature = "tokio",
+    doc = "| [`Handler`](crate::Handler), async closures among them, or one in an `Arc` | [`Tasks`](crate::Tasks), [`Server::run`](crate::Server::run) |"
+)]
 ///
-/// The second parameter is a marker that the compiler infers; nobody writes it.
+/// `M` is the [`Model`]. The second parameter is a marker that the compiler infers; nobody writes it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler that `{M}` can run",
     label = "this handler does not run on `{M}`",
@@ -35,7 +38,7 @@ pub trait RunsOn<M: Model, K> {
 }
 
 /// The one shape that the engines run: a handler of any kind and colour. Sealed; it is named in the bounds of a
-/// [`Model`] of your own and nowhere else.
+/// [`Model`] of your own and nowhere else: see there.
 pub trait Service<E: Engine>: sealed::SealedService + 'static {
     #[doc(hidden)]
     fn verify(&self, peer: &Peer) -> bool;

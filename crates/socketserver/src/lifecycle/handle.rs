@@ -116,13 +116,28 @@ impl Handle {
     }
 
     /// Lets nobody in for now: peers wait in the backlog, those that are in go on. It outlasts the run.
+    ///
+    /// ```
+    /// use socketserver::{Serial, Server, blocking, client};
+    ///
+    /// let server = Server::bind("tcp://127.0.0.1:0")?;
+    /// server.handle().suspend();
+    /// let server = server.spawn(Serial::default(), |c: &mut blocking::Stream| Ok(c.write_all(b"hello")?))?;
+    /// // It waits to be let in.
+    /// let mut c = client::connect(&server.handle().endpoints()[0])?;
+    /// assert!(server.handle().is_suspended() && server.handle().open() == 0);
+    /// server.handle().resume();
+    /// assert_eq!(c.read_to_end(100)?, b"hello");
+    /// # server.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
     pub fn suspend(&self) {
         if let Some(shared) = &self.shared {
             shared.control.suspend(true);
         }
     }
 
-    /// Lets peers in again.
+    /// Lets peers in again, after [`suspend`](Self::suspend).
     pub fn resume(&self) {
         if let Some(shared) = &self.shared {
             shared.control.suspend(false);
@@ -163,7 +178,8 @@ impl Handle {
         self.change(|rules| rules.v6_prefix = bits.min(128));
     }
 
-    /// As [`Server::accept_rate`](crate::Server::accept_rate), from now on.
+    /// As [`Server::accept_rate`](crate::Server::accept_rate), from now on. Another rate begins anew, with as many at
+    /// once as it allows in a second; a server that rests because of the old one hears of it within a second.
     pub fn set_accept_rate(&self, rate: impl Into<Option<Rate>>) {
         let rate = rate.into();
         self.change(|rules| rules.rate = rate);

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// c.write_all(b"Ada\n")?;
 /// c.read_line(100)?;
 /// let open = server.handle().connections();
-/// assert_eq!((open.len(), open[0].label.as_deref(), open[0].written), (1, Some("Ada"), 8));
+/// assert_eq!((open.len(), open[0].label.as_deref(), open[0].read), (1, Some("Ada"), 4));
 /// assert!(server.handle().kick(open[0].id));
 /// assert_eq!(c.read_line(100)?, None);
 /// server.stop()?;
@@ -40,7 +40,8 @@ pub struct ConnectionInfo {
     /// How long it has been open.
     pub age: Duration,
     /// For how long its handler has been waiting for it, to an eighth of the server's shortest deadline. `None`: it does
-    /// not wait, or no deadline is looked after.
+    /// not wait; or its wait is not looked after, because the handler has set an idle deadline of its own
+    /// ([`set_idle`](crate::blocking::Stream::set_idle)) or the server has no deadline for input at all.
     pub idle: Option<Duration>,
     /// Bytes read from the peer.
     pub read: u64,

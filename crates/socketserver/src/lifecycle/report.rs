@@ -34,6 +34,19 @@ impl Report {
 }
 
 /// Sums over all connections of a server, the open ones too.
+///
+/// ```
+/// use socketserver::{Serial, Server, blocking, client};
+///
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), |c: &mut blocking::Stream| {
+///     c.write_all(b"hello")?;
+///     Ok(())
+/// })?;
+/// client::connect(&server.handle().endpoints()[0])?.read_to_end(100)?;
+/// let totals = server.stop()?.totals;
+/// assert_eq!((totals.accepted, totals.closed, totals.written), (1, 1, 5));
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {

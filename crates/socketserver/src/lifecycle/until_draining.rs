@@ -8,6 +8,9 @@ use std::task::{Context, Poll};
 /// [`Stream::draining`](crate::Stream::draining), to be waited for beside something else. It borrows nothing, and is
 /// cheap enough to be made for each connection.
 ///
+/// Cancel-safe: one that is made while the server drains already is ready at once. Once it was ready it must not be
+/// polled again.
+///
 /// ```
 /// use socketserver::{Server, Stream, Tasks, client};
 /// use std::time::Duration;

@@ -29,14 +29,20 @@ use std::time::Instant;
 /// `serve` must be called in a process with one thread, for a child of a process with several could wait for ever on a
 /// lock that another thread held: it is refused with [`ErrorKind::Unsupported`]. So `spawn` is no use with it.
 ///
-/// ```no_run
+/// ```
 /// use socketserver::{Forks, Server, blocking};
-/// let mut server = Server::bind("tcp://127.0.0.1:8080")?;
+/// let mut server = Server::bind("tcp://127.0.0.1:0")?;
+/// # let mut client = socketserver::client::connect(&server.endpoints()[0])?;
+/// # client.close_write()?;
 /// server.serve(Forks::new(40), |c: &mut blocking::Stream| {
 ///     c.write_all(format!("process {}\n", std::process::id()).as_bytes())?;
+/// #     c.read_line(100)?;
+/// #     c.server().shutdown();
 ///     Ok(())
 /// })?;
-/// # Ok::<_, socketserver::Error>(())
+/// # let line = client.read_line(100)?.ok_or("nothing came")?;
+/// # assert!(line.starts_with("process ") && line != format!("process {}", std::process::id()));
+/// # Ok::<_, socketserver::Failure>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Forks {

@@ -3,6 +3,13 @@ use std::os::fd::AsFd;
 
 /// Who is at the other end of a Unix stream socket, as the kernel noted it when the peer connected
 /// (`SO_PEERCRED`, `unix(7)`). The peer cannot forge it.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// let (near, _far) = UnixStream::pair()?;
+/// assert_eq!(socketserver_sys::peer_credentials(&near)?.pid, std::process::id());
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Credentials {
