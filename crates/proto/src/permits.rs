@@ -250,6 +250,8 @@ mod model {
         room: Bell,
         places: Modelled,
         stop: Modelled,
+        /// 1: the drain has ended.
+        over: Modelled,
         keeper: Bell,
     }
 
@@ -263,6 +265,7 @@ mod model {
                 room: Bell::default(),
                 places: Modelled::new(1 << RUN),
                 stop: Modelled::new(0),
+                over: Modelled::new(0),
                 keeper: Bell::default(),
             })
         }
@@ -288,7 +291,10 @@ mod model {
                 }
                 drop(gate);
                 self.room.clear();
-                if !self.permits().want() {
+                if self.permits().want() {
+                    // What was cleared may have been meant for another.
+                    self.room.ring();
+                } else {
                     self.room.wait();
                 }
             }
@@ -347,10 +353,12 @@ mod model {
                     // A place is taken before the look, so a drain that sees none can be sure.
                     server.places().enter(1);
                     let accepted = !server.places().is_stopping(1);
+                    if accepted {
+                        assert_eq!(server.over.load(SeqCst), 0, "the drain ended without this one");
+                    }
                     if server.places().leave(1) {
                         server.keeper.ring();
                     }
-                    accepted
                 }
             });
             server.places().stop(1);
@@ -361,6 +369,7 @@ mod model {
                 }
                 server.keeper.wait();
             }
+            server.over.store(1, SeqCst);
             // Nobody is let in any more.
             server.places().enter(1);
             assert!(server.places().is_stopping(1));

@@ -248,21 +248,32 @@ fn who_takes_nothing_is_let_go() {
     }
 }
 
+/// The defaults would let these in as well: what shows is that `off` is neither a small number nor a deadline of none.
 #[test]
-fn limits_that_are_off_let_everybody_in_and_stay() {
+fn every_limit_may_be_off() {
     let off = ["max-conns", "max-per-ip", "accept-rate", "first-byte", "idle", "write-timeout", "lifetime", "min-rate"];
     let flags: Vec<String> = off.iter().map(|flag| format!("--{flag}=off")).collect();
     for model in PARALLEL {
         let mut args = vec!["echo", ":0", "--model", model];
         args.extend(flags.iter().map(|flag| &**flag));
         let served = Served::start(&args);
-        let _clients: Vec<Client> = (0..10).map(|_| inside(&served)).collect();
+        let mut clients: Vec<Client> = (0..10).map(|_| inside(&served)).collect();
+        // All of them at a time.
+        for client in &mut clients {
+            client.say("still");
+            client.expect("still");
+        }
+        let ended = served.stop();
+        assert_eq!(ended.status, Some(0), "{model}");
+        assert_eq!(ended.line("stopped"), "stopped served=10 cut=0", "{model}");
+        assert_eq!(ended.lines("refused "), [""; 0], "{model}");
     }
 }
 
 #[test]
 fn counts_and_bytes_may_be_thousands() {
     let served = Served::start(&["echo", ":0", "--max-conns", "2k", "--max-per-ip", "1K", "--min-rate", "10k"]);
-    inside(&served);
+    // More at a time than the digits say.
+    let _clients: Vec<Client> = (0..5).map(|_| inside(&served)).collect();
     assert_eq!(served.stop().status, Some(0));
 }

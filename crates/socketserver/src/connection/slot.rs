@@ -223,20 +223,16 @@ impl Slot {
         self.hot()[STATE].store(CLOSING, SeqCst);
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        match self.hot()[STATE].load(Relaxed) % STATES {
-            WAITING => Phase::Waiting,
-            HALFWAY => Phase::Receiving,
-            CLOSING => Phase::Closing,
-            _ => Phase::Working,
-        }
-    }
-
-    /// Since which epoch the handler waits.
-    pub(crate) fn waits_since(&self) -> Option<u64> {
+    /// What it does, and since which epoch, if it waits and that can expire.
+    pub(crate) fn phase(&self) -> (Phase, Option<u64>) {
         let state = self.hot()[STATE].load(Relaxed);
-        let since = state / STATES;
-        (matches!(state % STATES, WAITING | HALFWAY) && since != NEVER).then_some(since)
+        let since = Some(state / STATES).filter(|since| *since != NEVER);
+        match state % STATES {
+            WAITING => (Phase::Waiting, since),
+            HALFWAY => (Phase::Receiving, since),
+            CLOSING => (Phase::Closing, None),
+            _ => (Phase::Working, None),
+        }
     }
 
     /// Something else than input came about while the handler waits: it waits since this epoch.

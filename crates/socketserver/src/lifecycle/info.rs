@@ -54,13 +54,14 @@ pub struct ConnectionInfo {
 impl ConnectionInfo {
     pub(super) fn new(connection: &Connection, shared: &Shared) -> Self {
         let slot = &connection.slot;
-        let looks = slot.waits_since().map(|since| shared.control.epoch().saturating_sub(since));
+        let (phase, since) = slot.phase();
+        let looks = since.map(|since| shared.control.epoch().saturating_sub(since));
         let times = looks.map(|looks| u32::try_from(looks).unwrap_or(u32::MAX));
         Self {
             id: connection.id,
             peer: connection.peer.clone(),
             endpoint: shared.endpoints[connection.endpoint()].clone(),
-            phase: slot.phase(),
+            phase,
             age: connection.age(),
             idle: times.map(|times| shared.control.look_period().saturating_mul(times)),
             read: slot.read(),

@@ -3,8 +3,7 @@ use rustix::process::Signal;
 use socketserver_testkit::{How, Stage};
 
 pub(crate) fn add(suite: &mut Suite) {
-    suite.both("a_drain_answers_every_request", &[How::Tasks(2)], thousand);
-    suite.both("a_drain_answers_every_request", &[How::Threads(400)], four_hundred);
+    suite.both("a_drain_answers_every_request", &[How::Threads(1000), How::Tasks(2)], thousand);
     suite.both("a_drain_answers_every_request", &[How::Forks(100), How::Prefork(4, 100)], hundred);
     suite.both(
         "a_drain_names_whom_it_cuts",
@@ -17,10 +16,6 @@ pub(crate) fn add(suite: &mut Suite) {
 
 fn thousand(how: How, endpoint: &str) {
     answers(how, endpoint, 1000);
-}
-
-fn four_hundred(how: How, endpoint: &str) {
-    answers(how, endpoint, 400);
 }
 
 fn hundred(how: How, endpoint: &str) {

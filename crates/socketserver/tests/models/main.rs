@@ -23,6 +23,8 @@ const PARALLEL: [How; 5] = [How::Threads(8), How::Forks(8), How::Prefork(2, 8), 
 const FORKING: [How; 2] = [How::Forks(8), How::Prefork(2, 8)];
 const TASKS: [How; 2] = [How::Tasks(1), How::Tasks(2)];
 
+const DESCRIPTORS: u64 = 4_000;
+
 /// What sockets a server holds that serves nobody. One that has just made its last child ready may hold the child's end
 /// of the feed for a moment longer: so what is held later need only be among these.
 fn sockets_at_rest(stage: &Stage, how: How) -> BTreeSet<String> {
@@ -35,6 +37,10 @@ fn sockets_at_rest(stage: &Stage, how: How) -> BTreeSet<String> {
 fn main() -> ExitCode {
     if let Some(status) = play(&[roles::ALL, tasks::ROLES].concat()) {
         return status;
+    }
+    // For the many clients of several tests at a time.
+    if socketserver_sys::descriptor_limit().is_some_and(|limit| limit < DESCRIPTORS) {
+        socketserver_sys::set_descriptor_limit(DESCRIPTORS).unwrap();
     }
     let mut suite = Suite::default();
     serving::add(&mut suite);

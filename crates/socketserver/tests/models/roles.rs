@@ -285,7 +285,7 @@ fn early(cast: &Cast) -> Result<Report> {
 
 fn back_to_back(cast: &Cast) -> Result<Report> {
     for at in 0..19 {
-        let mut server = Server::bind("tcp://127.0.0.1:0")?;
+        let mut server = Server::bind(cast.endpoint())?;
         let handle = server.handle();
         // Half of them are stopped before they begin, half in their first turn.
         if at % 2 == 0 {

@@ -11,7 +11,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.both("waits_survive_signals", &MODELS, interrupted);
     suite.both("the_last_reply_survives_unread_input", &MODELS, last_reply);
     suite.both("the_same_server_serves_again", &MODELS, twice);
-    suite.tcp("twenty_servers_back_to_back", &MODELS, back_to_back);
+    suite.both("twenty_servers_back_to_back", &MODELS, back_to_back);
     suite.both("stopped_before_it_serves", &MODELS, early);
     suite.tcp("every_goes_on_after_failures", &MODELS, every);
     suite.both("input_in_pieces_and_in_heaps", &MODELS, pieces);

@@ -125,7 +125,7 @@ fn which_shard(cast: &Cast) -> Result<Report> {
 fn spread(how: How, endpoint: &str) {
     let How::Tasks(shards) = how else { unreachable!("a test for tasks") };
     let stage = Stage::open("which-shard", how, endpoint);
-    let mut clients: Vec<Client> = (0..400).map(|_| stage.connect()).collect();
+    let mut clients: Vec<Client> = (0..1000).map(|_| stage.connect()).collect();
     let mut of_shard: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for client in &mut clients {
         *of_shard.entry(client.hear(100).unwrap()).or_default() += 1;
@@ -191,7 +191,8 @@ fn hogging(how: How, endpoint: &str) {
     drop((modest, hog));
     let ended = stage.stop();
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert_eq!((ended.count("hogged id=2"), ended.count("hogged")), (2, 2), "{ended:?}");
+    // No others: on a busy machine a shard may stand still at any of them.
+    assert_eq!(ended.count("hogged id=2"), 2, "{ended:?}");
 }
 
 /// Begins to read a line, and gives up.

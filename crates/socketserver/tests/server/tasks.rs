@@ -463,9 +463,9 @@ fn accepting_rests_by_a_paused_clock() {
         let client = async {
             near.write_all(b"hello\n").await.unwrap();
             near.read_exact(&mut [0; 6]).await.unwrap();
-            // 5, 10, 20, 40, 80 ms, and what jitter takes off.
-            let took = start.elapsed();
-            assert!(took >= Duration::from_millis(70) && took < Duration::from_secs(1), "{took:?}");
+            // 5, 10, 20, 40, 80 ms, and the runtime's timers go by whole ones.
+            let took = start.elapsed().as_millis();
+            assert!((155..=160).contains(&took), "{took} ms");
             handle.shutdown();
         };
         let (report, ()) = tokio::join!(server.run(echo), client);
