@@ -272,16 +272,15 @@ impl<T: PollIo> Core<T> {
             if self.gathered() + bytes.len() <= GATHER {
                 self.output.get_or_insert_with(pool::take_output).extend_from_slice(bytes);
                 *bytes = &[];
-                if gathers {
-                    return Poll::Ready(Ok(()));
-                }
-                ready!(self.poll_turn(cx));
-                let flushed = ready!(self.poll_flush(cx));
-                self.has_turn = false;
-                return Poll::Ready(flushed);
+                return if gathers { Poll::Ready(Ok(())) } else { self.poll_flush_in_turn(cx) };
             }
             ready!(self.poll_flush(cx))?;
         }
+        self.poll_write_out(cx, bytes)
+    }
+
+    #[inline]
+    fn poll_write_out(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
         ready!(self.poll_turn(cx));
         while !bytes.is_empty() {
             let count = ready!(self.poll_send(cx, bytes))?;
@@ -289,6 +288,14 @@ impl<T: PollIo> Core<T> {
         }
         self.has_turn = false;
         self.poll_flush(cx)
+    }
+
+    #[inline(never)]
+    fn poll_flush_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_turn(cx));
+        let flushed = ready!(self.poll_flush(cx));
+        self.has_turn = false;
+        Poll::Ready(flushed)
     }
 
     /// Lets the tasks that are ready go before a write. So replies to several peers leave in a burst: whoever sleeps at the
@@ -305,9 +312,12 @@ impl<T: PollIo> Core<T> {
     /// Sends what was gathered, here or in the transport.
     #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.output.is_some() {
-            ready!(self.poll_send_gathered(cx))?;
-        }
+        if self.output.is_none() && !self.io.gathers() { Poll::Ready(Ok(())) } else { self.poll_flush_all(cx) }
+    }
+
+    #[inline(never)]
+    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send_gathered(cx))?;
         if !self.io.gathers() {
             return Poll::Ready(Ok(()));
         }

@@ -217,6 +217,7 @@ impl PollIo for TaskIo {
         self.within(cx, stall, written)
     }
 
+    #[inline]
     fn gathers(&self) -> bool {
         matches!(self.kind, Kind::Own { .. })
     }
