@@ -89,6 +89,21 @@ pub(crate) static ROWS: &[Row] = &[
         ],
     ),
     row("line-tasks", LINE, &[plan(Peer::OursTasksLine, Peer::TokioEcho, &[rate(AtLeast(0.9))])]),
+    row(
+        "udp",
+        Work::Packets { depth: 64, size: 64 },
+        &[
+            plan(Peer::OursTasksUdp, Peer::TokioUdp, &[rate(AtLeast(1.2)), cpu(AtMost(0.85))]),
+            plan(Peer::OursTasksUdp, Peer::MmsgUdp, &[rate(AtLeast(0.97))]),
+            plan(Peer::OursTasksUdp, Peer::PythonUdp, &[rate(AtLeast(30.0))]),
+            plan(Peer::OursTasksUdp, Peer::AsyncioUdp, &[rate(AtLeast(7.0))]),
+        ],
+    ),
+    row(
+        "udp-one",
+        Work::Packets { depth: 1, size: 64 },
+        &[plan(Peer::OursTasksUdp, Peer::RecvfromUdp, &[rate(AtLeast(1.0))])],
+    ),
     row("connect-tasks", CONNECT, &[plan(Peer::OursTasksEcho, Peer::TokioEcho, &[cpu(AtMost(1.1))])]),
     Row {
         name: "shards",

@@ -92,7 +92,7 @@ fn announced(child: &mut Child) -> io::Result<SocketAddr> {
 
 fn parse_announcement(line: &str) -> Option<SocketAddr> {
     let address = line.trim_end().strip_prefix("listening on ")?;
-    address.strip_prefix("tcp://").unwrap_or(address).parse().ok()
+    address.strip_prefix("tcp://").or_else(|| address.strip_prefix("udp://")).unwrap_or(address).parse().ok()
 }
 
 fn end(child: &mut Child) {

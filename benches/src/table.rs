@@ -59,7 +59,7 @@ counted as candidate's + reference's visits.";
 pub(crate) fn lines(comparison: &Comparison) -> Vec<String> {
     let goals = comparison.plan.goals;
     let beside: &[Measure] = match comparison.row.work {
-        Work::Echo { .. } | Work::ConnectEchoClose { .. } => &[Measure::Rate, Measure::Cpu],
+        Work::Echo { .. } | Work::ConnectEchoClose { .. } | Work::Packets { .. } => &[Measure::Rate, Measure::Cpu],
         Work::Idle { .. } => &[],
     };
     let beside = beside.iter().filter(|measure| goals.iter().all(|goal| goal.measure != **measure));
@@ -107,6 +107,7 @@ fn work(work: Work) -> String {
             let plural = if connections == 1 { "" } else { "s" };
             format!("{what}{}, {} connection{plural}, depth {depth}", bytes(size as f64), thousands(connections as f64))
         }
+        Work::Packets { depth, size } => format!("UDP, {}, {depth} in flight", bytes(size as f64)),
         Work::ConnectEchoClose { parallel } => format!("connect, 64 B, reset; {parallel} in parallel"),
         Work::Idle { connections } => format!("{} connections, idle after one message", thousands(connections as f64)),
     }
@@ -116,6 +117,7 @@ fn name(measure: Measure, work: Work) -> &'static str {
     match (measure, work) {
         (Measure::Rate, _) => "rate",
         (Measure::Cpu, Work::Echo { .. }) => "CPU a message",
+        (Measure::Cpu, Work::Packets { .. }) => "CPU a packet",
         (Measure::Cpu, Work::ConnectEchoClose { .. } | Work::Idle { .. }) => "CPU a connection",
         (Measure::P50, _) => "p50",
         (Measure::P99, _) => "p99",

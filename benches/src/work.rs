@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use socketserver_load::{ConnectClose, Load};
+use socketserver_load::{ConnectClose, Load, Target};
 
 /// Before the window of each visit opens.
 const WARMUP: Duration = Duration::from_millis(300);
@@ -22,6 +22,8 @@ pub(crate) enum Work {
     Echo { connections: usize, depth: usize, size: usize, lines: bool },
     /// A connection for each message, reset by the client.
     ConnectEchoClose { parallel: usize },
+    /// Packets of 64 bytes over one UDP socket, so many in flight.
+    Packets { depth: usize, size: usize },
     /// Connections that have one message echoed and then stay idle, for as long as other visits are measured.
     Idle { connections: usize },
 }
@@ -37,13 +39,15 @@ impl Work {
         match self {
             Self::Echo { connections, .. } | Self::Idle { connections } => connections,
             Self::ConnectEchoClose { parallel } => parallel,
+            Self::Packets { .. } => 1,
         }
     }
 
     /// The load of this work on a server, shared among that many generators.
     pub(crate) fn loads(self, address: SocketAddr, duration: Duration, generators: usize) -> Vec<Load> {
         let share = |generator| {
-            let load = Load::new(address).connections(self.connections() / generators);
+            let target = if matches!(self, Self::Packets { .. }) { Target::Udp(address) } else { Target::Tcp(address) };
+            let load = Load::new(target).connections(self.connections() / generators);
             self.load(load, duration).numbered_from(generator as u64 * APART)
         };
         (0..generators).map(share).collect()
@@ -55,6 +59,7 @@ impl Work {
                 let load = load.depth(depth).size(size).warmup(WARMUP).duration(duration);
                 if lines { load.lines() } else { load }
             }
+            Self::Packets { depth, size } => load.depth(depth).size(size).warmup(WARMUP).duration(duration),
             Self::ConnectEchoClose { .. } => {
                 load.warmup(WARMUP).duration(duration).connect_per_request(ConnectClose::Reset)
             }
@@ -68,7 +73,7 @@ impl Work {
     pub(crate) fn rest(self, duration: Duration) -> Duration {
         match self {
             Self::Idle { .. } => duration,
-            Self::Echo { .. } | Self::ConnectEchoClose { .. } => Duration::ZERO,
+            Self::Echo { .. } | Self::ConnectEchoClose { .. } | Self::Packets { .. } => Duration::ZERO,
         }
     }
 }

@@ -5,6 +5,7 @@ mod epoll;
 mod ours;
 mod tasks;
 mod threads;
+mod udp;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -49,6 +50,20 @@ pub(crate) enum Peer {
     OursTasksSpin,
     /// The same, with no buffer while idle.
     OursTasksIdle,
+    /// One thread, a packet a system call.
+    RecvfromUdp,
+    /// One thread, many packets a system call.
+    MmsgUdp,
+    /// tokio on one thread: `UdpSocket::recv_from` and `send_to`.
+    TokioUdp,
+    /// This project: a datagram handler on one shard of the `Tasks` model.
+    OursTasksUdp,
+    /// This project: a datagram handler on the `Serial` model.
+    OursSerialUdp,
+    /// Python `ThreadingUDPServer`.
+    PythonUdp,
+    /// Python `asyncio`.
+    AsyncioUdp,
     /// Python `ThreadingTCPServer`, echoing chunks.
     PythonEcho,
     /// Python `ThreadingTCPServer` with a `StreamRequestHandler`, echoing line by line.
@@ -56,7 +71,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 24] = [
         Self::EpollEcho,
         Self::ThreadsEcho,
         Self::ThreadsLineChunks,
@@ -72,6 +87,13 @@ impl Peer {
         Self::OursTasksBulk,
         Self::OursTasksSpin,
         Self::OursTasksIdle,
+        Self::RecvfromUdp,
+        Self::MmsgUdp,
+        Self::TokioUdp,
+        Self::OursTasksUdp,
+        Self::OursSerialUdp,
+        Self::PythonUdp,
+        Self::AsyncioUdp,
         Self::PythonEcho,
         Self::PythonLine,
     ];
@@ -93,6 +115,13 @@ impl Peer {
             Self::OursTasksBulk => "ours-tasks-bulk",
             Self::OursTasksSpin => "ours-tasks-spin",
             Self::OursTasksIdle => "ours-tasks-idle",
+            Self::RecvfromUdp => "recvfrom-udp",
+            Self::MmsgUdp => "mmsg-udp",
+            Self::TokioUdp => "tokio-udp",
+            Self::OursTasksUdp => "ours-tasks-udp",
+            Self::OursSerialUdp => "ours-serial-udp",
+            Self::PythonUdp => "python-udp",
+            Self::AsyncioUdp => "asyncio-udp",
             Self::PythonEcho => "python-echo",
             Self::PythonLine => "python-line",
         }
@@ -103,6 +132,8 @@ impl Peer {
         let file = match self {
             Self::PythonEcho => "threading_echo.py",
             Self::PythonLine => "stream_line.py",
+            Self::PythonUdp => "threading_udp.py",
+            Self::AsyncioUdp => "asyncio_udp.py",
             _ => return None,
         };
         Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/peers")).join(file))
@@ -126,7 +157,14 @@ impl Peer {
             Self::OursTasksBulk => tasks::bulk(),
             Self::OursTasksSpin => tasks::spin(),
             Self::OursTasksIdle => tasks::idle(),
-            Self::PythonEcho | Self::PythonLine => Err(io::Error::other("run its script with python3")),
+            Self::RecvfromUdp => udp::recvfrom(),
+            Self::MmsgUdp => udp::mmsg(),
+            Self::TokioUdp => udp::tokio(),
+            Self::OursTasksUdp => udp::ours_tasks(),
+            Self::OursSerialUdp => udp::ours_serial(),
+            Self::PythonUdp | Self::AsyncioUdp | Self::PythonEcho | Self::PythonLine => {
+                Err(io::Error::other("run its script with python3"))
+            }
         }
     }
 }

@@ -129,6 +129,9 @@ Addresses:
   *:port                       every address, IPv6 and IPv4
   unix:/path?mode=600          a Unix socket, with the mode of its file
   unix:@name                   an abstract Unix socket
+  udp://host:port              UDP: each packet is answered by itself
+  unixgram:/path, unixgram:@name
+                               a Unix datagram socket
   fd:3                         a listening socket that the command was started with
 Times: 500ms, 2s, 5m; a bare number is seconds. Counts: 200, 10k.
 Blocks of addresses: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32, several with commas between them.";

@@ -1,7 +1,7 @@
 //! The handlers that come with the command: what they say is written once, how it is said once for each engine.
 
 use crate::args::What;
-use socketserver::{Handler, Result, Stream, blocking};
+use socketserver::{Datagram, DatagramHandler, Handler, Result, Stream, blocking};
 
 /// Enough for a bulk transfer, and small enough for any stack.
 const BUFFER: usize = 16 * 1024;
@@ -66,5 +66,26 @@ impl Handler for What {
                 return Ok(());
             }
         }
+    }
+}
+
+/// The same for packets: a type is one kind of handler.
+pub(crate) struct Packets(pub(crate) What);
+
+impl DatagramHandler for Packets {
+    fn handle(&self, d: &mut Datagram) -> Result {
+        match self.0 {
+            What::Echo => {
+                let (packet, mut replies) = d.split();
+                replies.send(packet)?;
+            }
+            What::Upper => {
+                let upper = d.packet().to_ascii_uppercase();
+                d.reply(&upper)?;
+            }
+            What::Hello => d.reply(b"hello client")?,
+            What::Discard => {}
+        }
+        Ok(())
     }
 }

@@ -69,6 +69,14 @@ impl Log {
                 ("failed", totals.failed.into()),
                 ("read", totals.read.into()),
                 ("written", totals.written.into()),
+                ("packets", totals.packets.into()),
+                ("replies", totals.replies.into()),
+                ("overflowed", totals.overflowed.into()),
+                ("truncated", totals.truncated.into()),
+                ("nonsense", totals.nonsense.into()),
+                ("unwelcome", totals.unwelcome.into()),
+                ("unsent", totals.unsent.into()),
+                ("packets-failed", totals.packets_failed.into()),
             ],
         );
     }

@@ -1,6 +1,7 @@
 use crate::args::{Model, Serve};
+use crate::builtin::Packets;
 use crate::complain;
-use socketserver::{Error, Forks, Report, Serial, Server, Signal, Tasks, Threads};
+use socketserver::{Endpoint, Error, Forks, Report, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
 
 pub(crate) fn run(args: Serve) -> ExitCode {
@@ -8,6 +9,13 @@ pub(crate) fn run(args: Serve) -> ExitCode {
     let (model, what, spin) = (args.model, args.what, args.spin.0);
     if spin.is_some() && !matches!(model, Model::Tasks(_)) {
         complain("`--spin` is for `--model tasks` alone: the threads of the other models sleep in the kernel");
+        return ExitCode::from(2);
+    }
+    if let Some(far) = args.addresses.iter().find(|at| matches!(at, Endpoint::Udp { .. }) && !at.is_loopback()) {
+        complain(format!(
+            "`{far}`: replies to packets with forged addresses would go to whoever the forger names; UDP is served on \
+             the loopback alone"
+        ));
         return ExitCode::from(2);
     }
     let mut server = match set_up(args) {
@@ -23,11 +31,11 @@ pub(crate) fn run(args: Serve) -> ExitCode {
     let result = match model {
         Model::Tasks(shards) => {
             let tasks = shards.map_or_else(Tasks::default, Tasks::new);
-            server.serve(tasks.spin(spin), what)
+            server.serve(tasks.spin(spin), (what, Packets(what)))
         }
-        Model::Serial => server.serve(Serial::new(), what),
-        Model::Threads(max) => server.serve(Threads::new(max), what),
-        Model::Forks(max) => server.serve(Forks::new(max), what),
+        Model::Serial => server.serve(Serial::new(), (what, Packets(what))),
+        Model::Threads(max) => server.serve(Threads::new(max), (what, Packets(what))),
+        Model::Forks(max) => server.serve(Forks::new(max), (what, Packets(what))),
     };
     match result {
         Ok(report) => {

@@ -22,7 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`Target`]: where the server is, TCP or a Unix socket.
+//! - [`Target`]: where the server is: TCP, a Unix socket or UDP. Of UDP a connection is a connected socket, and a packet that is
+//!   lost is in flight to the end.
 //! - [`Load`]: what to do; [`ConnectClose`] makes it a connection a message.
 //! - [`Outcome`]: what came of it: counts, [`Latency`], [`Errors`], the generator's own CPU time.
 //! - [`LoadError`]: the load could not be run at all. What the server did wrong is in [`Errors`] instead.
@@ -39,6 +40,7 @@ mod latency;
 mod load;
 mod meter;
 mod outcome;
+mod packets;
 mod payload;
 mod poller;
 mod socket;

@@ -8,7 +8,7 @@ use socket2::SockAddr;
 use crate::meter::Meter;
 use crate::payload::Payload;
 use crate::poller::Poller;
-use crate::{LoadError, Outcome, Target, connect, echo};
+use crate::{LoadError, Outcome, Target, connect, echo, packets};
 
 /// How long a run is when neither its duration nor its number of requests was given.
 const DEFAULT_DURATION: Duration = Duration::from_secs(1);
@@ -231,6 +231,7 @@ impl Load {
         let poller = Poller::new().map_err(LoadError::system("make an epoll instance"))?;
         let meter = Meter::new(&plan, &mut watch);
         match plan.connect {
+            _ if matches!(self.target, Target::Udp(_)) => packets::run(&plan, &payload, &address, poller, meter),
             None => echo::run(&plan, &payload, &address, poller, meter),
             Some(close) => connect::run(&plan, close, &payload, &address, poller, meter),
         }

@@ -23,12 +23,14 @@ pub enum Target {
     Tcp(SocketAddr),
     /// A Unix stream socket by its path; a leading NUL byte makes the name abstract, see `unix(7)`.
     Unix(PathBuf),
+    /// A UDP address.
+    Udp(SocketAddr),
 }
 
 impl Target {
     pub(crate) fn address(&self) -> io::Result<SockAddr> {
         match self {
-            Self::Tcp(address) => Ok(SockAddr::from(*address)),
+            Self::Tcp(address) | Self::Udp(address) => Ok(SockAddr::from(*address)),
             Self::Unix(path) => SockAddr::unix(path),
         }
     }
@@ -51,6 +53,7 @@ impl fmt::Display for Target {
         match self {
             Self::Tcp(address) => write!(f, "tcp://{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Udp(address) => write!(f, "udp://{address}"),
         }
     }
 }

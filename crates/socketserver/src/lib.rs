@@ -17,6 +17,7 @@ mod admission;
 pub mod client;
 mod clock;
 mod connection;
+mod datagram;
 mod endpoint;
 mod engine;
 mod error;
@@ -37,6 +38,7 @@ pub use connection::pipeline::Panic;
 #[cfg(feature = "tokio")]
 pub use connection::{AsyncTransport, task_stream::Stream};
 pub use connection::{Peer, Phase, Reason};
+pub use datagram::{Datagram, Replies};
 #[cfg(feature = "tokio")]
 pub use endpoint::TaskAccept as Accept;
 pub use endpoint::{Endpoints, ListenOptions, Where};
@@ -50,11 +52,11 @@ pub use events::MetricsObserver;
 pub use events::TracingObserver;
 pub use events::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refusal,
-    Refused, SpawnFailed,
+    Refused, SpawnFailed, Unsent,
 };
 #[cfg(feature = "tokio")]
 pub use handler::Handler;
-pub use handler::{RunsOn, Service};
+pub use handler::{DatagramHandler, RunsOn, Service};
 #[cfg(feature = "tokio")]
 pub use lifecycle::UntilDraining;
 pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};
@@ -98,5 +100,5 @@ pub mod sealed {
     pub use crate::connection::TaskIo;
     pub use crate::connection::{Core, PollIo, SyncIo, Wait};
     pub use crate::engine::Conn;
-    pub use crate::handler::{Lift, kind};
+    pub use crate::handler::{Both, Lift, kind};
 }

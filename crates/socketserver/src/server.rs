@@ -4,7 +4,7 @@ use crate::endpoint::{Accept, Endpoints, ListenOptions, Listener, Listeners};
 use crate::engine::Async;
 use crate::engine::{Blocking, Engine};
 use crate::events::Observer;
-use crate::handler::RunsOn;
+use crate::handler::{RunsOn, Service};
 use crate::lifecycle::{Duties, Handle, Report, Run, Settings, Shared, Signal};
 use crate::model::{Model, Serial, Work};
 use crate::{Error, ErrorKind, Result};
@@ -388,6 +388,26 @@ impl<E> Server<E> {
         self.duties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether what comes to the endpoints is what such a handler takes: only the addresses tell.
+    fn suits<G: Engine, S: Service<G>>(&self) -> Result<(), Error> {
+        for listener in &self.listeners.all {
+            let (comes, handler) = match listener.packets() {
+                Some(_) if !S::DATAGRAMS => ("packets", "connections"),
+                None if !S::STREAMS => ("connections", "packets"),
+                _ => continue,
+            };
+            let endpoint = &listener.endpoint;
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "{comes} come to `{endpoint}`, and the handler takes {handler}: a pair of a stream handler and a \
+                     datagram handler, `(|c| …, |d| …)`, takes both"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     fn begin(&self) -> Arc<Run> {
         Run::new(self.shared.clone(), self.listeners.clone(), self.duties.clone(), self.settings.clone())
     }
@@ -404,6 +424,7 @@ impl<E> Server<E> {
         E: Suits<M::Engine>,
         H: RunsOn<M, K> + Send + Sync + 'static,
     {
+        self.suits::<M::Engine, <H as RunsOn<M, K>>::Service>()?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
         let work = Work::new(run.clone(), handler.into_service());
@@ -445,6 +466,7 @@ impl<E> Server<E> {
         E: Suits<Async>,
         H: RunsOn<crate::Tasks, K> + Send + Sync + 'static,
     {
+        self.suits::<Async, <H as RunsOn<crate::Tasks, K>>::Service>()?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
         // Whatever becomes of this future, the run ends; and its tasks end before that.
@@ -458,7 +480,7 @@ impl<E> Server<E> {
         result.map(|()| report)
     }
 
-    /// Waits for one connection and serves it on this thread.
+    /// Waits for one connection and serves it on this thread, or for packets, which it handles.
     ///
     /// While it waits a second thread does the duties and watches over a drain, as under `serve`.
     /// `serve_one` in a loop is one run: a handle made before it stops whichever call comes next.
@@ -470,6 +492,7 @@ impl<E> Server<E> {
         E: Suits<Blocking>,
         H: RunsOn<Serial, K> + Send + Sync + 'static,
     {
+        self.suits::<Blocking, <H as RunsOn<Serial, K>>::Service>()?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
         let work = Work::<Blocking, _>::new(run.clone(), handler.into_service());
@@ -478,6 +501,10 @@ impl<E> Server<E> {
         let served = match work.next_until(until) {
             Ok(Next::Admitted(admitted)) => {
                 work.job(admitted).run();
+                Ok(Served::One)
+            }
+            Ok(Next::Packets(batch)) => {
+                work.packets(batch).run();
                 Ok(Served::One)
             }
             Ok(Next::TimedOut) => Ok(Served::TimedOut),

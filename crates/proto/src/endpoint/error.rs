@@ -3,6 +3,7 @@
 pub(super) use crate::quoted::Quoted;
 
 use crate::quoted::Shown;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -45,7 +46,7 @@ impl EndpointError {
             .suggestion
             // The example stands between backticks and must come out of them as it is.
             .filter(|s| !s.contains('`') && Shown(s).to_string() == *s && parses(s))
-            .unwrap_or_else(|| fault.example.to_owned());
+            .unwrap_or_else(|| fault.example.into_owned());
         Self {
             input: Shown(input).to_string().into(),
             part: Shown(fault.part).to_string().into(),
@@ -82,14 +83,28 @@ impl Error for EndpointError {}
 pub(super) struct Fault<'a> {
     part: &'a str,
     reason: String,
-    example: &'static str,
+    example: Cow<'static, str>,
     suggestion: Option<String>,
 }
 
 impl<'a> Fault<'a> {
     /// `reason` must show `part` by [`Quoted`]. `example` must parse.
     pub(super) fn new(part: &'a str, reason: impl fmt::Display, example: &'static str) -> Self {
-        Self { part, reason: reason.to_string(), example, suggestion: None }
+        Self { part, reason: reason.to_string(), example: example.into(), suggestion: None }
+    }
+
+    /// For a scheme whose rest is as that of another one: `udp` for `tcp`, `unixgram` for `unix`.
+    pub(super) fn under(mut self, scheme: &str) -> Self {
+        let under = |example: &str| match example.split_once(':') {
+            Some(("tcp" | "unix", rest)) => Some(format!("{scheme}:{rest}")),
+            Some(("", _)) => Some(format!("{scheme}://{example}")),
+            _ => None,
+        };
+        if let Some(example) = under(&self.example) {
+            self.example = example.into();
+        }
+        self.suggestion = self.suggestion.map(|suggestion| under(&suggestion).unwrap_or(suggestion));
+        self
     }
 
     /// Offers these pieces, joined, as an example nearer to what was typed. It is shown only if it

@@ -9,6 +9,8 @@
 //! | `unix:/run/app.sock`, `unix:app.sock` | a Unix socket; `unix:///run/app.sock` is the same as the first |
 //! | `unix:/run/app.sock?mode=660` | the same, and the permissions of its file, in octal |
 //! | `unix:@app` | a Unix socket in Linux's abstract namespace |
+//! | `udp://host:port`, `udp://:port`, `udp://*:port` | UDP, with the same hosts |
+//! | `unixgram:/run/app.sock`, `unixgram:@app` | a Unix datagram socket, with the same names and modes |
 //! | `fd:3` | a socket that the process has inherited as this descriptor |
 //!
 //! A scheme may be written in capitals. In a Unix name `%41` stands for the byte 0x41, so that `%`,
@@ -28,7 +30,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The schemes that the project will have, but does not have yet.
-const LATER: [&str; 8] = ["tls", "udp", "unixgram", "seqpacket", "ws", "wss", "systemd", "raw"];
+const LATER: [&str; 6] = ["tls", "seqpacket", "ws", "wss", "systemd", "raw"];
+
+/// Those that it has, as they are told to people.
+const KNOWN: &str = "`tcp`, `udp`, `unix`, `unixgram` and `fd`";
 
 const FD_EXAMPLE: &str = "fd:3";
 
@@ -71,12 +76,26 @@ pub enum Endpoint {
         /// The permission bits of the socket's file, 1 to 0o777. `None`: as the umask leaves them.
         mode: Option<u32>,
     },
+    /// UDP: `udp://host:port`.
+    Udp {
+        /// The address, or the name that has one.
+        host: Host,
+        /// The port; 0 lets the system pick a free one.
+        port: u16,
+    },
+    /// A datagram socket of the Unix family: `unixgram:/path` or `unixgram:@abstract`.
+    Unixgram {
+        /// The path or the abstract name.
+        name: UnixName,
+        /// The permission bits of the socket's file, 1 to 0o777. `None`: as the umask leaves them.
+        mode: Option<u32>,
+    },
     /// An inherited descriptor, 0 to `i32::MAX`, that is a socket already: `fd:3`.
     Fd(u32),
 }
 
 impl Endpoint {
-    /// The scheme with which it prints: `tcp`, `unix` or `fd`.
+    /// The scheme with which it prints: `tcp`, `udp`, `unix`, `unixgram` or `fd`.
     ///
     /// ```
     /// # use socketserver_proto::Endpoint;
@@ -88,6 +107,8 @@ impl Endpoint {
         match self {
             Self::Tcp { .. } => "tcp",
             Self::Unix { .. } => "unix",
+            Self::Udp { .. } => "udp",
+            Self::Unixgram { .. } => "unixgram",
             Self::Fd(_) => "fd",
         }
     }
@@ -105,20 +126,35 @@ impl Endpoint {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self {
-            Self::Tcp { host, .. } => host.is_loopback(),
-            Self::Unix { .. } => true,
+            Self::Tcp { host, .. } | Self::Udp { host, .. } => host.is_loopback(),
+            Self::Unix { .. } | Self::Unixgram { .. } => true,
             Self::Fd(_) => false,
         }
+    }
+
+    /// Whether packets come to it, and not connections, as far as the text tells.
+    ///
+    /// ```
+    /// # use socketserver_proto::Endpoint;
+    /// assert!("udp://:53".parse::<Endpoint>()?.is_datagram());
+    /// # Ok::<(), socketserver_proto::EndpointError>(())
+    /// ```
+    #[must_use]
+    pub fn is_datagram(&self) -> bool {
+        matches!(self, Self::Udp { .. } | Self::Unixgram { .. })
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.scheme();
         match self {
-            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
-            Self::Unix { name, mode: None } => write!(f, "unix:{name}"),
-            Self::Unix { name, mode: Some(mode) } => write!(f, "unix:{name}?mode={mode:o}"),
-            Self::Fd(fd) => write!(f, "fd:{fd}"),
+            Self::Tcp { host, port } | Self::Udp { host, port } => write!(f, "{scheme}://{host}:{port}"),
+            Self::Unix { name, mode: None } | Self::Unixgram { name, mode: None } => write!(f, "{scheme}:{name}"),
+            Self::Unix { name, mode: Some(mode) } | Self::Unixgram { name, mode: Some(mode) } => {
+                write!(f, "{scheme}:{name}?mode={mode:o}")
+            }
+            Self::Fd(fd) => write!(f, "{scheme}:{fd}"),
         }
     }
 }
@@ -141,23 +177,34 @@ fn parse(text: &str) -> Result<Endpoint, Fault<'_>> {
     };
     let is = |name: &&str| scheme.eq_ignore_ascii_case(name);
     if is(&"unix") {
-        let (name, mode) = unix::parse_unix(rest)?;
+        let (name, mode) = unix::parse_unix(rest, "unix:")?;
         return Ok(Endpoint::Unix { name, mode });
+    }
+    if is(&"unixgram") {
+        let (name, mode) = unix::parse_unix(rest, "unixgram:").map_err(|fault| fault.under("unixgram"))?;
+        return Ok(Endpoint::Unixgram { name, mode });
     }
     if is(&"fd") {
         return parse_fd(rest);
     }
     if LATER.iter().any(is) {
-        let reason = format!("scheme {} is not supported yet, only `tcp`, `unix` and `fd` are", Quoted(scheme));
+        let reason = format!("scheme {} is not supported yet, only {KNOWN} are", Quoted(scheme));
         return Err(Fault::new(scheme, reason, host::TCP_EXAMPLE));
     }
-    if is(&"tcp") {
-        let Some(authority) = rest.strip_prefix("//") else {
+    let authority = |prefix: &'static str| {
+        rest.strip_prefix("//").ok_or_else(|| {
             let part = &text[..=scheme.len()];
             let reason = format!("{} has no `//` after it", Quoted(part));
-            return Err(Fault::new(part, reason, host::TCP_EXAMPLE).suggest(&["tcp://", rest]));
-        };
-        return parse_tcp(authority, "tcp://");
+            Fault::new(part, reason, host::TCP_EXAMPLE).suggest(&[prefix, rest])
+        })
+    };
+    if is(&"tcp") {
+        return parse_tcp(authority("tcp://")?, "tcp://");
+    }
+    if is(&"udp") {
+        let parsed = authority("udp://").and_then(|text| host::parse_host_port(text, "udp://"));
+        let (host, port) = parsed.map_err(|fault| fault.under("udp"))?;
+        return Ok(Endpoint::Udp { host, port });
     }
     // No port begins with these: what stands before the colon was meant for a scheme.
     if rest.starts_with("//") || (!scheme.is_empty() && rest.starts_with(['/', '@', '.'])) {
@@ -221,7 +268,7 @@ fn unknown_scheme<'a>(text: &'a str, scheme: &'a str) -> Fault<'a> {
         let reason = format!("{} has no scheme before its colon", Quoted(text));
         return Fault::new(text, reason, host::TCP_EXAMPLE).suggest(&["tcp", text]);
     }
-    let reason = format!("unknown scheme {}, only `tcp`, `unix` and `fd` are known", Quoted(scheme));
+    let reason = format!("unknown scheme {}, only {KNOWN} are known", Quoted(scheme));
     Fault::new(scheme, reason, host::TCP_EXAMPLE)
 }
 
@@ -247,7 +294,8 @@ mod tests {
     #[test]
     fn accessors() {
         let cases = [(":80", "tcp", true), ("*:80", "tcp", false), ("unix:/x", "unix", true)];
-        for (text, scheme, loopback) in cases.into_iter().chain([("fd:3", "fd", false)]) {
+        let datagrams = [("udp://:80", "udp", true), ("udp://*:80", "udp", false), ("unixgram:@x", "unixgram", true)];
+        for (text, scheme, loopback) in cases.into_iter().chain(datagrams).chain([("fd:3", "fd", false)]) {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.scheme(), scheme, "{text}");
             assert_eq!(endpoint.is_loopback(), loopback, "{text}");
@@ -278,20 +326,31 @@ mod tests {
             ("://h:80", "://h:80", "no scheme", "tcp://h:80"),
             // A scheme that is not there yet, or never.
             ("tls://h:80", "tls", "not supported yet", TCP),
-            ("udp://:53", "udp", "not supported yet", TCP),
-            ("unixgram:/x", "unixgram", "not supported yet", TCP),
             ("seqpacket:@x", "seqpacket", "not supported yet", TCP),
             ("ws://h:80/chat", "ws", "not supported yet", TCP),
             ("WSS://h:80", "WSS", "not supported yet", TCP),
             ("systemd:", "systemd", "not supported yet", TCP),
-            ("raw:80", "raw", "only `tcp`, `unix` and `fd`", TCP),
+            ("raw:80", "raw", "only `tcp`, `udp`, `unix`, `unixgram` and `fd`", TCP),
             ("http://h:80", "http", "unknown scheme", TCP),
             ("uinx:/x", "uinx", "unknown scheme", TCP),
             ("uinx:@x", "uinx", "unknown scheme", TCP),
-            ("uinx:./x", "uinx", "only `tcp`, `unix` and `fd`", TCP),
+            ("uinx:./x", "uinx", "only `tcp`, `udp`, `unix`, `unixgram` and `fd`", TCP),
             ("tcp:h:80", "tcp:", "no `//`", "tcp://h:80"),
             ("TCP:80", "TCP:", "no `//`", TCP),
             ("tcp:/h:80", "tcp:", "no `//`", TCP),
+            // Datagrams, in words of their own.
+            ("udp:h:80", "udp:", "no `//`", "udp://h:80"),
+            ("UDP:80", "UDP:", "no `//`", "udp://127.0.0.1:8080"),
+            ("udp://", "udp://", "neither", "udp://127.0.0.1:8080"),
+            ("udp://80", "80", "no colon", "udp://:80"),
+            ("udp://h", "h", "no port", "udp://h:8080"),
+            ("udp://h:99999", "99999", "not between", "udp://127.0.0.1:8080"),
+            ("udp://::1:53", "::1", "brackets", "udp://[::1]:53"),
+            ("udp://:53/x", "/x", "cannot follow", "udp://:53"),
+            ("unixgram:", "unixgram:", "no path", "unixgram:/run/app.sock"),
+            ("unixgram:@", "@", "no name", "unixgram:@app"),
+            ("unixgram://x", "//x", "neither", "unixgram:/x"),
+            ("unixgram:/x?mode=9", "9", "not octal", "unixgram:/run/app.sock?mode=600"),
             // Descriptors.
             ("fd:", "fd:", "no number", FD_EXAMPLE),
             ("fd:x", "x", "not a number", FD_EXAMPLE),
@@ -333,6 +392,8 @@ mod tests {
             .prop_map(|bytes| UnixName::Path(OsString::from_vec(bytes).into()));
         prop_oneof![
             (host(), any::<u16>()).prop_map(|(host, port)| Endpoint::Tcp { host, port }),
+            (host(), any::<u16>()).prop_map(|(host, port)| Endpoint::Udp { host, port }),
+            name_bytes().prop_map(|name| Endpoint::Unixgram { name: UnixName::Abstract(name), mode: None }),
             (path, proptest::option::of(1..=0o777_u32)).prop_map(|(name, mode)| Endpoint::Unix { name, mode }),
             name_bytes().prop_map(|name| Endpoint::Unix { name: UnixName::Abstract(name), mode: None }),
             (0..=i32::MAX.unsigned_abs()).prop_map(Endpoint::Fd),
@@ -361,7 +422,7 @@ mod tests {
 
         #[test]
         fn nearly_endpoints_too(
-            text in "((tcp|unix|fd|udp|x)?:(//)?)?[ \n@/%?#&=.:*`\\[\\]\u{e9}0-9a-f]{0,12}(\\?mode=|:80|)[0-9]{0,4}"
+            text in "((tcp|unix|unixgram|fd|udp|x)?:(//)?)?[ \n@/%?#&=.:*`\\[\\]\u{e9}0-9a-f]{0,12}(\\?mode=|:80|)[0-9]{0,4}"
         ) {
             holds_for(&text)?;
         }

@@ -89,8 +89,8 @@ fn encode(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// Parses what follows `unix:`.
-pub(super) fn parse_unix(text: &str) -> Result<(UnixName, Option<u32>), Fault<'_>> {
+/// Parses what follows `prefix`, which is `unix:` or `unixgram:`.
+pub(super) fn parse_unix<'a>(text: &'a str, prefix: &'static str) -> Result<(UnixName, Option<u32>), Fault<'a>> {
     let text = match text.strip_prefix("//") {
         None => text,
         Some(absolute) if absolute.starts_with('/') => absolute,
@@ -111,8 +111,8 @@ pub(super) fn parse_unix(text: &str) -> Result<(UnixName, Option<u32>), Fault<'_
         }
         Some(name) => (UnixName::Abstract(decode(name)?), false),
         None if name.is_empty() => {
-            let reason = format!("{} has no path after it", Quoted("unix:"));
-            return Err(Fault::new("unix:", reason, UNIX_EXAMPLE));
+            let reason = format!("{} has no path after it", Quoted(prefix));
+            return Err(Fault::new(prefix, reason, UNIX_EXAMPLE));
         }
         None => (UnixName::Path(parse_path(name)?), true),
     };

@@ -22,6 +22,11 @@ impl Place {
         Self { run: run.clone(), peer: None, has_permit: false }
     }
 
+    /// The run that it is a place of.
+    pub(crate) fn run(&self) -> &Arc<Run> {
+        &self.run
+    }
+
     /// A connection that finds room is about to take it.
     pub(super) fn take_permit(&mut self) {
         self.run.shared.control.take_permit();

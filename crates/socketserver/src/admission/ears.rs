@@ -1,14 +1,25 @@
 use super::{Admitted, Gate, Place, Tried};
 use crate::Error;
 use crate::connection::Peer;
+use crate::datagram::Batch;
 use crate::endpoint::Listeners;
+use crate::engine::Async;
+use crate::handler::Service;
 use crate::lifecycle::Run;
 use socketserver_sys::Watched;
 use std::future::poll_fn;
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
+
+/// What comes in.
+pub(crate) enum Heard {
+    Admitted(Admitted),
+    /// And what is watched for more room to reply.
+    Packets(Batch),
+}
 
 /// The accept path of the async engine: the same [`Gate`], and waits that a reactor watches.
 pub(crate) struct Ears {
@@ -21,6 +32,10 @@ pub(crate) struct Ears {
     room: Watched,
     /// Who is looked at first: each in turn.
     turn: usize,
+    /// There is no room for another connection. Packets need none.
+    full: bool,
+    /// Until when nobody is let in. Packets are.
+    rests: Option<Instant>,
 }
 
 impl Ears {
@@ -30,7 +45,13 @@ impl Ears {
         let failed = |error| Error::io("cannot wait for connections", error);
         let watch =
             |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().and_then(Watched::for_reading).map_err(failed);
-        let sockets = listeners.all.iter().map(|listener| listener.descriptor().map(watch).transpose());
+        let watch_both =
+            |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().and_then(Watched::for_both).map_err(failed);
+        let sockets = listeners.all.iter().map(|listener| {
+            // Replies to packets leave through it.
+            let is_datagram = listener.packets().is_some();
+            listener.descriptor().map(|fd| if is_datagram { watch_both(fd) } else { watch(fd) }).transpose()
+        });
         Ok(Some(Self {
             sockets: sockets.collect::<Result<_, _>>()?,
             stop: watch(run.shared.control.stop.as_fd())?,
@@ -39,11 +60,13 @@ impl Ears {
             gate: gate.clone(),
             listeners,
             turn: 0,
+            full: false,
+            rests: None,
         }))
     }
 
-    /// The next connection that may come in. `None`: the server stops.
-    pub(crate) async fn next(&mut self, verify: &dyn Fn(&Peer) -> bool) -> Result<Option<Admitted>, Error> {
+    /// The next connection that may come in, or packets. `None`: the server stops.
+    pub(crate) async fn next(&mut self, verify: &dyn Fn(&Peer) -> bool) -> Result<Option<Heard>, Error> {
         let mut place = Place::take(&self.run);
         loop {
             if self.run.is_stopping() {
@@ -58,7 +81,8 @@ impl Ears {
                 return Ok(None);
             }
             match self.try_next(index, place, verify)? {
-                Tried::Admitted(admitted) => return Ok(Some(admitted)),
+                Tried::Admitted(admitted) => return Ok(Some(Heard::Admitted(admitted))),
+                Tried::Packets(batch) => return Ok(Some(Heard::Packets(batch))),
                 Tried::Nothing(unused) => place = unused,
                 Tried::More(unused) => {
                     place = unused;
@@ -66,28 +90,62 @@ impl Ears {
                 }
                 Tried::Full(unused) => {
                     place = unused;
-                    if !self.run.shared.control.want_room() {
-                        wait(&[&self.room, &self.stop]).await;
-                    }
+                    self.full = !self.run.shared.control.want_room();
                 }
                 Tried::Rest(unused, until) => {
                     place = unused;
-                    self.rest(until).await;
+                    self.rests = Some(until);
                 }
             }
         }
     }
 
+    /// Has packets handled, and their replies sent.
+    pub(crate) async fn handle<S: Service<Async>>(&self, mut batch: Batch, service: &S) {
+        let is_full = batch.is_full();
+        batch.handle::<Async, S>(service);
+        let Some(socket) = &self.sockets[batch.index()] else { return };
+        loop {
+            // Taken before the attempt: room that comes after it is not cleared with it.
+            let ready = poll_fn(|cx| socket.poll_write_ready(cx)).await;
+            if batch.send() {
+                break;
+            }
+            let Ok(mut ready) = ready else { return };
+            ready.clear_ready();
+        }
+        if is_full {
+            // A flood gives way to others.
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits for a listener that something may wait at. `None`: the wish to stop, or an old one.
     async fn hear(&mut self) -> Option<usize> {
+        let mut rest = pin!(self.rests.map(|until| tokio::time::sleep_until(until.into())));
         poll_fn(|cx| {
             if let Poll::Ready(Ok(mut ready)) = self.stop.poll_read_ready(cx) {
                 // Whether it was meant for this run is seen by its number.
                 ready.clear_ready();
                 return Poll::Ready(None);
             }
+            if let (true, Poll::Ready(Ok(mut ready))) = (self.full, self.room.poll_read_ready(cx)) {
+                ready.clear_ready();
+                self.full = false;
+            }
+            if let (Some(_), Some(rest)) = (self.rests, rest.as_mut().as_pin_mut())
+                && rest.poll(cx).is_ready()
+            {
+                self.rests = None;
+            }
+            let lets_in = !self.full && self.rests.is_none();
+            let takes_packets = lets_in || !self.run.shared.control.is_suspended();
             let count = self.sockets.len();
             for index in (0..count).map(|at| (self.turn + at) % count) {
+                let is_datagram = self.listeners.all[index].packets().is_some();
+                if !(if is_datagram { takes_packets } else { lets_in }) {
+                    continue;
+                }
                 let heard = match &self.sockets[index] {
                     Some(socket) => socket.poll_read_ready(cx).is_ready(),
                     None => self.listeners.all[index].poll_ready(cx).is_ready(),
@@ -109,29 +167,15 @@ impl Ears {
         // Taken before the look: what comes after the look is not cleared with it.
         let ready = socket.poll_read_ready(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         let tried = self.gate.try_next(&self.listeners, index, false, place, verify)?;
-        if let (Tried::Nothing(_), Poll::Ready(Ok(mut ready))) = (&tried, ready) {
+        let is_empty = match &tried {
+            Tried::Nothing(_) => true,
+            // Asking again would find that out at the price of a system call.
+            Tried::Packets(batch) => !batch.is_full(),
+            _ => false,
+        };
+        if let (true, Poll::Ready(Ok(mut ready))) = (is_empty, ready) {
             ready.clear_ready();
         }
         Ok(tried)
     }
-
-    async fn rest(&self, until: Instant) {
-        let _ = tokio::time::timeout_at(until.into(), wait(&[&self.stop])).await;
-    }
-}
-
-/// Waits until one of them is readable.
-async fn wait(fds: &[&Watched]) {
-    poll_fn(|cx| {
-        for fd in fds {
-            if let Poll::Ready(ready) = fd.poll_read_ready(cx) {
-                if let Ok(mut ready) = ready {
-                    ready.clear_ready();
-                }
-                return Poll::Ready(());
-            }
-        }
-        Poll::Pending
-    })
-    .await;
 }

@@ -1,6 +1,7 @@
 use super::rules::{OverLimit, Rules};
 use super::{Admitted, Place};
 use crate::connection::pipeline::catch;
+use crate::datagram::Batch;
 use crate::endpoint::{Accepted, Listener, Listeners, poll_until, readable};
 use crate::events::{AcceptFailed, AcceptThen, Refusal, Refused};
 use crate::lifecycle::Run;
@@ -38,6 +39,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) enum Next {
     Admitted(Admitted),
+    Packets(Batch),
     TimedOut,
     Stopped,
 }
@@ -46,6 +48,7 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) enum Tried {
     Admitted(Admitted),
+    Packets(Batch),
     /// Nothing waits there; the place comes back.
     Nothing(Place),
     /// More may wait there, but other business comes first.
@@ -108,6 +111,7 @@ impl Gate {
                         }
                         return Ok(Next::Admitted(admitted));
                     }
+                    Tried::Packets(batch) => return Ok(Next::Packets(batch)),
                     Tried::Nothing(unused) | Tried::More(unused) => place = unused,
                     Tried::Full(unused) => {
                         place = unused;
@@ -136,13 +140,30 @@ impl Gate {
     /// before anything else, if it was `reported`: so that another thread may look meanwhile.
     pub(crate) fn try_next(
         &self,
-        listeners: &Listeners,
+        listeners: &Arc<Listeners>,
         index: usize,
         reported: bool,
         mut place: Place,
         verify: &dyn Fn(&Peer) -> bool,
     ) -> Result<Tried, Error> {
         let listener = &listeners.all[index];
+        if let Some(socket) = listener.packets() {
+            if self.run.shared.control.is_suspended() {
+                return Ok(Tried::Full(place));
+            }
+            let received = socket.receive(&self.run.handle(), index);
+            if reported {
+                listeners.arm(index).map_err(cannot_wait)?;
+            }
+            return match received {
+                Ok(Some(batch)) => Ok(Tried::Packets(Batch::new(batch, listeners, index, place))),
+                Ok(None) => Ok(Tried::Nothing(place)),
+                Err(error) => {
+                    let tried = self.cannot_accept(&mut self.state(), listener, error)?;
+                    Ok(if let Try::Rest(until) = tried { Tried::Rest(place, until) } else { Tried::More(place) })
+                }
+            };
+        }
         // Peers that are turned away, and failures: a flood of them gives way to other business now and then.
         for _ in 0..IN_A_ROW {
             let mut state = self.state();
@@ -220,14 +241,18 @@ impl Gate {
     }
 
     fn try_accept(&self, state: &mut State, listener: &Listener) -> Result<Try, Error> {
-        let error = match listener.accept() {
+        match listener.accept() {
             Ok(accepted) => {
                 state.backoff.reset();
                 state.failures = 0;
-                return Ok(Try::Accepted(accepted));
+                Ok(Try::Accepted(accepted))
             }
-            Err(error) => error,
-        };
+            Err(error) => self.cannot_accept(state, listener, error),
+        }
+    }
+
+    /// What is done about a listener that gives nothing.
+    fn cannot_accept(&self, state: &mut State, listener: &Listener, error: io::Error) -> Result<Try, Error> {
         let class = match error.raw_os_error() {
             Some(number) => classify(number),
             None if error.kind() == io::ErrorKind::WouldBlock => AcceptFailure::WouldBlock,

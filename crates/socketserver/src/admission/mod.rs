@@ -11,7 +11,7 @@ pub use rules::OverLimit;
 
 pub(crate) use admitted::{Admitted, Place};
 #[cfg(feature = "tokio")]
-pub(crate) use ears::Ears;
+pub(crate) use ears::{Ears, Heard};
 pub(crate) use farewell::{AT_A_TIME, Farewell};
 pub(crate) use gate::{Gate, Next, Tried};
 pub(crate) use rules::{Door, Rules};

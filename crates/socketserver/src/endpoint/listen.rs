@@ -1,5 +1,6 @@
 use super::listener::Listener;
 use super::unix_file::SocketFile;
+use crate::datagram::DatagramSocket;
 use crate::{Error, ErrorKind, Server};
 use socket2::{Domain, SockAddr, Socket, Type};
 use socketserver_proto::{Endpoint, Host, UnixName};
@@ -92,13 +93,20 @@ impl ListenOptions {
     fn listen(&mut self, place: Where) -> Result<Listener, Error> {
         match place.0 {
             Place::Endpoint(endpoint) => match &endpoint {
-                Endpoint::Tcp { host: Host::Any, port } => self.listen_everywhere(&endpoint, *port),
+                Endpoint::Tcp { host: Host::Any, port } => self.everywhere(&endpoint, *port, Self::listen_tcp),
                 Endpoint::Tcp { host, port } => {
                     let addr = resolve(host, *port).map_err(|e| Error::io(format!("`{endpoint}`"), e))?;
                     self.listen_tcp(&endpoint, addr, addr.is_ipv6())
                         .map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))
                 }
                 Endpoint::Unix { name, mode } => self.listen_unix(&endpoint, name, *mode),
+                Endpoint::Udp { host: Host::Any, port } => self.everywhere(&endpoint, *port, Self::bind_udp),
+                Endpoint::Udp { host, port } => {
+                    let addr = resolve(host, *port).map_err(|e| Error::io(format!("`{endpoint}`"), e))?;
+                    self.bind_udp(&endpoint, addr, addr.is_ipv6())
+                        .map_err(|e| Error::io(format!("cannot bind `{endpoint}`"), e))
+                }
+                Endpoint::Unixgram { name, mode } => self.bind_unixgram(&endpoint, name, *mode),
                 Endpoint::Fd(number) => {
                     let number = i32::try_from(*number).unwrap_or(-1);
                     let fd = socketserver_sys::inherit(number).map_err(|e| {
@@ -113,19 +121,52 @@ impl ListenOptions {
     }
 
     /// IPv6 and IPv4 on one socket; IPv4 alone where the system has no IPv6.
-    fn listen_everywhere(&mut self, endpoint: &Endpoint, port: u16) -> Result<Listener, Error> {
+    fn everywhere(
+        &mut self,
+        endpoint: &Endpoint,
+        port: u16,
+        bind: fn(&mut Self, &Endpoint, SocketAddr, bool) -> io::Result<Listener>,
+    ) -> Result<Listener, Error> {
         let v6 = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
-        let listener = match self.listen_tcp(endpoint, v6, false) {
+        let listener = match bind(self, endpoint, v6, false) {
             Err(e) if [Some(libc_errno::EAFNOSUPPORT), Some(libc_errno::EADDRNOTAVAIL)].contains(&e.raw_os_error()) => {
-                self.listen_tcp(endpoint, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), false)
+                bind(self, endpoint, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), false)
             }
             result => result,
         };
         let mut listener = listener.map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))?;
-        if let Endpoint::Tcp { host, .. } = &mut listener.endpoint {
+        if let Endpoint::Tcp { host, .. } | Endpoint::Udp { host, .. } = &mut listener.endpoint {
             *host = Host::Any;
         }
         Ok(listener)
+    }
+
+    fn bind_udp(&mut self, endpoint: &Endpoint, addr: SocketAddr, only_v6: bool) -> io::Result<Listener> {
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(only_v6)?;
+        }
+        // Not the address: then another program could bind the port as well, and take the packets.
+        socket.set_reuse_port(self.reuse_port)?;
+        self.look(endpoint, &socket)?;
+        socket.bind(&addr.into())?;
+        let (host, addr) = bound(&socket)?;
+        udp(socket, Endpoint::Udp { host, port: addr.port() }, addr)
+    }
+
+    fn bind_unixgram(&mut self, endpoint: &Endpoint, name: &UnixName, mode: Option<u32>) -> Result<Listener, Error> {
+        let failed = |e: io::Error| Error::io(format!("cannot bind `{endpoint}`"), e);
+        let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).map_err(failed)?;
+        self.look(endpoint, &socket).map_err(failed)?;
+        let file = match name {
+            UnixName::Path(path) => Some(SocketFile::bind(&socket, path, mode, || Ok(()))?),
+            UnixName::Abstract(name) => {
+                socket.bind(&abstract_name(name).map_err(failed)?).map_err(failed)?;
+                None
+            }
+            other => return Err(Error::new(ErrorKind::Unsupported, format!("cannot bind {other:?}"))),
+        };
+        unixgram(socket, endpoint.clone(), file).map_err(failed)
     }
 
     fn listen_tcp(&mut self, endpoint: &Endpoint, addr: SocketAddr, only_v6: bool) -> io::Result<Listener> {
@@ -148,7 +189,7 @@ impl ListenOptions {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
         self.look(endpoint, &socket).map_err(failed)?;
         let file = match name {
-            UnixName::Path(path) => Some(SocketFile::listen(&socket, path, mode, self.backlog)?),
+            UnixName::Path(path) => Some(SocketFile::bind(&socket, path, mode, || socket.listen(self.backlog))?),
             UnixName::Abstract(name) => {
                 socket.bind(&abstract_name(name).map_err(failed)?).map_err(failed)?;
                 socket.listen(self.backlog).map_err(failed)?;
@@ -231,7 +272,13 @@ macro_rules! listener {
         }
     )* };
 }
-listener!(std::net::TcpListener, std::os::unix::net::UnixListener, OwnedFd);
+listener!(
+    std::net::TcpListener,
+    std::net::UdpSocket,
+    std::os::unix::net::UnixListener,
+    std::os::unix::net::UnixDatagram,
+    OwnedFd
+);
 
 /// One or many places: a string, an [`Endpoint`], a listening socket; arrays of strings, slices and vectors of strings or
 /// endpoints, and vectors of [`Where`] for a mixture.
@@ -327,8 +374,11 @@ fn adopt(fd: OwnedFd, name: &str) -> Result<Listener, Error> {
     let wrong = |what: &str| Error::new(ErrorKind::Endpoint, format!("{name} {what}"));
     let socket = Socket::from(fd);
     let kind = socket.r#type().map_err(|e| Error::io(format!("{name} is not a socket"), e))?;
+    if kind == Type::DGRAM {
+        return adopt_datagram(socket).map_err(|e| Error::io(format!("{name} cannot be served"), e));
+    }
     if kind != Type::STREAM {
-        return Err(wrong("is not a stream socket; it must be a TCP or Unix stream socket that listens"));
+        return Err(wrong("is neither a stream nor a datagram socket"));
     }
     if !socket.is_listener().map_err(|e| Error::io(name, e))? {
         return Err(wrong("does not listen; it must be bound, and listen(2) called on it"));
@@ -336,12 +386,7 @@ fn adopt(fd: OwnedFd, name: &str) -> Result<Listener, Error> {
     let addr = socket.local_addr().map_err(|e| Error::io(name, e))?;
     let unix = addr.is_unix();
     let endpoint = if unix {
-        let name = match (addr.as_pathname(), addr.as_abstract_namespace()) {
-            (Some(path), _) => UnixName::Path(path.into()),
-            (_, Some(name)) => UnixName::Abstract(name.to_vec()),
-            _ => UnixName::Path(PathBuf::from("unnamed")),
-        };
-        Endpoint::Unix { name, mode: None }
+        Endpoint::Unix { name: unix_name(&addr), mode: None }
     } else {
         tcp_endpoint(&socket).map_err(|e| Error::io(name, e))?
     };
@@ -363,10 +408,53 @@ fn prepare(socket: &Socket, unix: bool) -> io::Result<()> {
 }
 
 fn tcp_endpoint(socket: &Socket) -> io::Result<Endpoint> {
+    let (host, addr) = bound(socket)?;
+    Ok(Endpoint::Tcp { host, port: addr.port() })
+}
+
+/// Where an internet socket is bound.
+fn bound(socket: &Socket) -> io::Result<(Host, SocketAddr)> {
     let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
     let host = match addr {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => Host::Scoped(*v6.ip(), v6.scope_id().to_string()),
         _ => Host::Ip(addr.ip()),
     };
-    Ok(Endpoint::Tcp { host, port: addr.port() })
+    Ok((host, addr))
+}
+
+fn unix_name(addr: &SockAddr) -> UnixName {
+    match (addr.as_pathname(), addr.as_abstract_namespace()) {
+        (Some(path), _) => UnixName::Path(path.into()),
+        (_, Some(name)) => UnixName::Abstract(name.to_vec()),
+        _ => UnixName::Path(PathBuf::from("unnamed")),
+    }
+}
+
+/// A bound datagram socket that was made elsewhere.
+fn adopt_datagram(socket: Socket) -> io::Result<Listener> {
+    let addr = socket.local_addr()?;
+    if addr.is_unix() {
+        return unixgram(socket, Endpoint::Unixgram { name: unix_name(&addr), mode: None }, None);
+    }
+    let (host, addr) = bound(&socket)?;
+    if addr.port() == 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is bound to no port"));
+    }
+    udp(socket, Endpoint::Udp { host, port: addr.port() }, addr)
+}
+
+/// What every UDP socket of ours has, whoever made it.
+fn udp(socket: Socket, endpoint: Endpoint, bound: SocketAddr) -> io::Result<Listener> {
+    socket.set_nonblocking(true)?;
+    socket.set_cloexec(true)?;
+    socketserver_sys::tell_local(&socket, bound.is_ipv6())?;
+    socketserver_sys::tell_dropped(&socket)?;
+    Ok(Listener::datagram(endpoint, DatagramSocket::new(socket.into(), Some(bound)), None))
+}
+
+fn unixgram(socket: Socket, endpoint: Endpoint, file: Option<SocketFile>) -> io::Result<Listener> {
+    socket.set_nonblocking(true)?;
+    socket.set_cloexec(true)?;
+    socket.set_passcred(true)?;
+    Ok(Listener::datagram(endpoint, DatagramSocket::new(socket.into(), None), file))
 }

@@ -4,6 +4,7 @@ use super::task_source;
 use super::unix_file::SocketFile;
 use crate::Peer;
 use crate::connection::pipeline::catch;
+use crate::datagram::DatagramSocket;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{SocketAddrAny, SocketFlags};
 use socketserver_proto::Endpoint;
@@ -28,6 +29,8 @@ enum Source {
         unix: bool,
     },
     Own(OwnedFd, Mutex<Box<dyn Accept>>),
+    /// Packets come to it, and no connections.
+    Packets(DatagramSocket),
     /// It has no descriptor: the async engine polls it.
     #[cfg(feature = "tokio")]
     Task(Mutex<TaskSource>),
@@ -72,6 +75,15 @@ impl Listener {
         Self { endpoint, source: Source::Socket { fd, unix }, _file: file }
     }
 
+    pub(crate) fn datagram(endpoint: Endpoint, socket: DatagramSocket, file: Option<SocketFile>) -> Self {
+        Self { endpoint, source: Source::Packets(socket), _file: file }
+    }
+
+    /// The socket that packets come to, if it is one.
+    pub(crate) fn packets(&self) -> Option<&DatagramSocket> {
+        if let Source::Packets(socket) = &self.source { Some(socket) } else { None }
+    }
+
     pub(crate) fn own(endpoint: Endpoint, source: Box<dyn Accept>) -> io::Result<Self> {
         // A duplicate, so that waiting for it does not need the lock that accepting holds.
         let fd = source.as_fd().try_clone_to_owned()?;
@@ -108,6 +120,7 @@ impl Listener {
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.source {
             Source::Socket { fd, .. } | Source::Own(fd, _) => Some(fd.as_fd()),
+            Source::Packets(socket) => Some(socket.as_fd()),
             #[cfg(feature = "tokio")]
             Source::Task(_) => None,
         }
@@ -126,6 +139,8 @@ impl Listener {
                 let credentials = socketserver_sys::peer_credentials(&socket).ok();
                 Ok(Accepted::socket(socket, Peer::unix(credentials)))
             }
+            // Nobody asks it for one.
+            Source::Packets(_) => Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(feature = "tokio")]
             Source::Task(task) => {
                 let came = task.lock().unwrap_or_else(PoisonError::into_inner).came.take();
@@ -147,6 +162,7 @@ impl Listener {
     pub(crate) fn disown(&self, child: &Forked) -> io::Result<()> {
         match &self.source {
             Source::Socket { fd, .. } => disown(child, fd),
+            Source::Packets(socket) => socket.disown(child),
             Source::Own(fd, source) => {
                 disown(child, fd)?;
                 disown(child, source.lock().unwrap_or_else(PoisonError::into_inner).as_fd())

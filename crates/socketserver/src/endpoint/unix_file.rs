@@ -26,8 +26,13 @@ pub(crate) struct SocketFile {
 }
 
 impl SocketFile {
-    /// Binds `socket` to `path` and makes it listen.
-    pub(crate) fn listen(socket: &Socket, path: &Path, mode: Option<u32>, backlog: i32) -> Result<Self, Error> {
+    /// Binds `socket` to `path` and makes it listen, if it is one that listens.
+    pub(crate) fn bind(
+        socket: &Socket,
+        path: &Path,
+        mode: Option<u32>,
+        listen: impl FnOnce() -> io::Result<()>,
+    ) -> Result<Self, Error> {
         let failed = |what: &str, error: io::Error| Error::io(format!("{what} `unix:{}`", path.display()), error);
         // A relative path must still be right when the working directory has changed by then.
         let path = &std::path::absolute(path).map_err(|e| failed("cannot find the directory of", e))?;
@@ -50,7 +55,7 @@ impl SocketFile {
             }
             let identity = identity(path).map_err(|e| failed("cannot see the new socket", e))?;
             let file = Self { path: path.clone(), identity, owner: std::process::id() };
-            socket.listen(backlog).map_err(|e| failed("cannot listen on", e))?;
+            listen().map_err(|e| failed("cannot listen on", e))?;
             file
         };
         let is = fs::symlink_metadata(path).map_err(|e| failed("cannot see the new socket", e))?;

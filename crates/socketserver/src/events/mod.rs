@@ -27,6 +27,7 @@ use std::time::Duration;
 /// | [`closed`](Self::closed) | it ended, however that came about; exactly one for each `opened` |
 /// | [`refused`](Self::refused) | a peer was turned away before its connection was opened |
 /// | [`accept_failed`](Self::accept_failed) | `accept(2)` failed |
+/// | [`unsent`](Self::unsent) | a packet could not be sent |
 /// | [`spawn_failed`](Self::spawn_failed) | no thread or process could be had |
 /// | [`child_ended`](Self::child_ended) | a child process ended that should not have |
 /// | [`hook_failed`](Self::hook_failed) | one of your hooks that stands beside the handler failed or panicked |
@@ -70,6 +71,10 @@ pub trait Observer: Send + Sync + 'static {
     fn accept_failed(&self, event: &AcceptFailed<'_>) {
         let _ = event;
     }
+    /// A packet could not be sent.
+    fn unsent(&self, event: &Unsent<'_>) {
+        let _ = event;
+    }
     /// No thread or process could be had.
     fn spawn_failed(&self, event: &SpawnFailed<'_>) {
         let _ = event;
@@ -109,6 +114,9 @@ impl<O: Observer> Observer for Arc<O> {
     }
     fn accept_failed(&self, event: &AcceptFailed<'_>) {
         (**self).accept_failed(event);
+    }
+    fn unsent(&self, event: &Unsent<'_>) {
+        (**self).unsent(event);
     }
     fn spawn_failed(&self, event: &SpawnFailed<'_>) {
         (**self).spawn_failed(event);
@@ -259,6 +267,18 @@ impl AcceptThen {
             Self::GaveUp => "give-up",
         }
     }
+}
+
+/// A packet could not be sent, and was given up: see [`Observer`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unsent<'a> {
+    /// To whom.
+    pub peer: &'a Peer,
+    /// From which endpoint.
+    pub endpoint: &'a Endpoint,
+    /// Why. `WouldBlock`: a Unix peer does not take what it is sent.
+    pub error: &'a io::Error,
 }
 
 /// No thread or process could be had; the server goes on with those it has. See [`Observer`].

@@ -1,5 +1,5 @@
 use super::{
-    AcceptFailed, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused, SpawnFailed,
+    AcceptFailed, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused, SpawnFailed, Unsent,
 };
 use crate::connection::pipeline::catch;
 
@@ -36,6 +36,9 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
     fn accept_failed(&self, event: &AcceptFailed<'_>) {
         both(self, |observer| observer.accept_failed(event));
+    }
+    fn unsent(&self, event: &Unsent<'_>) {
+        both(self, |observer| observer.unsent(event));
     }
     fn spawn_failed(&self, event: &SpawnFailed<'_>) {
         both(self, |observer| observer.spawn_failed(event));

@@ -1,6 +1,6 @@
 use super::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused,
-    SpawnFailed,
+    SpawnFailed, Unsent,
 };
 use tracing::{debug, info, warn};
 
@@ -96,6 +96,10 @@ impl Observer for TracingObserver {
         };
         let then = e.then.as_str();
         warn!(target: TARGET, endpoint = %e.endpoint, error = %e.error, then, delay, shed, "accept_failed");
+    }
+
+    fn unsent(&self, e: &Unsent<'_>) {
+        debug!(target: TARGET, peer = %e.peer, endpoint = %e.endpoint, error = %e.error, "unsent");
     }
 
     fn spawn_failed(&self, e: &SpawnFailed<'_>) {

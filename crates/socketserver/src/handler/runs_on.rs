@@ -1,3 +1,4 @@
+use super::DatagramHandler;
 use super::sync_stream;
 #[cfg(feature = "tokio")]
 use super::task_stream;
@@ -5,7 +6,7 @@ use super::task_stream;
 use crate::engine::Async;
 use crate::engine::{Blocking, Engine};
 use crate::model::Model;
-use crate::{Failure, Peer, Result};
+use crate::{Datagram, Failure, Peer, Result};
 use std::fmt;
 use std::marker::PhantomData;
 #[cfg(feature = "tokio")]
@@ -28,6 +29,7 @@ use std::sync::Arc;
     label = "this handler does not run on `{M}`",
     note = "`Serial`, `Threads` and `Forks` run blocking stream handlers: `|c: &mut blocking::Stream| -> Result`, or a type that implements `blocking::Handler`",
     note = "`Tasks` runs async stream handlers: `async |c: &mut Stream| -> Result`, or a type that implements `Handler`",
+    note = "all of them run datagram handlers, `|d: &mut Datagram| -> Result`, and pairs of a stream and a datagram handler",
     note = "a closure must write out its argument's type and return `socketserver::Result`: end it with `Ok(())`"
 )]
 pub trait RunsOn<M: Model, K> {
@@ -40,6 +42,26 @@ pub trait RunsOn<M: Model, K> {
 /// The one shape that the engines run: a handler of any kind and colour. Sealed; it is named in the bounds of a
 /// [`Model`] of your own and nowhere else: see there.
 pub trait Service<E: Engine>: sealed::SealedService + 'static {
+    /// It takes connections.
+    #[doc(hidden)]
+    const STREAMS: bool = true;
+    /// It takes packets.
+    #[doc(hidden)]
+    const DATAGRAMS: bool = false;
+    #[doc(hidden)]
+    fn datagram(&self, packet: &mut Datagram) -> Result {
+        let _ = packet;
+        Ok(())
+    }
+    #[doc(hidden)]
+    fn verify_datagram(&self, peer: &Peer) -> bool {
+        let _ = peer;
+        false
+    }
+    #[doc(hidden)]
+    fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
+        let _ = (error, peer);
+    }
     #[doc(hidden)]
     fn verify(&self, peer: &Peer) -> bool;
     #[doc(hidden)]
@@ -59,6 +81,11 @@ pub mod kind {
     pub enum BlockingStream {}
     #[derive(Debug)]
     pub enum AsyncStream {}
+    #[derive(Debug)]
+    pub enum Packets {}
+    /// Beside a handler of that kind, in a pair.
+    #[derive(Debug)]
+    pub struct AndPackets<K>(std::marker::PhantomData<K>);
     /// In an `Arc`: `AsyncFn` closures are not kept apart from it by the trait's own rules.
     #[derive(Debug)]
     pub enum SharedAsyncStream {}
@@ -100,6 +127,98 @@ impl<H: sync_stream::Handler + 'static> Service<Blocking> for Lift<H, kind::Bloc
         self.0.handle(connection)
     }
     async fn finish(&self, connection: &mut crate::blocking::Stream) -> Result {
+        self.0.finish(connection)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<M: Model, H: DatagramHandler + Send + Sync + 'static> RunsOn<M, kind::Packets> for H {
+    type Service = Lift<H, kind::Packets>;
+
+    fn into_service(self) -> Self::Service {
+        Lift(self, PhantomData)
+    }
+}
+
+/// What takes no connections is never given one: `serve` has seen to that.
+impl<E: Engine, H: DatagramHandler + 'static> Service<E> for Lift<H, kind::Packets> {
+    const STREAMS: bool = false;
+    const DATAGRAMS: bool = true;
+
+    fn datagram(&self, packet: &mut Datagram) -> Result {
+        self.0.handle(packet)
+    }
+    fn verify_datagram(&self, peer: &Peer) -> bool {
+        self.0.verify(peer)
+    }
+    fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
+        self.0.on_error(error, peer);
+    }
+    fn verify(&self, _: &Peer) -> bool {
+        false
+    }
+    fn on_error(&self, _: &Failure, _: &Peer) {}
+    async fn setup(&self, _: &mut E::Stream) -> Result {
+        Ok(())
+    }
+    async fn handle(&self, _: &mut E::Stream) -> Result {
+        Ok(())
+    }
+    async fn finish(&self, _: &mut E::Stream) -> Result {
+        Ok(())
+    }
+}
+
+/// A stream handler, and a datagram handler beside it.
+#[doc(hidden)]
+pub struct Both<S, H>(S, H);
+
+impl<S, H> fmt::Debug for Both<S, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Both")
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<M, A, B, K> RunsOn<M, kind::AndPackets<K>> for (A, B)
+where
+    M: Model,
+    A: RunsOn<M, K>,
+    B: DatagramHandler + Send + Sync + 'static,
+{
+    type Service = Both<A::Service, B>;
+
+    fn into_service(self) -> Self::Service {
+        Both(self.0.into_service(), self.1)
+    }
+}
+
+impl<E: Engine, S: Service<E>, H: DatagramHandler + 'static> Service<E> for Both<S, H> {
+    const STREAMS: bool = S::STREAMS;
+    const DATAGRAMS: bool = true;
+
+    fn datagram(&self, packet: &mut Datagram) -> Result {
+        self.1.handle(packet)
+    }
+    fn verify_datagram(&self, peer: &Peer) -> bool {
+        self.1.verify(peer)
+    }
+    fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
+        self.1.on_error(error, peer);
+    }
+    fn verify(&self, peer: &Peer) -> bool {
+        self.0.verify(peer)
+    }
+    fn on_error(&self, error: &Failure, peer: &Peer) {
+        self.0.on_error(error, peer);
+    }
+    fn setup(&self, connection: &mut E::Stream) -> impl Future<Output = Result> {
+        self.0.setup(connection)
+    }
+    fn handle(&self, connection: &mut E::Stream) -> impl Future<Output = Result> {
+        self.0.handle(connection)
+    }
+    fn finish(&self, connection: &mut E::Stream) -> impl Future<Output = Result> {
         self.0.finish(connection)
     }
 }
@@ -160,4 +279,5 @@ mod sealed {
     #[expect(unnameable_types, reason = "what cannot be named cannot be implemented")]
     pub trait SealedService {}
     impl<H, K> SealedService for super::Lift<H, K> {}
+    impl<S, H> SealedService for super::Both<S, H> {}
 }

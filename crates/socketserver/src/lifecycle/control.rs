@@ -68,7 +68,16 @@ const EXHAUSTED: usize = LOST + 1;
 const SHED: usize = LOST + 2;
 /// Listeners that were given up.
 const GIVEN_UP: usize = HELD + 1;
-const WORDS: usize = GIVEN_UP + 1;
+/// Packets that came, and replies that left.
+const PACKETS: usize = GIVEN_UP + 1;
+const REPLIES: usize = PACKETS + 1;
+const TRUNCATED: usize = PACKETS + 2;
+const OVERFLOWED: usize = PACKETS + 3;
+const NONSENSE: usize = PACKETS + 4;
+const UNWELCOME: usize = PACKETS + 5;
+const UNSENT: usize = PACKETS + 6;
+const PACKETS_FAILED: usize = PACKETS + 7;
+const WORDS: usize = PACKETS_FAILED + 1;
 
 const NEVER: u64 = u64::MAX;
 
@@ -354,6 +363,38 @@ impl Control {
         }
     }
 
+    pub(crate) fn count_packets(&self, count: usize) {
+        self.word(PACKETS).fetch_add(count as u64, SeqCst);
+    }
+
+    pub(crate) fn count_replies(&self, count: usize) {
+        self.word(REPLIES).fetch_add(count as u64, SeqCst);
+    }
+
+    pub(crate) fn count_truncated(&self) {
+        self.word(TRUNCATED).fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn count_overflowed(&self, count: u32) {
+        self.word(OVERFLOWED).fetch_add(count.into(), SeqCst);
+    }
+
+    pub(crate) fn count_nonsense(&self) {
+        self.word(NONSENSE).fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn count_unwelcome(&self) {
+        self.word(UNWELCOME).fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn count_unsent(&self) {
+        self.word(UNSENT).fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn count_packet_failed(&self) {
+        self.word(PACKETS_FAILED).fetch_add(1, SeqCst);
+    }
+
     /// What closed connections have added up to; open ones are the registry's.
     pub(crate) fn totals(&self) -> Totals {
         let get = |at| self.word(at).load(SeqCst);
@@ -369,6 +410,14 @@ impl Control {
             shed: get(SHED),
             given_up: get(GIVEN_UP),
             failed: get(FAILED),
+            packets: get(PACKETS),
+            replies: get(REPLIES),
+            truncated: get(TRUNCATED),
+            overflowed: get(OVERFLOWED),
+            nonsense: get(NONSENSE),
+            unwelcome: get(UNWELCOME),
+            unsent: get(UNSENT),
+            packets_failed: get(PACKETS_FAILED),
             read: get(READ),
             written: get(WRITTEN),
         }

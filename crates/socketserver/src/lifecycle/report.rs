@@ -72,6 +72,23 @@ pub struct Totals {
     pub given_up: u64,
     /// Connections whose handler failed, panicked, or lost its process.
     pub failed: u64,
+    /// Packets received, whatever became of them.
+    pub packets: u64,
+    /// Packets sent.
+    pub replies: u64,
+    /// Packets received that were cut, for they were larger than there was room for.
+    pub truncated: u64,
+    /// Packets that the system dropped before they were received: they came faster than they were handled.
+    pub overflowed: u64,
+    /// Packets dropped unread because nobody can have sent them from there: port 0, a broadcast or multicast address, our
+    /// own address and port.
+    pub nonsense: u64,
+    /// Packets dropped unread because their peer may not send any.
+    pub unwelcome: u64,
+    /// Packets that could not be sent.
+    pub unsent: u64,
+    /// Packets whose handler failed or panicked.
+    pub packets_failed: u64,
     /// Bytes read.
     pub read: u64,
     /// Bytes written.

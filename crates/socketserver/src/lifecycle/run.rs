@@ -69,6 +69,8 @@ struct State {
     keeper: Option<JoinHandle<()>>,
     /// What the drain left; the run is over once it is there.
     outcome: Option<Vec<Cut>>,
+    /// How many connections and batches of packets had not come back then.
+    left: u64,
     rung: bool,
     /// Peers that were just turned away with a word, for the keeper, and how many there are in all.
     farewells: Vec<Farewell>,
@@ -163,7 +165,10 @@ impl Run {
 
     /// The drain is over.
     pub(crate) fn conclude(&self, cut: Vec<Cut>) {
-        self.state().outcome = Some(cut);
+        let mut state = self.state();
+        state.left = self.shared.control.places();
+        state.outcome = Some(cut);
+        drop(state);
         self.over.notify_all();
         #[cfg(feature = "tokio")]
         self.over_for_tasks.send_replace(true);
@@ -250,9 +255,9 @@ impl Run {
         self.state().dismissed
     }
 
-    /// How many connections the drain left behind.
-    pub(crate) fn abandoned(&self) -> usize {
-        self.state().outcome.iter().flatten().filter(|cut| cut.abandoned).count()
+    /// How many connections and batches of packets the drain left behind.
+    pub(crate) fn abandoned(&self) -> u64 {
+        self.state().left
     }
 
     /// Joins the threads of shards whose run is over, all but those that the drain abandoned.

@@ -2,6 +2,7 @@ use super::{Model, Work};
 use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
 use crate::connection::{Connection, Core, Peer, Reason, Record, Slot, SyncIo, now, pipeline};
+use crate::datagram::Batch;
 use crate::endpoint::{Listeners, is_ready, poll_until, readable};
 use crate::engine::{Blocking, Conn};
 use crate::events::{ChildEnded, SpawnFailed};
@@ -115,6 +116,8 @@ struct Worker {
     feed: Option<OwnedFd>,
     /// What it serves. The parent keeps the connection open as long: it can end it, and when the child dies it closes.
     serving: Option<Admitted>,
+    /// Packets that it handles; it ends with them.
+    batch: Option<Batch>,
     /// It was told to end.
     retired: bool,
     /// It did not take a connection: it is ending, though nobody told it to.
@@ -181,7 +184,7 @@ impl<S: Service<Blocking>> Parent<S> {
     }
 
     fn has_room(&self) -> bool {
-        let busy = self.children.iter().filter(|worker| worker.serving.is_some()).count();
+        let busy = self.children.iter().filter(|worker| worker.serving.is_some() || worker.batch.is_some()).count();
         // A child that was told to end counts until it has.
         busy < self.max && (self.children.len() < self.max || self.children.iter().any(Worker::is_idle))
     }
@@ -202,6 +205,10 @@ impl<S: Service<Blocking>> Parent<S> {
                 Ok(Tried::Admitted(admitted)) => {
                     empty = 0;
                     self.start(admitted);
+                }
+                Ok(Tried::Packets(batch)) => {
+                    empty = 0;
+                    self.handle(batch);
                 }
                 Ok(Tried::Rest(_, until)) => self.rests = Some(until),
                 Ok(Tried::Full(_)) => {
@@ -235,12 +242,41 @@ impl<S: Service<Blocking>> Parent<S> {
         }
         match self.fork() {
             Ok(Fork::Parent(child)) => {
-                self.children.push(Worker { child, feed: None, serving: Some(admitted), retired: false, dead: false });
+                self.children.push(Worker {
+                    child,
+                    feed: None,
+                    serving: Some(admitted),
+                    batch: None,
+                    retired: false,
+                    dead: false,
+                });
             }
             Ok(Fork::Child(child)) => {
                 self.become_child(child, [], |work| serve(work, admitted.connection().clone()));
             }
             Err(error) => Self::lost(admitted, &format!("no process for it: {error}")),
+        }
+    }
+
+    /// Has packets handled by a child of their own.
+    fn handle(&mut self, mut batch: Batch) {
+        if let Err(error) = batch.keep_socket() {
+            let event = SpawnFailed { what: "process", error: &error };
+            self.run_state().observe(|observer| observer.spawn_failed(&event));
+            return self.rest();
+        }
+        match self.fork() {
+            Ok(Fork::Parent(child)) => {
+                batch.forget_socket();
+                let batch = Some(batch);
+                self.children.push(Worker { child, feed: None, serving: None, batch, retired: false, dead: false });
+            }
+            Ok(Fork::Child(child)) => self.become_child(child, [], |work| {
+                batch.handle::<Blocking, S>(&work.service);
+                batch.send_all();
+            }),
+            // They are lost, as packets may be.
+            Err(_) => {}
         }
     }
 
@@ -304,7 +340,14 @@ impl<S: Service<Blocking>> Parent<S> {
         };
         match self.fork() {
             Ok(Fork::Parent(child)) => {
-                self.children.push(Worker { child, feed: Some(ours), serving: None, retired: false, dead: false });
+                self.children.push(Worker {
+                    child,
+                    feed: Some(ours),
+                    serving: None,
+                    batch: None,
+                    retired: false,
+                    dead: false,
+                });
                 true
             }
             Ok(Fork::Child(child)) => {
@@ -431,7 +474,8 @@ impl<S: Service<Blocking>> Parent<S> {
         });
         let in_order = match &serving {
             Some(admitted) => admitted.ending.is_some(),
-            None => worker.retired,
+            // One that handled packets ends with status 0.
+            None => worker.retired || (worker.batch.is_some() && ended == Ended::Exited(0)),
         };
         if !in_order {
             let connection = serving.as_ref().map(|admitted| admitted.connection().id);
@@ -449,6 +493,10 @@ impl<S: Service<Blocking>> Parent<S> {
             if let Some(admitted) = &mut worker.serving {
                 // That it dies of it is no surprise.
                 admitted.ending = Some(Ending::of(Reason::Aborted));
+                worker.child.kill();
+            }
+            if worker.batch.is_some() {
+                worker.retired = true;
                 worker.child.kill();
             }
             worker.retire();

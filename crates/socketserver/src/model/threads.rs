@@ -255,6 +255,10 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
                     self.census.end_wait();
                     return Ok(Some(self.work.job(admitted)));
                 }
+                Ok(Next::Packets(batch)) => {
+                    self.census.end_wait();
+                    return Ok(Some(self.work.packets(batch)));
+                }
                 Ok(Next::TimedOut) if self.census.shrink(self.options.min as u64) => return Ok(None),
                 Ok(Next::TimedOut) => {}
                 Ok(Next::Stopped) | Err(_) => {
@@ -304,7 +308,7 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
     /// The run is over: all threads but those that the drain abandoned come to their end now.
     fn join(&self) -> Result<(), Error> {
         let abandoned = self.work.run.abandoned();
-        let ended = self.changed.wait_while(self.state(), |_| self.census.threads() > abandoned as u64);
+        let ended = self.changed.wait_while(self.state(), |_| self.census.threads() > abandoned);
         let mut state = ended.unwrap_or_else(PoisonError::into_inner);
         let threads = std::mem::take(&mut state.threads);
         let failed = state.failed.take();

@@ -1,6 +1,7 @@
 use crate::Error;
 use crate::admission::{Admitted, Gate, Next};
 use crate::connection::{Core, SyncIo, now, pipeline};
+use crate::datagram::Batch;
 use crate::engine::{Blocking, Conn, Engine};
 use crate::handler::Service;
 use crate::lifecycle::{Handle, Run};
@@ -39,6 +40,7 @@ impl<S: Service<Blocking>> Work<Blocking, S> {
     pub fn next(&self) -> Result<Option<Job<S>>, Error> {
         match self.next_until(None)? {
             Next::Admitted(admitted) => Ok(Some(self.job(admitted))),
+            Next::Packets(batch) => Ok(Some(self.packets(batch))),
             Next::TimedOut | Next::Stopped => Ok(None),
         }
     }
@@ -49,7 +51,11 @@ impl<S: Service<Blocking>> Work<Blocking, S> {
     }
 
     pub(crate) fn job(&self, admitted: Admitted) -> Job<S> {
-        Job { admitted, service: self.service.clone(), run: self.run.clone() }
+        Job { what: What::Connection(admitted), service: self.service.clone(), run: self.run.clone() }
+    }
+
+    pub(crate) fn packets(&self, batch: Batch) -> Job<S> {
+        Job { what: What::Packets(batch), service: self.service.clone(), run: self.run.clone() }
     }
 }
 
@@ -65,24 +71,43 @@ impl<E: Engine, S> fmt::Debug for Work<E, S> {
     }
 }
 
-/// One connection to be served. Dropping it instead of running it turns the peer away.
+/// One connection to be served, or a few packets that came in together. Dropping it instead of running it turns the peer
+/// away.
 pub struct Job<S> {
-    admitted: Admitted,
+    what: What,
     service: Arc<S>,
     run: Arc<Run>,
 }
 
+#[derive(Debug)]
+enum What {
+    Connection(Admitted),
+    Packets(Batch),
+}
+
 impl<S: Service<Blocking>> Job<S> {
-    /// Runs the handler, closes the connection and tells of it. It never panics.
-    pub fn run(mut self) {
-        let connection = self.admitted.connection().clone();
-        let core = Core::new(SyncIo::new(&connection), connection, self.run.terms.clone());
-        self.admitted.ending = Some(now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &self.service)));
+    /// Runs the handler, closes the connection and tells of it; or handles the packets and sends the replies. It never
+    /// panics.
+    pub fn run(self) {
+        match self.what {
+            What::Connection(mut admitted) => {
+                let connection = admitted.connection().clone();
+                let core = Core::new(SyncIo::new(&connection), connection, self.run.terms.clone());
+                let mut conn = Conn::new(core);
+                admitted.ending = Some(now(pipeline::connection::<Blocking, S>(&mut conn, &self.service)));
+                // In this order: nothing is left of it when the event tells that it has ended.
+                drop(conn);
+            }
+            What::Packets(mut batch) => {
+                batch.handle::<Blocking, S>(&self.service);
+                batch.send_all();
+            }
+        }
     }
 }
 
 impl<S> fmt::Debug for Job<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("connection", self.admitted.connection()).finish_non_exhaustive()
+        f.debug_struct("Job").field("what", &self.what).finish_non_exhaustive()
     }
 }

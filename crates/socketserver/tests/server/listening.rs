@@ -1,11 +1,12 @@
 //! Where a server listens: addresses, sockets made elsewhere, options.
 
 use crate::{echo, is_served, running};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use socket2::SockRef;
 use socketserver::{Endpoint, ErrorKind, ListenOptions, Server, Threads, Where, blocking};
 use socketserver_testkit::{Client, PATIENCE};
 use std::io;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::mpsc::channel;
@@ -68,15 +69,19 @@ fn several_endpoints_and_listeners_made_elsewhere() {
 
 #[test]
 fn what_cannot_be_listened_on_is_refused() {
-    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let error = Server::bind(OwnedFd::from(datagrams)).unwrap_err();
-    assert!(error.to_string().contains("is not a stream socket"), "{error}");
+    let (packets, _) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let error = Server::bind(packets).unwrap_err();
+    assert!(error.to_string().contains("is neither a stream nor a datagram socket"), "{error}");
+    let unbound = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
+    let error = Server::bind(unbound).unwrap_err();
+    assert!(error.to_string().contains("bound to no port"), "{error}");
     let file = std::fs::File::open("/dev/null").unwrap();
     let error = Server::bind(OwnedFd::from(file)).unwrap_err();
     assert!(error.to_string().contains("is not a socket"), "{error}");
     let error = Server::bind("fd:999").unwrap_err();
     assert!(error.to_string().contains("no such descriptor"), "{error}");
-    let error = Server::bind("udp://127.0.0.1:0").unwrap_err();
+    let error = Server::bind("seqpacket:@x").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Endpoint, "{error}");
     let error = Server::bind("tcp://no-such-host.invalid:80").unwrap_err();
     assert!(error.to_string().contains("no-such-host.invalid"), "{error}");

@@ -37,5 +37,12 @@ pub fn peer_credentials(socket: impl AsFd) -> io::Result<Credentials> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(Credentials { pid: u32::try_from(cred.pid).unwrap_or(0), uid: cred.uid, gid: cred.gid })
+    Ok(Credentials::new((cred.pid, cred.uid, cred.gid)))
+}
+
+impl Credentials {
+    /// Of what `struct ucred` has.
+    pub(super) fn new((pid, uid, gid): (i32, u32, u32)) -> Self {
+        Self { pid: u32::try_from(pid).unwrap_or(0), uid, gid }
+    }
 }

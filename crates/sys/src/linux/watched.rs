@@ -69,6 +69,17 @@ impl<T> Watched<T> {
 }
 
 impl Watched {
+    /// Watched for both directions.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn for_both(descriptor: OwnedFd) -> io::Result<Self> {
+        Self::new(SharedFd::new(descriptor))
+    }
+
     /// Watched for reading alone.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 use super::accepting::{accepting_failed, until_stop};
 use super::station::Station;
-use crate::admission::Ears;
+use crate::admission::{Ears, Heard};
 use crate::engine::Async;
 use crate::handler::Service;
 use crate::lifecycle::{Keeper, keeper_task};
@@ -17,8 +17,11 @@ pub(crate) async fn serve_here<S: Service<Async> + Send + Sync>(work: Work<Async
         let accept = async move {
             let Some(mut ears) = Ears::new(&station.work.run, &station.work.gate)? else { return Ok(()) };
             let verify = |peer: &Peer| station.work.service.verify(peer);
-            while let Some(admitted) = ears.next(&verify).await? {
-                station.serve(admitted, None);
+            while let Some(heard) = ears.next(&verify).await? {
+                match heard {
+                    Heard::Admitted(admitted) => station.serve(admitted, None),
+                    Heard::Packets(batch) => ears.handle(batch, &*station.work.service).await,
+                }
             }
             Ok(())
         };

@@ -2,7 +2,7 @@ use super::accepting::until_stop;
 use super::spinner::{Spinner, spin};
 use super::station::Station;
 use crate::Error;
-use crate::admission::{Admitted, Ears};
+use crate::admission::{Admitted, Ears, Heard};
 use crate::engine::Async;
 use crate::handler::Service;
 use crate::lifecycle::Pulse;
@@ -124,7 +124,14 @@ async fn accept<S: Service<Async> + Send + Sync>(station: Rc<Station<S>>, posts:
     let work = &station.work;
     let Some(mut ears) = Ears::new(&work.run, &work.gate)? else { return Ok(()) };
     let mut after = 0;
-    while let Some(admitted) = ears.next(&|peer| work.service.verify(peer)).await? {
+    while let Some(heard) = ears.next(&|peer| work.service.verify(peer)).await? {
+        let admitted = match heard {
+            Heard::Admitted(admitted) => admitted,
+            Heard::Packets(batch) => {
+                ears.handle(batch, &*work.service).await;
+                continue;
+            }
+        };
         // Of several with as few, each in turn.
         let order = (0..posts.len()).map(|at| (after + at) % posts.len());
         let chosen = order.min_by_key(|at| posts[*at].load.0.load(Relaxed)).unwrap_or(0);

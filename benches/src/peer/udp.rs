@@ -1,0 +1,82 @@
+//! UDP echo, by several hands.
+
+use std::io;
+use std::net::UdpSocket;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use socketserver::{Datagram, Serial, Server, Tasks};
+use socketserver_sys::{Inbox, Outbox};
+
+use super::announce;
+
+fn bind() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    announce(socket.local_addr()?)?;
+    Ok(socket)
+}
+
+/// A packet a system call.
+pub(super) fn recvfrom() -> io::Result<()> {
+    let socket = bind()?;
+    let mut buffer = vec![0; 65_535];
+    loop {
+        let (received, from) = socket.recv_from(&mut buffer)?;
+        socket.send_to(&buffer[..received], from)?;
+    }
+}
+
+/// Many packets a system call, and nothing else.
+pub(super) fn mmsg() -> io::Result<()> {
+    let socket = bind()?;
+    let (mut inbox, mut outbox) = (Inbox::new(64, 65_535), Outbox::default());
+    loop {
+        match inbox.receive(&socket) {
+            Ok(count) => {
+                for at in 0..count {
+                    let packet = inbox.packet(at);
+                    outbox.push(packet.bytes, packet.from.as_ref(), None);
+                }
+                outbox.send(&socket, |_, _| {});
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll(&mut [PollFd::new(&socket, PollFlags::IN)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// As its documentation shows it.
+pub(super) fn tokio() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
+        announce(socket.local_addr()?)?;
+        let mut buffer = vec![0; 65_535];
+        loop {
+            let (received, from) = socket.recv_from(&mut buffer).await?;
+            socket.send_to(&buffer[..received], from).await?;
+        }
+    })
+}
+
+fn echo(d: &mut Datagram) -> socketserver::Result {
+    let (packet, mut replies) = d.split();
+    Ok(replies.send(packet)?)
+}
+
+fn server() -> io::Result<Server> {
+    let server = Server::bind("udp://127.0.0.1:0").map_err(io::Error::other)?;
+    announce(&server.endpoints()[0])?;
+    Ok(server)
+}
+
+/// This project, on one shard.
+pub(super) fn ours_tasks() -> io::Result<()> {
+    server()?.serve(Tasks::new(1), echo).map(drop).map_err(io::Error::other)
+}
+
+/// This project, on the calling thread.
+pub(super) fn ours_serial() -> io::Result<()> {
+    server()?.serve(Serial::default(), echo).map(drop).map_err(io::Error::other)
+}

@@ -1,0 +1,215 @@
+use super::{Datagram, DatagramSocket};
+use crate::admission::{Place, Rules};
+use crate::connection::pipeline::{Panic, catch};
+use crate::endpoint::{Listeners, poll_until};
+use crate::engine::Engine;
+use crate::events::Unsent;
+use crate::handler::Service;
+use crate::lifecycle::Run;
+use crate::{Peer, clock};
+use rustix::event::{PollFd, PollFlags};
+use rustix::net::SocketAddrAny;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// Packets that came in together, and their place: so a drain waits until they are handled.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// `None` once it was given back.
+    datagram: Option<Box<Datagram>>,
+    count: usize,
+    listeners: Arc<Listeners>,
+    index: usize,
+    /// A child's own copy of the socket: the listeners are its parent's.
+    own: Option<OwnedFd>,
+    place: Place,
+}
+
+/// Why a packet is not handled.
+enum Unwanted {
+    Nonsense,
+    Denied,
+}
+
+impl Batch {
+    pub(crate) fn new(
+        (datagram, count): (Box<Datagram>, usize),
+        listeners: &Arc<Listeners>,
+        index: usize,
+        place: Place,
+    ) -> Self {
+        Self { datagram: Some(datagram), count, listeners: listeners.clone(), index, own: None, place }
+    }
+
+    /// For a child that is to be forked: it keeps the socket when it lets go of the listeners.
+    pub(crate) fn keep_socket(&mut self) -> io::Result<()> {
+        self.own = Some(self.socket().as_fd().try_clone_to_owned()?);
+        Ok(())
+    }
+
+    /// Nothing more is sent through the socket by this process.
+    pub(crate) fn forget_socket(&mut self) {
+        self.own = None;
+    }
+
+    /// As many came as there is room for, so more may wait.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_full(&self) -> bool {
+        self.datagram.as_ref().is_some_and(|datagram| self.count == datagram.inbox.capacity())
+    }
+
+    /// Where in the server's list of endpoints it came in.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    fn run(&self) -> &Arc<Run> {
+        self.place.run()
+    }
+
+    fn socket(&self) -> &DatagramSocket {
+        self.listeners.all[self.index].packets().unwrap_or_else(|| unreachable!("packets come from nowhere else"))
+    }
+
+    /// Hands each packet to the handler. What that replies gathers.
+    pub(crate) fn handle<E: Engine, S: Service<E>>(&mut self, service: &S) {
+        let Some(mut datagram) = self.datagram.take() else { return };
+        let control = &self.run().shared.control;
+        let rules = self.run().shared.door.rules();
+        let mut so_far = None;
+        for at in 0..self.count {
+            datagram.turn_to(at);
+            so_far = datagram.dropped.or(so_far);
+            if datagram.is_truncated() {
+                control.count_truncated();
+            }
+            match self.judge(&datagram, &rules) {
+                Err(Unwanted::Nonsense) => control.count_nonsense(),
+                Err(Unwanted::Denied) => control.count_unwelcome(),
+                Ok(()) if !self.verify::<E, S>(datagram.peer(), service) => control.count_unwelcome(),
+                Ok(()) => {
+                    let handled = catch(|| service.datagram(&mut datagram));
+                    let failure = match handled {
+                        Ok(Ok(())) => continue,
+                        Ok(Err(failure)) => failure,
+                        Err(panic) => Box::<Panic>::new(panic),
+                    };
+                    control.count_packet_failed();
+                    if let Err(panic) = catch(|| service.on_datagram_error(&failure, datagram.peer())) {
+                        self.run().hook_failed("on_error", &panic.to_string());
+                    }
+                    // Its drop is the user's code too.
+                    let _ = catch(|| drop(failure));
+                }
+            }
+        }
+        control.count_packets(self.count);
+        if let Some(so_far) = so_far {
+            control.count_overflowed(self.socket().note_dropped(so_far));
+        }
+        self.datagram = Some(datagram);
+    }
+
+    fn judge(&self, datagram: &Datagram, rules: &Rules) -> Result<(), Unwanted> {
+        if let Some(source) = datagram.source() {
+            if is_nonsense(source, self.socket().bound(), datagram.local()) {
+                return Err(Unwanted::Nonsense);
+            }
+            if !rules.permit(datagram.peer()) {
+                return Err(Unwanted::Denied);
+            }
+        }
+        Ok(())
+    }
+
+    fn verify<E: Engine, S: Service<E>>(&self, peer: &Peer, service: &S) -> bool {
+        catch(|| service.verify_datagram(peer)).unwrap_or_else(|panic| {
+            self.run().hook_failed("verify", &panic.to_string());
+            false
+        })
+    }
+
+    /// Sends what was gathered, and does not wait. `false`: the rest has to wait until the socket takes more.
+    pub(crate) fn send(&mut self) -> bool {
+        let Some(mut datagram) = self.datagram.take() else { return true };
+        let (before, mut lost) = (datagram.outbox.len(), 0);
+        let mut failed = |to: Option<&SocketAddrAny>, error: io::Error| {
+            lost += 1;
+            self.unsent(to, &error);
+        };
+        let socket = self.own.as_ref().map_or(self.socket().as_fd(), AsFd::as_fd);
+        let mut all = datagram.outbox.send(socket, &mut failed);
+        // Over Unix sockets it is the peer's queue that is full. Nobody waits for a peer that does not read.
+        while !all && self.socket().bound().is_none() {
+            let to = datagram.outbox.give_up();
+            failed(to.as_ref(), io::ErrorKind::WouldBlock.into());
+            all = datagram.outbox.send(socket, &mut failed);
+        }
+        self.run().shared.control.count_replies(before - datagram.outbox.len() - lost);
+        self.datagram = Some(datagram);
+        all
+    }
+
+    fn unsent(&self, to: Option<&SocketAddrAny>, error: &io::Error) {
+        self.run().shared.control.count_unsent();
+        // In a child nobody listens.
+        if self.own.is_none() {
+            let peer = to.and_then(|to| SocketAddr::try_from(to.clone()).ok()).map_or_else(Peer::unnamed, Peer::from);
+            let endpoint = &self.listeners.all[self.index].endpoint;
+            self.run().observe(|observer| observer.unsent(&Unsent { peer: &peer, endpoint, error }));
+        }
+    }
+
+    /// Sends what was gathered, and waits for the socket to take it for as long as the write deadline allows.
+    pub(crate) fn send_all(&mut self) {
+        while !self.send() {
+            let until = self.run().settings.write.and_then(|time| clock::now().checked_add(time));
+            let socket = self.own.as_ref().map_or(self.socket().as_fd(), AsFd::as_fd);
+            let mut ready = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
+            if !matches!(poll_until(&mut ready, until), Ok(1..)) {
+                self.run().shared.control.count_unsent();
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if let Some(datagram) = self.datagram.take() {
+            self.socket().give_back(datagram);
+        }
+    }
+}
+
+/// Whether nobody can have sent a packet from there who wants an answer.
+fn is_nonsense(source: SocketAddr, bound: Option<SocketAddr>, to: Option<std::net::IpAddr>) -> bool {
+    let ip = source.ip().to_canonical();
+    let broadcast = matches!(ip, std::net::IpAddr::V4(ip) if ip.is_broadcast());
+    // From our own socket: answering it would go on for ever.
+    let own = bound.is_some_and(|bound| bound.port() == source.port() && (to == Some(ip) || bound.ip() == ip));
+    // Echo, daytime, quote of the day and character generator answer whatever comes (RFC 862, 867, 865, 864): two that
+    // answer each other never end. On the loopback somebody may have chosen such a port.
+    let answers = [7, 13, 17, 19].contains(&source.port()) && !ip.is_loopback();
+    source.port() == 0 || broadcast || ip.is_multicast() || ip.is_unspecified() || own || answers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_of_nonsense() {
+        let bound = Some("127.0.0.1:53".parse().unwrap());
+        let is = |source: &str| is_nonsense(source.parse().unwrap(), bound, Some("127.0.0.2".parse().unwrap()));
+        for source in ["10.0.0.1:0", "255.255.255.255:9", "224.0.0.1:9", "[ff02::1]:9", "0.0.0.0:9", "127.0.0.1:53"] {
+            assert!(is(source), "{source}");
+        }
+        assert!(is("127.0.0.2:53") && is("[::ffff:127.0.0.2]:53"), "bound to many, it was asked there");
+        assert!(is("10.0.0.1:7") && is("[2001:db8::1]:19") && !is("127.0.0.1:7"));
+        assert!(!is("127.0.0.1:54") && !is("10.0.0.1:53") && !is("[::1]:53"));
+    }
+}

@@ -1,0 +1,209 @@
+use crate::Peer;
+use crate::lifecycle::Handle;
+use rustix::net::SocketAddrAny;
+use socketserver_sys::{Inbox, Local, Outbox};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+/// How many packets are received in one call, at most.
+const AT_A_TIME: usize = 64;
+/// How large a packet may be: as large as any of UDP (RFC 768) is.
+const SIZE: usize = 65_535;
+/// How many bytes of replies one batch may gather before they have to leave.
+const GATHER: usize = 1024 * 1024;
+
+/// A packet, and the replies to it: UDP and Unix datagrams alike.
+///
+/// Replying waits for nothing: replies gather (to 1 MiB) and leave, many in one call, when the packets that came in
+/// together are handled. None leaves unless the handler replies, and an empty reply is a packet too. They leave from the
+/// address that the packet was sent to.
+///
+/// ```
+/// use socketserver::{Datagram, Serial, Server};
+/// let server = Server::bind("udp://127.0.0.1:0")?.spawn(Serial::default(), |d: &mut Datagram| {
+///     let upper = d.packet().to_ascii_uppercase();
+///     d.reply(&upper)?;
+///     Ok(())
+/// })?;
+/// let socketserver::Endpoint::Udp { port, .. } = server.handle().endpoints()[0] else { unreachable!() };
+/// let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"hello", ("127.0.0.1", port))?;
+/// let mut reply = [0; 10];
+/// assert_eq!(client.recv(&mut reply)?, 5);
+/// assert_eq!(&reply[..5], b"HELLO");
+/// server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+pub struct Datagram {
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    pub(super) handle: Handle,
+    pub(super) endpoint: usize,
+    /// Which of those in the inbox it is.
+    at: usize,
+    peer: Peer,
+    from: Option<SocketAddrAny>,
+    local: Option<Local>,
+    truncated: bool,
+    /// How many packets the socket's queue had no room for so far.
+    pub(super) dropped: Option<u32>,
+}
+
+impl Datagram {
+    pub(super) fn new(handle: Handle, endpoint: usize) -> Self {
+        Self {
+            inbox: Inbox::new(AT_A_TIME, SIZE),
+            outbox: Outbox::default(),
+            handle,
+            endpoint,
+            at: 0,
+            peer: Peer::unnamed(),
+            from: None,
+            local: None,
+            truncated: false,
+            dropped: None,
+        }
+    }
+
+    /// Becomes that one of those that were received.
+    pub(super) fn turn_to(&mut self, at: usize) {
+        let packet = self.inbox.packet(at);
+        let addr = packet.from.clone().and_then(|from| SocketAddr::try_from(from).ok());
+        self.peer = addr.map_or_else(|| Peer::unix(packet.credentials), Peer::from);
+        self.from = packet.from;
+        self.local = packet.local;
+        self.truncated = packet.truncated;
+        self.dropped = packet.dropped;
+        self.at = at;
+    }
+
+    /// The address that it came from, as it stands in the packet.
+    pub(super) fn source(&self) -> Option<SocketAddr> {
+        self.from.clone().and_then(|from| SocketAddr::try_from(from).ok())
+    }
+
+    /// What is in it; it may be empty.
+    #[must_use]
+    pub fn packet(&self) -> &[u8] {
+        self.inbox.bytes(self.at)
+    }
+
+    /// Who sent it. Anybody can write any address into a UDP packet.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The address that it was sent to; `None` over Unix sockets.
+    #[must_use]
+    pub fn local(&self) -> Option<std::net::IpAddr> {
+        self.local.map(|local| local.to.to_canonical())
+    }
+
+    /// Whether there was more of it than the 65,535 bytes that are taken.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// Which of the server's endpoints it came in by, counted as in [`Handle::endpoints`].
+    #[must_use]
+    pub fn endpoint(&self) -> usize {
+        self.endpoint
+    }
+
+    /// The server, to stop it or to ask it things.
+    #[must_use]
+    pub fn server(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Sends a packet to whoever sent this one. It may be called any number of times.
+    ///
+    /// # Errors
+    /// `AddrNotAvailable` for a Unix peer without a name, which cannot be answered; `WouldBlock` when 1 MiB of replies
+    /// waits already. What goes wrong later, on the way, is an event.
+    pub fn reply(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.split().1.send(bytes)
+    }
+
+    /// Sends a packet to somebody else, from the same socket.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.split().1.send_to(bytes, to)
+    }
+
+    /// The packet, and what replies to it: for replies that are made of the packet itself.
+    ///
+    /// ```
+    /// # use socketserver::{Datagram, Result};
+    /// fn echo(d: &mut Datagram) -> Result {
+    ///     let (packet, mut replies) = d.split();
+    ///     Ok(replies.send(packet)?)
+    /// }
+    /// # socketserver::Server::bind("udp://:0")?.spawn(socketserver::Serial::default(), echo)?.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    pub fn split(&mut self) -> (&[u8], Replies<'_>) {
+        let replies = Replies { outbox: &mut self.outbox, from: self.from.as_ref(), local: self.local };
+        (self.inbox.bytes(self.at), replies)
+    }
+}
+
+/// What replies to a packet; see [`Datagram::split`].
+pub struct Replies<'a> {
+    outbox: &'a mut Outbox,
+    from: Option<&'a SocketAddrAny>,
+    local: Option<Local>,
+}
+
+impl Replies<'_> {
+    /// As [`Datagram::reply`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(from) = self.from else {
+            let words = "this peer has no address to reply to: its socket is bound to no name";
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, words));
+        };
+        self.make_room(bytes)?;
+        self.outbox.push(bytes, Some(from), self.local);
+        Ok(())
+    }
+
+    /// As [`Datagram::send_to`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.make_room(bytes)?;
+        self.outbox.push(bytes, Some(&to.into()), None);
+        Ok(())
+    }
+
+    fn make_room(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.outbox.bytes() + bytes.len() > GATHER {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "1 MiB of replies waits to be sent already"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Replies<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replies").field("waiting", &self.outbox).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Datagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Datagram")
+            .field("peer", &self.peer)
+            .field("bytes", &self.packet().len())
+            .finish_non_exhaustive()
+    }
+}

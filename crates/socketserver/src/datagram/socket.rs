@@ -1,0 +1,88 @@
+use super::Datagram;
+use crate::lifecycle::Handle;
+use socketserver_sys::{Forked, disown};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+/// A bound socket that packets come to, and the memory for them.
+pub(crate) struct DatagramSocket {
+    fd: OwnedFd,
+    /// Where it is bound; `None` over Unix sockets.
+    bound: Option<SocketAddr>,
+    /// Those that are in nobody's hands. The one used last is warm in the cache and used next.
+    #[expect(clippy::vec_box, reason = "each is handed about, and large")]
+    spare: Mutex<Vec<Box<Datagram>>>,
+    /// How many packets its queue has had no room for, as far as it told.
+    dropped: Mutex<u32>,
+}
+
+/// So many are kept.
+const SPARE: usize = 4;
+
+impl DatagramSocket {
+    pub(crate) fn new(fd: OwnedFd, bound: Option<SocketAddr>) -> Self {
+        Self { fd, bound, spare: Mutex::default(), dropped: Mutex::default() }
+    }
+
+    /// Receives what waits, for `endpoint` of that server; `None`: nothing does.
+    pub(crate) fn receive(&self, handle: &Handle, endpoint: usize) -> io::Result<Option<(Box<Datagram>, usize)>> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut datagram = spare.unwrap_or_else(|| Box::new(Datagram::new(handle.clone(), endpoint)));
+        let received = datagram.inbox.receive(&self.fd);
+        match received {
+            Ok(count) => {
+                datagram.handle = handle.clone();
+                datagram.endpoint = endpoint;
+                Ok(Some((datagram, count)))
+            }
+            Err(error) => {
+                self.give_back(datagram);
+                if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
+            }
+        }
+    }
+
+    pub(super) fn give_back(&self, mut datagram: Box<Datagram>) {
+        datagram.outbox.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE {
+            spare.push(datagram);
+        }
+    }
+
+    /// Notes what the socket told of packets that it had no room for, and gives how many are new.
+    pub(super) fn note_dropped(&self, so_far: u32) -> u32 {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        // Threads may come here in another order than their packets.
+        let new = so_far.wrapping_sub(*dropped);
+        if new > u32::MAX / 2 {
+            return 0;
+        }
+        *dropped = so_far;
+        new
+    }
+
+    /// Where it is bound; `None` over Unix sockets.
+    pub(super) fn bound(&self) -> Option<SocketAddr> {
+        self.bound
+    }
+
+    pub(crate) fn disown(&self, child: &Forked) -> io::Result<()> {
+        disown(child, &self.fd)
+    }
+}
+
+impl AsFd for DatagramSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Debug for DatagramSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatagramSocket({:?})", self.bound)
+    }
+}

@@ -1,0 +1,355 @@
+//! Packets: on every model of one process, over UDP and Unix datagrams, with plain sockets for clients.
+
+use crate::within;
+use socketserver::{
+    Datagram, DatagramHandler, Endpoint, ErrorKind, Failure, Model, Peer, Running, Serial, Server, Stream, Tasks,
+    Threads, Totals, UnixName, Unsent, blocking,
+};
+use socketserver_testkit::{Client, PATIENCE};
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+
+fn upper(d: &mut Datagram) -> socketserver::Result {
+    let upper = d.packet().to_ascii_uppercase();
+    d.reply(&upper)?;
+    Ok(())
+}
+
+fn port(server: &Running) -> u16 {
+    match server.handle().endpoints()[0] {
+        Endpoint::Udp { port, .. } => port,
+        ref other => panic!("{other}"),
+    }
+}
+
+/// A socket that hears nobody but that server.
+fn client(local: &str, server: impl Into<IpAddr>, port: u16) -> UdpSocket {
+    let socket = UdpSocket::bind((local, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(SocketAddr::new(server.into(), port)).unwrap();
+    socket
+}
+
+fn exchange(socket: &UdpSocket, sent: &[u8]) -> Vec<u8> {
+    socket.send(sent).unwrap();
+    let mut reply = vec![0; 70_000];
+    let count = socket.recv(&mut reply).unwrap();
+    reply.truncate(count);
+    reply
+}
+
+/// Runs the same with each model that fits into one process.
+macro_rules! on_each_model {
+    ($check:ident) => {
+        $check(Serial::default());
+        $check(Threads::new(4));
+        $check(Tasks::new(1));
+        $check(Tasks::new(2));
+    };
+}
+
+#[test]
+fn three_clients_are_answered_and_nothing_is_left() {
+    fn check<M: Model + Send + 'static>(model: M)
+    where
+        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
+    {
+        let server = Server::bind("udp://127.0.0.1:0").unwrap().spawn(model, upper).unwrap();
+        for name in ["one", "two", "three"] {
+            let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
+            assert_eq!(exchange(&client, name.as_bytes()), name.to_uppercase().as_bytes());
+        }
+        let address = ("127.0.0.1", port(&server));
+        let report = server.stop().unwrap();
+        assert!(report.is_clean());
+        assert_eq!((report.totals.packets, report.totals.replies, report.served), (3, 3, 0));
+        drop(UdpSocket::bind(address).unwrap());
+    }
+    on_each_model!(check);
+}
+
+#[test]
+fn unix_peers_are_answered_by_name() {
+    fn check<M: Model + Send + 'static>(model: M)
+    where
+        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let (tell, told) = channel();
+        let tell = Mutex::new(tell);
+        let server = Server::bind(Endpoint::Unixgram { name: UnixName::Path(path.clone()), mode: None })
+            .unwrap()
+            .spawn(model, move |d: &mut Datagram| {
+                let pid = d.peer().credentials().map(|peer| peer.pid);
+                tell.lock().unwrap().send((pid, upper(d).map_err(|error| error.to_string())))?;
+                Ok(())
+            })
+            .unwrap();
+        // One that has no name is a peer all the same, and says who it is.
+        UnixDatagram::unbound().unwrap().send_to(b"nobody", &path).unwrap();
+        let (pid, replied) = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(pid, Some(std::process::id()));
+        assert!(replied.unwrap_err().contains("no address to reply to"));
+        let client = UnixDatagram::bind(dir.path().join("c")).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.send_to(b"somebody", &path).unwrap();
+        let mut reply = [0; 100];
+        assert_eq!(client.recv(&mut reply).unwrap(), 8);
+        assert_eq!(&reply[..8], b"SOMEBODY");
+        server.stop().unwrap();
+        assert!(!path.exists());
+    }
+    on_each_model!(check);
+}
+
+#[test]
+fn the_address_that_was_asked_answers() {
+    for (endpoint, asked, from) in [
+        ("udp://*:0", "127.0.0.2", "127.0.0.1"),
+        ("udp://*:0", "::1", "::1"),
+        ("udp://0.0.0.0:0", "127.0.0.3", "127.0.0.1"),
+        ("udp://[::]:0", "::1", "::1"),
+    ] {
+        let (tell, told) = channel();
+        let tell = Mutex::new(tell);
+        let server = Server::bind(endpoint)
+            .unwrap()
+            .spawn(Serial::default(), move |d: &mut Datagram| {
+                tell.lock().unwrap().send((d.local(), d.peer().addr().map(|addr| addr.ip())))?;
+                upper(d)
+            })
+            .unwrap();
+        let asked: IpAddr = asked.parse().unwrap();
+        assert_eq!(exchange(&client(from, asked, port(&server)), b"who?"), b"WHO?");
+        assert_eq!(told.recv().unwrap(), (Some(asked), Some(from.parse().unwrap())));
+        server.stop().unwrap();
+    }
+}
+
+#[test]
+fn packets_are_whole_and_an_empty_one_is_a_packet() {
+    fn check<M: Model + Send + 'static>(model: M)
+    where
+        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
+    {
+        let (tell, told) = channel();
+        let tell = Mutex::new(tell);
+        let server = Server::bind("udp://127.0.0.1:0")
+            .unwrap()
+            .spawn(model, move |d: &mut Datagram| {
+                tell.lock().unwrap().send((d.packet().len(), d.is_truncated()))?;
+                // Nothing, to one; twice, to others.
+                for _ in 0..d.packet().len().min(2) {
+                    let (packet, mut replies) = d.split();
+                    replies.send(packet)?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
+        client.send(b"").unwrap();
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), (0, false));
+        let large: Vec<u8> = (0..65_507_u32).map(|byte| byte.to_le_bytes()[0]).collect();
+        // The first thing that it hears is the answer to this.
+        assert!(exchange(&client, &large) == large);
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), (65_507, false));
+        assert_eq!(client.recv(&mut [0; 70_000]).unwrap(), 65_507);
+        let totals = server.stop().unwrap().totals;
+        assert_eq!((totals.packets, totals.replies, totals.truncated), (2, 2, 0));
+    }
+    on_each_model!(check);
+}
+
+#[test]
+fn a_packet_that_was_cut_says_so() {
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let server = Server::bind("unixgram:@socketserver-cut")
+        .unwrap()
+        .spawn(Threads::new(2), move |d: &mut Datagram| {
+            Ok(tell.lock().unwrap().send((d.packet().len(), d.is_truncated()))?)
+        })
+        .unwrap();
+    let client = UnixDatagram::unbound().unwrap();
+    let addr =
+        <std::os::unix::net::SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name("socketserver-cut");
+    client.send_to_addr(&[7; 65_536], &addr.unwrap()).unwrap();
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), (65_535, true));
+    assert_eq!(server.stop().unwrap().totals.truncated, 1);
+}
+
+/// A handler that fails in both ways, and tells what it is told.
+struct Fails(Mutex<Sender<String>>);
+
+impl DatagramHandler for Fails {
+    fn handle(&self, d: &mut Datagram) -> socketserver::Result {
+        d.reply(b"got it")?;
+        match d.packet() {
+            b"error" => Err("on purpose")?,
+            b"panic" => panic!("on purpose"),
+            _ => Ok(()),
+        }
+    }
+    fn verify(&self, peer: &Peer) -> bool {
+        peer.addr().is_none_or(|addr| addr.ip() != IpAddr::from([127, 0, 0, 3]))
+    }
+    fn on_error(&self, error: &Failure, _: &Peer) {
+        self.0.lock().unwrap().send(error.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn a_failure_is_that_of_one_packet() {
+    fn check<M: Model + Send + 'static>(model: M)
+    where
+        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
+    {
+        let (tell, told) = channel();
+        let server = Server::bind("udp://127.0.0.1:0").unwrap();
+        let server = server.deny(["127.0.0.2".parse().unwrap()]).spawn(model, Fails(Mutex::new(tell))).unwrap();
+        let at = |from: &str| client(from, [127, 0, 0, 1], port(&server));
+        let client = at("127.0.0.1");
+        for packet in ["error", "panic", "all is well"] {
+            // What it replied before it failed is sent.
+            assert_eq!(exchange(&client, packet.as_bytes()), b"got it");
+        }
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "on purpose");
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "panicked: on purpose");
+        // These two are not heard.
+        at("127.0.0.2").send(b"error").unwrap();
+        at("127.0.0.3").send(b"error").unwrap();
+        assert_eq!(exchange(&client, b"still there?"), b"got it");
+        let totals = server.stop().unwrap().totals;
+        assert!(told.try_recv().is_err());
+        assert_eq!((totals.packets, totals.unwelcome, totals.packets_failed), (6, 2, 2));
+    }
+    on_each_model!(check);
+}
+
+#[test]
+fn streams_and_packets_side_by_side() {
+    let echo = |c: &mut blocking::Stream| {
+        while let Some(line) = c.read_until(b'\n', 100)? {
+            c.write_all(&line)?;
+        }
+        Ok(())
+    };
+    let async_echo = async |c: &mut Stream| {
+        while let Some(line) = c.read_until(b'\n', 100).await? {
+            c.write_all(&line).await?;
+        }
+        Ok(())
+    };
+    let bind = || Server::bind(["udp://127.0.0.1:0", "tcp://127.0.0.1:0"]).unwrap();
+    let servers = [
+        bind().spawn(Serial::default(), (echo, upper)).unwrap(),
+        bind().spawn(Threads::new(4), (echo, upper)).unwrap(),
+        bind().spawn(Tasks::new(2), (async_echo, upper)).unwrap(),
+    ];
+    for server in servers {
+        let udp = client("127.0.0.1", [127, 0, 0, 1], port(&server));
+        assert_eq!(exchange(&udp, b"packet"), b"PACKET");
+        let mut tcp = Client::connect(&server.handle().endpoints()[1]).unwrap();
+        tcp.say("line\n");
+        tcp.expect("line\n");
+        drop(tcp);
+        assert_eq!(exchange(&udp, b"again"), b"AGAIN");
+        let report = server.stop().unwrap();
+        assert_eq!((report.served, report.totals.packets, report.is_clean()), (1, 2, true));
+    }
+}
+
+#[test]
+fn a_handler_that_takes_something_else_is_refused() {
+    let stream = |_: &mut blocking::Stream| Ok(());
+    let mut server = Server::bind("udp://127.0.0.1:0").unwrap();
+    let error = server.serve(Serial::default(), stream).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let text = error.to_string();
+    assert!(text.starts_with("packets come to `udp://127.0.0.1:") && text.contains("a pair of"), "{text}");
+    let error = Server::bind("tcp://127.0.0.1:0").unwrap().serve(Serial::default(), upper).unwrap_err();
+    assert!(error.to_string().contains("the handler takes packets"), "{error}");
+}
+
+#[test]
+fn a_drain_waits_for_the_packets_that_are_being_handled() {
+    within("a drain with a packet in hand", || {
+        let (release, released) = channel::<()>();
+        let (tell, begun) = channel();
+        let (released, tell) = (Mutex::new(released), Mutex::new(tell));
+        let server = Server::bind("udp://127.0.0.1:0")
+            .unwrap()
+            .spawn(Threads::new(2), move |d: &mut Datagram| {
+                tell.lock().unwrap().send(())?;
+                released.lock().unwrap().recv()?;
+                upper(d)
+            })
+            .unwrap();
+        let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
+        client.send(b"late").unwrap();
+        begun.recv().unwrap();
+        server.handle().shutdown();
+        release.send(()).unwrap();
+        assert_eq!(client.recv(&mut [0; 10]).unwrap(), 4);
+        assert!(server.join().unwrap().is_clean());
+    });
+}
+
+/// A Unix peer that does not read has a queue that fills; others are answered meanwhile.
+#[test]
+fn a_peer_that_does_not_read_holds_up_nobody() {
+    struct Lost(Arc<Mutex<Option<io::ErrorKind>>>);
+    impl socketserver::Observer for Lost {
+        fn unsent(&self, event: &Unsent<'_>) {
+            *self.0.lock().unwrap() = Some(event.error.kind());
+        }
+    }
+    fn check<M: Model + Send + 'static>(model: M)
+    where
+        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| -> PathBuf { dir.path().join(name) };
+        let lost = Arc::default();
+        let endpoint = Endpoint::Unixgram { name: UnixName::Path(at("s")), mode: None };
+        let server = Server::bind(endpoint).unwrap().observe(Lost(Arc::clone(&lost))).spawn(model, upper).unwrap();
+        let [deaf, other] = ["deaf", "other"].map(|name| UnixDatagram::bind(at(name)).unwrap());
+        for _ in 0..2000 {
+            deaf.send_to(b"hello?", at("s")).unwrap();
+        }
+        other.set_read_timeout(Some(PATIENCE)).unwrap();
+        other.send_to(b"hello", at("s")).unwrap();
+        assert_eq!(other.recv(&mut [0; 10]).unwrap(), 5);
+        let totals: Totals = server.stop().unwrap().totals;
+        assert_eq!((totals.packets, totals.replies + totals.unsent), (2001, 2001), "{totals:?}");
+        assert_eq!(*lost.lock().unwrap(), Some(io::ErrorKind::WouldBlock));
+    }
+    on_each_model!(check);
+}
+
+#[test]
+fn packets_wait_while_accepting_is_suspended() {
+    let server = Server::bind("udp://127.0.0.1:0").unwrap();
+    server.handle().suspend();
+    let server = server.spawn(Threads::new(2), upper).unwrap();
+    let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
+    client.send(b"wait").unwrap();
+    assert_eq!(server.handle().totals().packets, 0);
+    server.handle().resume();
+    assert_eq!(client.recv(&mut [0; 10]).unwrap(), 4);
+    server.stop().unwrap();
+}
+
+#[test]
+fn sockets_that_were_bound_elsewhere_are_served() {
+    let elsewhere = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = Server::bind(elsewhere).unwrap().spawn(Serial::default(), upper).unwrap();
+    let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
+    assert_eq!(exchange(&client, b"mine"), b"MINE");
+    server.stop().unwrap();
+}

@@ -1,0 +1,153 @@
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Our end of a packet: the address that it was sent to, or is to be sent from, and the interface (`ip(7)`, `ipv6(7)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Local {
+    /// As the header of the packet has it. IPv4 addresses of an IPv6 socket are `::ffff:a.b.c.d`.
+    pub to: IpAddr,
+    /// With what a reply can be sent: the same, or our own address where it was sent to many (broadcast, multicast).
+    /// `None`: the system has to choose.
+    pub from: Option<IpAddr>,
+    /// Its number, `if_nametoindex(3)`; 0: any.
+    pub interface: u32,
+}
+
+/// What came beside a packet.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beside {
+    pub(super) local: Option<Local>,
+    pub(super) segment: Option<u16>,
+    pub(super) dropped: Option<u32>,
+    /// Process, user, group.
+    pub(super) credentials: Option<(i32, u32, u32)>,
+}
+
+/// Room for what comes or goes beside a packet, as the headers of `cmsg(3)` want it aligned.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub(super) struct Control([MaybeUninit<u8>; Self::SIZE]);
+
+impl Control {
+    /// Packet info of IPv6 (40), the size of a segment (24), packets dropped (24), credentials (32).
+    pub(super) const SIZE: usize = 128;
+    pub(super) const EMPTY: Self = Self([MaybeUninit::uninit(); Self::SIZE]);
+
+    pub(super) fn as_mut_ptr(&mut self) -> *mut libc::c_void {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+/// Reads what the kernel wrote beside a packet.
+///
+/// # Safety
+/// `header` is one that `recvmsg(2)` filled in, and its control buffer is still there.
+pub(super) unsafe fn read(header: &libc::msghdr) -> Beside {
+    let mut beside = Beside::default();
+    // SAFETY: the caller says that the header is as the kernel left it: `msg_controllen` bytes of control messages.
+    let mut at = unsafe { libc::CMSG_FIRSTHDR(header) };
+    while !at.is_null() {
+        // SAFETY: not null, so it points to a whole header inside the control buffer; the kernel aligns them.
+        let (level, kind, len) = unsafe { ((*at).cmsg_level, (*at).cmsg_type, (*at).cmsg_len) };
+        // SAFETY: as above; the data lies behind the header.
+        let data = unsafe { libc::CMSG_DATA(at) };
+        // SAFETY: takes no memory, and computes alone.
+        let has = len.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
+        macro_rules! data {
+            ($type:ty) => {
+                if has >= size_of::<$type>() {
+                    // SAFETY: so many bytes lie there, which the kernel wrote, and any bytes are a value of this type of
+                    // plain integers. It need not be aligned.
+                    Some(unsafe { data.cast::<$type>().read_unaligned() })
+                } else {
+                    None
+                }
+            };
+        }
+        match (level, kind) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                beside.local = data!(libc::in_pktinfo).map(|info| {
+                    let ip = |addr: libc::in_addr| Ipv4Addr::from(u32::from_be(addr.s_addr));
+                    let from = Some(ip(info.ipi_spec_dst)).filter(|ip| !ip.is_unspecified());
+                    Local {
+                        to: ip(info.ipi_addr).into(),
+                        from: from.map(Into::into),
+                        interface: u32::try_from(info.ipi_ifindex).unwrap_or(0),
+                    }
+                });
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                beside.local = data!(libc::in6_pktinfo).map(|info| {
+                    let to = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                    let many = match to.to_ipv4_mapped() {
+                        Some(v4) => v4.is_multicast() || v4.is_broadcast(),
+                        None => to.is_multicast(),
+                    };
+                    Local { to: to.into(), from: (!many).then_some(to.into()), interface: info.ipi6_ifindex }
+                });
+            }
+            (libc::SOL_UDP, libc::UDP_GRO) => {
+                beside.segment = data!(libc::c_int).and_then(|size| u16::try_from(size).ok()).filter(|size| *size > 0);
+            }
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => beside.dropped = data!(u32),
+            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                beside.credentials = data!(libc::ucred).map(|cred| (cred.pid, cred.uid, cred.gid));
+            }
+            _ => {}
+        }
+        // SAFETY: both are what the calls before gave.
+        at = unsafe { libc::CMSG_NXTHDR(header, at) };
+    }
+    beside
+}
+
+/// Writes from where a packet is to be sent, and into what segments it is to be cut. Tells how many bytes that is.
+pub(super) fn write(control: &mut Control, v6: bool, from: Option<Local>, segment: Option<u16>) -> usize {
+    // SAFETY: the whole buffer is there, and zero is a value of every byte: `CMSG_NXTHDR` looks at the length of a header
+    // that is not written yet.
+    unsafe { control.as_mut_ptr().cast::<u8>().write_bytes(0, Control::SIZE) };
+    let mut len = 0;
+    let mut put = |level, kind, data: &[u8]| {
+        // SAFETY: both compute alone.
+        let (whole, space) =
+            unsafe { (libc::CMSG_LEN(data.len() as u32) as usize, libc::CMSG_SPACE(data.len() as u32) as usize) };
+        assert!(len + space <= Control::SIZE, "there is room for one of each");
+        // SAFETY: `len` is a multiple of the alignment and, as checked, header and data lie inside the buffer, which is
+        // aligned for a header.
+        unsafe {
+            let header = control.as_mut_ptr().cast::<u8>().add(len).cast::<libc::cmsghdr>();
+            (*header).cmsg_level = level;
+            (*header).cmsg_type = kind;
+            (*header).cmsg_len = whole as _;
+            libc::CMSG_DATA(header).copy_from_nonoverlapping(data.as_ptr(), data.len());
+        }
+        len += space;
+    };
+    if let Some(local) = from {
+        let interface = local.interface;
+        match local.from {
+            Some(IpAddr::V4(ip)) if !v6 => {
+                // `struct in_pktinfo`: interface, source, and an address that is not looked at.
+                let interface = 0_u32.to_ne_bytes();
+                put(libc::IPPROTO_IP, libc::IP_PKTINFO, &[interface, ip.octets(), [0; 4]].concat());
+            }
+            Some(ip) if v6 => {
+                let ip = match ip {
+                    IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                    IpAddr::V6(ip) => ip,
+                };
+                // Where the address tells the way the interface is none of ours.
+                let interface = if ip.is_unicast_link_local() { interface } else { 0 };
+                let mut info = [0; 20];
+                info[..16].copy_from_slice(&ip.octets());
+                info[16..].copy_from_slice(&interface.to_ne_bytes());
+                put(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+            }
+            _ => {}
+        }
+    }
+    if let Some(segment) = segment {
+        put(libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
+    }
+    len
+}

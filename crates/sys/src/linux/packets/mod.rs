@@ -1,0 +1,11 @@
+//! Packets, many in one call: `recvmmsg(2)`, `sendmmsg(2)`.
+
+mod ancillary;
+mod inbox;
+mod options;
+mod outbox;
+
+pub use ancillary::Local;
+pub use inbox::{Inbox, Packet};
+pub use options::{join_trains, tell_dropped, tell_local};
+pub use outbox::Outbox;

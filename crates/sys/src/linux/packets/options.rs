@@ -1,0 +1,39 @@
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Has a socket tell with each packet how many it has dropped so far for want of room (`SO_RXQ_OVFL`, `socket(7)`).
+///
+/// # Errors
+/// What `setsockopt(2)` says.
+pub fn tell_dropped(socket: impl AsFd) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)
+}
+
+/// Has a UDP socket tell with each packet where it was sent to (`IP_PKTINFO`, `ip(7)`; `IPV6_RECVPKTINFO`, `ipv6(7)`).
+///
+/// # Errors
+/// What `setsockopt(2)` says.
+pub fn tell_local(socket: impl AsFd, v6: bool) -> io::Result<()> {
+    if v6 {
+        // Of IPv4 packets that come to such a socket too.
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
+    } else {
+        set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
+    }
+}
+
+/// Has a UDP socket receive packets of one sender that came in a train as one (`UDP_GRO`, `udp(7)`).
+///
+/// # Errors
+/// What `setsockopt(2)` says; `ENOPROTOOPT` of a kernel that does not know it.
+pub fn join_trains(socket: impl AsFd, on: bool) -> io::Result<()> {
+    set(socket, libc::SOL_UDP, libc::UDP_GRO, on.into())
+}
+
+fn set(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let fd = socket.as_fd().as_raw_fd();
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `value` is an integer of the length that is told, read during the call alone; the descriptor is borrowed.
+    let result = unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), len) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,161 @@
+use super::Local;
+use super::ancillary::{self, Control};
+use rustix::net::SocketAddrAny;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Packets that are to be sent, many in one call (`sendmmsg(2)`). Once it has grown to what it is used for it takes no memory
+/// any more.
+///
+/// ```
+/// use rustix::net::SocketAddrAny;
+/// use socketserver_sys::Outbox;
+/// let (to, from) = (std::net::UdpSocket::bind("127.0.0.1:0")?, std::net::UdpSocket::bind("127.0.0.1:0")?);
+/// let name: SocketAddrAny = to.local_addr()?.into();
+/// let mut outbox = Outbox::default();
+/// outbox.push(b"one", Some(&name), None);
+/// outbox.push(b"two", Some(&name), None);
+/// assert!(outbox.send(&from, |_, error| panic!("{error}")));
+/// assert!(outbox.is_empty());
+/// let mut buf = [0; 10];
+/// assert_eq!(to.recv(&mut buf)?, 3);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Default)]
+pub struct Outbox {
+    bytes: Vec<u8>,
+    letters: Vec<Letter>,
+    /// So many of the first were sent, or given up.
+    done: usize,
+    // For one call: they point into the above, and are made anew for each.
+    controls: Vec<Control>,
+    parts: Vec<libc::iovec>,
+    headers: Vec<libc::mmsghdr>,
+}
+
+// SAFETY: the pointers in `parts` and `headers` are followed in the call alone that has just made them, under `&mut self`.
+unsafe impl Send for Outbox {}
+// SAFETY: as above; `&self` shows numbers alone.
+unsafe impl Sync for Outbox {}
+
+#[derive(Debug)]
+struct Letter {
+    bytes: Range<usize>,
+    to: Option<SocketAddrAny>,
+    from: Option<Local>,
+    segment: Option<u16>,
+}
+
+/// How many packets go in one call at most; the kernel takes no more (`UIO_MAXIOV`).
+const AT_A_TIME: usize = 1024;
+
+impl Outbox {
+    /// Adds a packet: to `to`, or to the peer of a connected socket; sent from our end `from`, or from where the system
+    /// chooses.
+    pub fn push(&mut self, bytes: &[u8], to: Option<&SocketAddrAny>, from: Option<Local>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.letters.push(Letter { bytes: start..self.bytes.len(), to: to.cloned(), from, segment: None });
+    }
+
+    /// How many packets wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.letters.len() - self.done
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes wait.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.letters.get(self.done).map_or(0, |first| self.bytes.len() - first.bytes.start)
+    }
+
+    /// Forgets all that wait.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.letters.clear();
+        self.done = 0;
+    }
+
+    /// Sends them, and does not wait. `false`: the socket's queue is full, and those that are left wait for the next call.
+    /// One that cannot be sent is given up, and `failed` told to whom it was and why.
+    pub fn send(&mut self, socket: impl AsFd, mut failed: impl FnMut(Option<&SocketAddrAny>, io::Error)) -> bool {
+        while self.done < self.letters.len() {
+            match self.send_some(&socket) {
+                Ok(count) => self.done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => {
+                    failed(self.letters[self.done].to.as_ref(), error);
+                    self.done += 1;
+                }
+            }
+        }
+        self.clear();
+        true
+    }
+
+    /// Gives up the first that waits, and tells to whom it was.
+    pub fn give_up(&mut self) -> Option<SocketAddrAny> {
+        let to = self.letters.get_mut(self.done)?.to.take();
+        self.done += 1;
+        if self.is_empty() {
+            self.clear();
+        }
+        to
+    }
+
+    /// One call.
+    fn send_some(&mut self, socket: &impl AsFd) -> io::Result<usize> {
+        let letters = &self.letters[self.done..];
+        let letters = &letters[..letters.len().min(AT_A_TIME)];
+        self.controls.clear();
+        self.parts.clear();
+        self.headers.clear();
+        // So that nothing moves once it is pointed to.
+        self.controls.resize(letters.len(), Control::EMPTY);
+        self.parts.reserve(letters.len());
+        self.headers.reserve(letters.len());
+        for (letter, control) in letters.iter().zip(&mut self.controls) {
+            let bytes = &self.bytes[letter.bytes.clone()];
+            let v6 = letter.to.as_ref().is_some_and(|to| to.address_family() == rustix::net::AddressFamily::INET6);
+            let beside = ancillary::write(control, v6, letter.from, letter.segment);
+            self.parts.push(libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() });
+            // SAFETY: zero is a value of this structure of integers and pointers.
+            let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
+            if let Some(to) = &letter.to {
+                header.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+                header.msg_hdr.msg_namelen = to.addr_len();
+            }
+            header.msg_hdr.msg_iovlen = 1;
+            if beside > 0 {
+                header.msg_hdr.msg_control = control.as_mut_ptr();
+                header.msg_hdr.msg_controllen = beside as _;
+            }
+            self.headers.push(header);
+        }
+        for (header, part) in self.headers.iter_mut().zip(&mut self.parts) {
+            header.msg_hdr.msg_iov = part;
+        }
+        let count = self.headers.len() as libc::c_uint;
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: `count` headers lie there, whose names, parts and control buffers were set above, lie in vectors of ours
+        // that have not changed since, and are only read. The descriptor is borrowed for the whole call.
+        let sent = unsafe { libc::sendmmsg(socket.as_fd().as_raw_fd(), self.headers.as_mut_ptr(), count, flags as _) };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outbox({} packets, {} bytes)", self.len(), self.bytes())
+    }
+}
