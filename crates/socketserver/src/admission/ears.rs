@@ -34,8 +34,10 @@ pub(crate) struct Ears {
     turn: usize,
     /// There is no room for another connection. Packets need none.
     full: bool,
-    /// Until when nobody is let in. Packets are.
+    /// Until when nobody is let in.
     rests: Option<Instant>,
+    /// It was packets that could not be received: they rest as well.
+    packets_rest: bool,
 }
 
 impl Ears {
@@ -62,6 +64,7 @@ impl Ears {
             turn: 0,
             full: false,
             rests: None,
+            packets_rest: false,
         }))
     }
 
@@ -95,6 +98,7 @@ impl Ears {
                 Tried::Rest(unused, until) => {
                     place = unused;
                     self.rests = Some(until);
+                    self.packets_rest = self.listeners.all[index].packets().is_some();
                 }
             }
         }
@@ -137,9 +141,10 @@ impl Ears {
                 && rest.poll(cx).is_ready()
             {
                 self.rests = None;
+                self.packets_rest = false;
             }
             let lets_in = !self.full && self.rests.is_none();
-            let takes_packets = lets_in || !self.run.shared.control.is_suspended();
+            let takes_packets = lets_in || !(self.packets_rest || self.run.shared.control.is_suspended());
             let count = self.sockets.len();
             for index in (0..count).map(|at| (self.turn + at) % count) {
                 let is_datagram = self.listeners.all[index].packets().is_some();

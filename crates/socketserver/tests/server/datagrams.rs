@@ -300,6 +300,34 @@ fn a_drain_waits_for_the_packets_that_are_being_handled() {
     });
 }
 
+/// One that does not come back is left behind.
+#[test]
+fn a_drain_waits_for_no_handler_beyond_its_deadline() {
+    fn check<M: Model + Send + 'static>(model: M)
+    where
+        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
+    {
+        let (release, released) = channel::<()>();
+        let (tell, begun) = channel();
+        let (released, tell) = (Mutex::new(released), Mutex::new(tell));
+        let server = Server::bind("udp://127.0.0.1:0")
+            .unwrap()
+            .spawn(model, move |_: &mut Datagram| {
+                tell.lock().unwrap().send(())?;
+                Ok(released.lock().unwrap().recv()?)
+            })
+            .unwrap();
+        client("127.0.0.1", [127, 0, 0, 1], port(&server)).send(b"stuck").unwrap();
+        begun.recv_timeout(PATIENCE).unwrap();
+        server.handle().drain(std::time::Duration::ZERO);
+        within("a drain with a handler that does not come back", move || server.join()).unwrap();
+        release.send(()).unwrap();
+    }
+    check(Threads::new(2));
+    check(Tasks::new(1));
+    check(Tasks::new(2));
+}
+
 /// A Unix peer that does not read has a queue that fills; others are answered meanwhile.
 #[test]
 fn a_peer_that_does_not_read_holds_up_nobody() {
