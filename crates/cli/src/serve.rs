@@ -1,7 +1,7 @@
 use crate::args::{Model, Serve};
 use crate::builtin::Packets;
 use crate::complain;
-use socketserver::{Endpoint, Error, Forks, Report, Serial, Server, Signal, Tasks, Threads};
+use socketserver::{Endpoint, Failure, Forks, Report, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
 
 pub(crate) fn run(args: Serve) -> ExitCode {
@@ -11,20 +11,18 @@ pub(crate) fn run(args: Serve) -> ExitCode {
         complain("`--spin` is for `--model tasks` alone: the threads of the other models sleep in the kernel");
         return ExitCode::from(2);
     }
-    if let Some(far) = args.addresses.iter().find(|at| matches!(at, Endpoint::Udp { .. }) && !at.is_loopback()) {
-        complain(format!(
-            "`{far}`: replies to packets with forged addresses would go to whoever the forger names; UDP is served on \
-             the loopback alone"
-        ));
-        return ExitCode::from(2);
-    }
-    let mut server = match set_up(args) {
+    let mut server = match refuse_far_udp(&args.addresses).and_then(|()| set_up(args)) {
         Ok(server) => server,
         Err(error) => {
             complain(error);
             return ExitCode::from(2);
         }
     };
+    // Of an inherited socket only now.
+    if let Err(error) = refuse_far_udp(&server.endpoints()) {
+        complain(error);
+        return ExitCode::from(2);
+    }
     for endpoint in server.endpoints() {
         log.listening(&endpoint);
     }
@@ -49,9 +47,20 @@ pub(crate) fn run(args: Serve) -> ExitCode {
     }
 }
 
-fn set_up(args: Serve) -> Result<Server, Error> {
+fn refuse_far_udp(endpoints: &[Endpoint]) -> Result<(), Failure> {
+    let far = endpoints.iter().find(|at| matches!(at, Endpoint::Udp { .. }) && !at.is_loopback());
+    far.map_or(Ok(()), |far| {
+        Err(format!(
+            "`{far}`: replies to packets with forged addresses would go to whoever the forger names; UDP is served on \
+             the loopback alone"
+        )
+        .into())
+    })
+}
+
+fn set_up(args: Serve) -> Result<Server, Failure> {
     let log = args.log;
-    Server::bind(args.addresses)?
+    let server = Server::bind(args.addresses)?
         .max_connections(args.max_conns.0.map(|max| max as u64))
         .max_per_peer(args.max_per_ip.0)
         .accept_rate(args.accept_rate.0)
@@ -69,7 +78,8 @@ fn set_up(args: Serve) -> Result<Server, Error> {
         .on_signal(Signal::User1, move |handle| {
             log.totals(handle.totals());
             Ok(())
-        })
+        })?;
+    Ok(server)
 }
 
 fn status(report: &Report) -> u8 {

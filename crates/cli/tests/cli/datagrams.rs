@@ -96,3 +96,31 @@ fn udp_beyond_this_machine_is_refused_before_anything_is_bound() {
         assert!(output.stderr.contains(address) && output.stderr.contains("loopback"), "{}", output.stderr);
     }
 }
+
+#[test]
+fn an_inherited_socket_of_udp_is_served_on_this_machine_alone() {
+    let Some(python) = Python::find() else { return };
+    let program = "
+import os, socket, subprocess, sys
+for bound, served in [('127.0.0.1', True), ('0.0.0.0', False)]:
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind((bound, 0))
+    os.dup2(udp.fileno(), 3)
+    command = [sys.argv[1], 'serve', 'upper', 'fd:3']
+    server = subprocess.Popen(command, pass_fds=[3], stderr=subprocess.PIPE, text=True)
+    try:
+        line = server.stderr.readline()
+        if served:
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            client.settimeout(30)
+            client.sendto(b'hello', udp.getsockname())
+            assert client.recv(100) == b'HELLO'
+            server.terminate()
+        else:
+            assert 'the loopback alone' in line, line
+        assert server.wait(30) == (0 if served else 2), line
+    finally:
+        server.kill()
+";
+    python.program(program, &[env!("CARGO_BIN_EXE_socketserver")]);
+}
