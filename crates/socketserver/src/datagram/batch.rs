@@ -114,7 +114,7 @@ impl Batch {
     }
 
     fn judge(&self, datagram: &Datagram, rules: &Rules) -> Result<(), Unwanted> {
-        if let Some(source) = datagram.source() {
+        if let Some(source) = datagram.source {
             if is_nonsense(source, self.socket().bound(), datagram.local()) {
                 return Err(Unwanted::Nonsense);
             }

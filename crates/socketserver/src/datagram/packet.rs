@@ -44,7 +44,11 @@ pub struct Datagram {
     at: usize,
     peer: Peer,
     from: Option<SocketAddrAny>,
+    /// What `from` says.
+    pub(super) source: Option<SocketAddr>,
     local: Option<Local>,
+    /// Where the socket is bound; `None` over Unix sockets.
+    pub(super) bound: Option<SocketAddr>,
     truncated: bool,
     /// How many packets the socket's queue had no room for so far.
     pub(super) dropped: Option<u32>,
@@ -60,7 +64,9 @@ impl Datagram {
             at: 0,
             peer: Peer::unnamed(),
             from: None,
+            source: None,
             local: None,
+            bound: None,
             truncated: false,
             dropped: None,
         }
@@ -69,18 +75,13 @@ impl Datagram {
     /// Becomes that one of those that were received.
     pub(super) fn turn_to(&mut self, at: usize) {
         let packet = self.inbox.packet(at);
-        let addr = packet.from.clone().and_then(|from| SocketAddr::try_from(from).ok());
-        self.peer = addr.map_or_else(|| Peer::unix(packet.credentials), Peer::from);
+        self.source = packet.from.clone().and_then(|from| SocketAddr::try_from(from).ok());
+        self.peer = self.source.map_or_else(|| Peer::unix(packet.credentials), Peer::from);
         self.from = packet.from;
         self.local = packet.local;
         self.truncated = packet.truncated;
         self.dropped = packet.dropped;
         self.at = at;
-    }
-
-    /// The address that it came from, as it stands in the packet.
-    pub(super) fn source(&self) -> Option<SocketAddr> {
-        self.from.clone().and_then(|from| SocketAddr::try_from(from).ok())
     }
 
     /// What is in it; it may be empty.
@@ -98,7 +99,8 @@ impl Datagram {
     /// The address that it was sent to; `None` over Unix sockets.
     #[must_use]
     pub fn local(&self) -> Option<std::net::IpAddr> {
-        self.local.map(|local| local.to.to_canonical())
+        let bound = || self.bound.map(|bound| bound.ip());
+        self.local.map(|local| local.to.to_canonical()).or_else(bound)
     }
 
     /// Whether there was more of it than the 65,535 bytes that are taken.

@@ -36,6 +36,7 @@ impl DatagramSocket {
             Ok(count) => {
                 datagram.handle = handle.clone();
                 datagram.endpoint = endpoint;
+                datagram.bound = self.bound;
                 Ok(Some((datagram, count)))
             }
             Err(error) => {

@@ -447,7 +447,10 @@ fn adopt_datagram(socket: Socket) -> io::Result<Listener> {
 fn udp(socket: Socket, endpoint: Endpoint, bound: SocketAddr) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     socket.set_cloexec(true)?;
-    socketserver_sys::tell_local(&socket, bound.is_ipv6())?;
+    // One that is bound to an address is asked nowhere else, and answers from there by itself.
+    if bound.ip().is_unspecified() {
+        socketserver_sys::tell_local(&socket, bound.is_ipv6())?;
+    }
     socketserver_sys::tell_dropped(&socket)?;
     Ok(Listener::datagram(endpoint, DatagramSocket::new(socket.into(), Some(bound)), None))
 }

@@ -114,6 +114,7 @@ fn the_address_that_was_asked_answers() {
         ("udp://*:0", "::1", "::1"),
         ("udp://0.0.0.0:0", "127.0.0.3", "127.0.0.1"),
         ("udp://[::]:0", "::1", "::1"),
+        ("udp://127.0.0.2:0", "127.0.0.2", "127.0.0.1"),
     ] {
         let (tell, told) = channel();
         let tell = Mutex::new(tell);
