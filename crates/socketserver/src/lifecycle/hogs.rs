@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// What a shard lets the keeper know: whether it moves on from one connection to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
-    /// The connection that it is at, or 0.
+    /// One more than the place in the registry of the connection that it is at, or 0.
     at: AtomicU64,
     /// How often it has moved on.
     turns: AtomicU64,
@@ -24,8 +24,8 @@ pub(crate) struct Pulse {
 impl Pulse {
     /// The shard turns to a connection.
     #[inline]
-    pub(crate) fn begin(&self, connection: u64) {
-        self.at.store(connection, Relaxed);
+    pub(crate) fn begin(&self, at: usize) {
+        self.at.store(at as u64 + 1, Relaxed);
         self.turns.store(self.turns.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
@@ -83,7 +83,10 @@ impl Hogs {
                 *seen = Seen { turns, since: now, told: false };
             } else if !seen.told && now.saturating_duration_since(seen.since) >= PATIENCE {
                 seen.told = true;
-                let event = Hogged { connection: at, shard, time: now.saturating_duration_since(seen.since) };
+                let place = usize::try_from(at - 1).ok();
+                // It may have gone just now, and the shard on to others.
+                let Some(connection) = place.and_then(|at| run.shared.registry.id(at)) else { continue };
+                let event = Hogged { connection, shard, time: now.saturating_duration_since(seen.since) };
                 run.observe(|observer| observer.hogged(&event));
             }
         }

@@ -54,6 +54,11 @@ impl Registry {
         (at, connection)
     }
 
+    /// The number of the connection that is kept there, if one is.
+    pub(crate) fn id(&self, at: usize) -> Option<u64> {
+        self.lock().all.get(at)?.as_ref().map(|connection| connection.id)
+    }
+
     /// What is noted of the connection that is kept there.
     pub(crate) fn slot(&self, at: usize) -> Option<Slot> {
         self.lock().slot(at)

@@ -19,6 +19,10 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 
+/// How many turns tasks have between two looks for events, at most. A request takes two, and a look costs as much as a few;
+/// this is four times what tokio has, and a millisecond or two of work.
+const EVENT_INTERVAL: u32 = 244;
+
 /// How connections come to a shard.
 #[derive(Debug)]
 pub(super) struct Post {
@@ -73,6 +77,7 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
+            .event_interval(EVENT_INTERVAL)
             .on_thread_park(move || asleep.fall_asleep())
             .on_thread_unpark(move || pulse.wake_up(&run))
             .build_local(LocalOptions::default())

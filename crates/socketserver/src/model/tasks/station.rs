@@ -39,6 +39,13 @@ impl<S: Service<Async> + Send + Sync> Station<S> {
         let mut guest = Box::new(Guest { admitted, _burden: burden, station: self.clone() });
         // What is moved into this block lies in it once; what it moved on would lie in it twice.
         drop(spawn_local(async move {
+            // Once: a task has one waker all its life. Each turn that looks at the connection's record would fetch it into
+            // the cache, and of many connections each is far away.
+            poll_fn(|cx| {
+                guest.admitted.connection().serve_in(cx.waker());
+                Poll::Ready(())
+            })
+            .await;
             let ending = {
                 let mut serving = pin!(pipeline::connection::<Async, S>(&mut stream, &guest.station.work.service));
                 poll_fn(|cx| guest.poll(cx, serving.as_mut())).await
@@ -73,13 +80,11 @@ impl<S> Guest<S> {
     /// A turn of its task.
     #[inline]
     fn poll(&self, cx: &mut Context<'_>, serving: Pin<&mut impl Future<Output = Ending>>) -> Poll<Ending> {
-        let connection = self.admitted.connection();
-        connection.serve_in(cx.waker());
         if let Some(spinner) = &self.station.spinner {
             spinner.go_on();
         }
         let Some(pulse) = &self.station.pulse else { return serving.poll(cx) };
-        pulse.begin(connection.id);
+        pulse.begin(self.admitted.at);
         let polled = serving.poll(cx);
         pulse.end();
         polled
