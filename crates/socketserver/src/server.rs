@@ -104,7 +104,9 @@ impl Server {
     /// | `tcp://host:port`, `host:port` | TCP; of a name's addresses the first IPv4 one |
     /// | `:port`, `*:port` | 127.0.0.1; every address, IPv6 and IPv4 |
     /// | `unix:/path?mode=600`, `unix:@name` | a Unix socket with that mode (600 is the default); an abstract one |
-    /// | `fd:3` | a listening socket that this process was started with |
+    /// | `udp://host:port`, `udp://*:port` | UDP, with the same hosts; packets come to it, for a [`DatagramHandler`](crate::DatagramHandler) |
+    /// | `unixgram:/path?mode=600`, `unixgram:@name` | a Unix datagram socket, as `unix:` |
+    /// | `fd:3` | a socket that this process was started with: one that listens, or a bound one for packets |
     ///
     /// Port 0 picks a free one: [`endpoints`](Self::endpoints) tells which.
     ///

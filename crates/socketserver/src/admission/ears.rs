@@ -109,14 +109,20 @@ impl Ears {
         let is_full = batch.is_full();
         batch.handle::<Async, S>(service);
         let Some(socket) = &self.sockets[batch.index()] else { return };
-        loop {
+        // Nearly always the socket takes all at once, and there is nothing to wait for.
+        let mut sent = batch.send();
+        while !sent {
             // Taken before the attempt: room that comes after it is not cleared with it.
-            let ready = poll_fn(|cx| socket.poll_write_ready(cx)).await;
-            if batch.send() {
-                break;
+            let writable = poll_fn(|cx| socket.poll_write_ready(cx));
+            let ready = match batch.until() {
+                Some(until) => tokio::time::timeout_at(until.into(), writable).await.ok(),
+                None => Some(writable.await),
+            };
+            let Some(Ok(mut ready)) = ready else { return batch.give_up() };
+            sent = batch.send();
+            if !sent {
+                ready.clear_ready();
             }
-            let Ok(mut ready) = ready else { return };
-            ready.clear_ready();
         }
         if is_full {
             // A flood gives way to others.

@@ -174,15 +174,17 @@ impl Gate {
                 return Ok(Tried::Full(place));
             }
             let door = &self.run.shared.door;
-            let now = control.elapsed();
-            if let Err(wait) = door.may_come(now) {
+            let paced = state.rules.rate.map(|_| control.elapsed());
+            if let Some(Err(wait)) = paced.map(|now| door.may_come(now)) {
                 // Not for longer, so that another rate is heard of.
                 return Ok(Tried::Rest(place, clock::now() + wait.min(RATE_REST)));
             }
             match self.try_accept(&mut state, listener)? {
                 Try::Accepted(accepted) => {
                     let rules = state.rules.clone();
-                    door.came(now);
+                    if let Some(now) = paced {
+                        door.came(now);
+                    }
                     if has_room {
                         place.take_permit();
                     }

@@ -13,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Packets that came in together, and their place: so a drain waits until they are handled.
 #[derive(Debug)]
@@ -163,15 +164,29 @@ impl Batch {
         }
     }
 
+    /// When the socket is to have taken something: by the write deadline.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.run().settings.write.and_then(|time| clock::now().checked_add(time))
+    }
+
+    /// The socket takes nothing any more: what is left is lost.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(datagram) = &mut self.datagram {
+            let error = io::ErrorKind::TimedOut.into();
+            let left: Vec<_> =
+                std::iter::from_fn(|| (!datagram.outbox.is_empty()).then(|| datagram.outbox.give_up())).collect();
+            left.iter().for_each(|to| self.unsent(to.as_ref(), &error));
+        }
+    }
+
     /// Sends what was gathered, and waits for the socket to take it for as long as the write deadline allows.
     pub(crate) fn send_all(&mut self) {
         while !self.send() {
-            let until = self.run().settings.write.and_then(|time| clock::now().checked_add(time));
+            let until = self.until();
             let socket = self.own.as_ref().map_or(self.socket().as_fd(), AsFd::as_fd);
             let mut ready = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
             if !matches!(poll_until(&mut ready, until), Ok(1..)) {
-                self.run().shared.control.count_unsent();
-                return;
+                return self.give_up();
             }
         }
     }

@@ -16,7 +16,7 @@ type BindHook = Box<dyn FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Sen
 ///
 /// | option | default |
 /// |---|---|
-/// | [`reuse_address`](Self::reuse_address) (`SO_REUSEADDR`) | on: a restart need not wait for old connections to time out |
+/// | [`reuse_address`](Self::reuse_address) (`SO_REUSEADDR`) | on: a restart need not wait for old connections to time out; never for UDP, where it would let another program take the port as well |
 /// | [`reuse_port`](Self::reuse_port) (`SO_REUSEPORT`) | off: two servers on one port are a mistake more often than a wish |
 /// | [`backlog`](Self::backlog) | the system's maximum, `/proc/sys/net/core/somaxconn` |
 ///

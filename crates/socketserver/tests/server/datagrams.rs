@@ -363,15 +363,31 @@ fn a_peer_that_does_not_read_holds_up_nobody() {
 
 #[test]
 fn packets_wait_while_accepting_is_suspended() {
-    let server = Server::bind("udp://127.0.0.1:0").unwrap();
-    server.handle().suspend();
-    let server = server.spawn(Threads::new(2), upper).unwrap();
-    let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
-    client.send(b"wait").unwrap();
-    assert_eq!(server.handle().totals().packets, 0);
-    server.handle().resume();
-    assert_eq!(client.recv(&mut [0; 10]).unwrap(), 4);
-    server.stop().unwrap();
+    for shards in [0, 1] {
+        let (tick, ticks) = channel();
+        let server = Server::bind("udp://127.0.0.1:0").unwrap();
+        let server = server.every(std::time::Duration::from_millis(20), move |_| Ok(tick.send(())?));
+        server.handle().suspend();
+        let tells = |d: &mut Datagram| {
+            let suspended = d.server().is_suspended();
+            Ok(d.reply(format!("suspended: {suspended}").as_bytes())?)
+        };
+        let server = match shards {
+            0 => server.spawn(Threads::new(2), tells).unwrap(),
+            shards => server.spawn(Tasks::new(shards), tells).unwrap(),
+        };
+        let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
+        client.send(b"wait").unwrap();
+        // It has been there for a while.
+        for _ in 0..3 {
+            ticks.recv_timeout(PATIENCE).unwrap();
+        }
+        server.handle().resume();
+        let mut reply = [0; 100];
+        let count = client.recv(&mut reply).unwrap();
+        assert_eq!(&reply[..count], b"suspended: false");
+        server.stop().unwrap();
+    }
 }
 
 #[test]
