@@ -25,7 +25,9 @@ mod linux {
     pub use descriptor::{SharedFd, WithFd, disown, inherit, receive_descriptor, send_descriptor, unsent};
     pub use descriptor::{descriptor_limit, set_descriptor_limit};
     pub use fork::{Child, Ended, Fork, Forked, exit_child, fork, thread_count};
-    pub use packets::{Inbox, Local, Outbox, Packet, join_trains, tell_dropped, tell_local};
+    pub use packets::{
+        Bounce, Inbox, Local, Origin, Outbox, Packet, join_trains, next_error, tell_dropped, tell_errors, tell_local,
+    };
     pub use shared::SharedWords;
     pub use wake::Wake;
     #[cfg(feature = "tokio")]

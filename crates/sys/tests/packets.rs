@@ -127,3 +127,32 @@ fn packets_that_the_queue_dropped_are_told() {
     assert_eq!(received(&mut inbox, &theirs), 1);
     assert_eq!(inbox.packet(0).dropped, u32::try_from(100 - before).ok());
 }
+
+#[test]
+fn an_error_names_whom_it_concerns_on_both_families() {
+    use socketserver_sys::{Origin, next_error, tell_errors, tell_local};
+    // Through an IPv6 socket IPv4 peers are reached too.
+    let nobody_v4 = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody_v6 = UdpSocket::bind("[::1]:0").unwrap().local_addr().unwrap();
+    let socket = UdpSocket::bind("[::]:0").unwrap();
+    tell_errors(&socket, true).unwrap();
+    tell_local(&socket, true).unwrap();
+    let mapped = format!("[::ffff:127.0.0.1]:{}", nobody_v4.port()).parse::<SocketAddr>().unwrap();
+    for (to, origin, by) in [
+        (nobody_v6, Origin::Icmp6 { kind: 1, code: 4 }, "::1"),
+        (mapped, Origin::Icmp { kind: 3, code: 3 }, "127.0.0.1"),
+    ] {
+        socket.send_to(b"packet", to).unwrap();
+        let bounce = next_error(&socket).unwrap().expect("nobody is there");
+        assert_eq!((bounce.to, bounce.origin, bounce.by), (Some(to), origin, Some(by.parse().unwrap())));
+        // Once it was read no call tells it any more.
+        let mut buf = [0; 1];
+        socket.set_nonblocking(true).unwrap();
+        assert_eq!(socket.recv(&mut buf).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert!(next_error(&socket).unwrap().is_none());
+        // Unread it is told by the next call as well, whatever that is about.
+        socket.send_to(b"packet", to).unwrap();
+        assert_eq!(socket.recv(&mut buf).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert!(next_error(&socket).unwrap().is_some());
+    }
+}

@@ -38,66 +38,86 @@ impl Control {
     }
 }
 
-/// Reads what the kernel wrote beside a packet.
+/// Gives each message that the kernel wrote beside a packet: level, type and data.
 ///
 /// # Safety
 /// `header` is one that `recvmsg(2)` filled in, and its control buffer is still there.
-pub(super) unsafe fn read(header: &libc::msghdr) -> Beside {
-    let mut beside = Beside::default();
+pub(super) unsafe fn messages(header: &libc::msghdr, mut each: impl FnMut(libc::c_int, libc::c_int, &[u8])) {
     // SAFETY: the caller says that the header is as the kernel left it: `msg_controllen` bytes of control messages.
     let mut at = unsafe { libc::CMSG_FIRSTHDR(header) };
     while !at.is_null() {
         // SAFETY: not null, so it points to a whole header inside the control buffer; the kernel aligns them.
         let (level, kind, len) = unsafe { ((*at).cmsg_level, (*at).cmsg_type, (*at).cmsg_len) };
-        // SAFETY: as above; the data lies behind the header.
-        let data = unsafe { libc::CMSG_DATA(at) };
         // SAFETY: takes no memory, and computes alone.
         let has = len.saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
-        macro_rules! data {
-            ($type:ty) => {
-                if has >= size_of::<$type>() {
-                    // SAFETY: so many bytes lie there, which the kernel wrote, and any bytes are a value of this type of
-                    // plain integers. It need not be aligned.
-                    Some(unsafe { data.cast::<$type>().read_unaligned() })
-                } else {
-                    None
-                }
-            };
-        }
-        match (level, kind) {
-            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                beside.local = data!(libc::in_pktinfo).map(|info| {
-                    let ip = |addr: libc::in_addr| Ipv4Addr::from(u32::from_be(addr.s_addr));
-                    let from = Some(ip(info.ipi_spec_dst)).filter(|ip| !ip.is_unspecified());
-                    Local {
-                        to: ip(info.ipi_addr).into(),
-                        from: from.map(Into::into),
-                        interface: u32::try_from(info.ipi_ifindex).unwrap_or(0),
-                    }
-                });
-            }
-            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                beside.local = data!(libc::in6_pktinfo).map(|info| {
-                    let to = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-                    let many = match to.to_ipv4_mapped() {
-                        Some(v4) => v4.is_multicast() || v4.is_broadcast(),
-                        None => to.is_multicast(),
-                    };
-                    Local { to: to.into(), from: (!many).then_some(to.into()), interface: info.ipi6_ifindex }
-                });
-            }
-            (libc::SOL_UDP, libc::UDP_GRO) => {
-                beside.segment = data!(libc::c_int).and_then(|size| u16::try_from(size).ok()).filter(|size| *size > 0);
-            }
-            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => beside.dropped = data!(u32),
-            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
-                beside.credentials = data!(libc::ucred).map(|cred| (cred.pid, cred.uid, cred.gid));
-            }
-            _ => {}
-        }
+        // SAFETY: the data lies behind the header, and so many bytes of it were written by the kernel. Nobody else has the
+        // buffer while the slice is there.
+        each(level, kind, unsafe { std::slice::from_raw_parts(libc::CMSG_DATA(at), has) });
         // SAFETY: both are what the calls before gave.
         at = unsafe { libc::CMSG_NXTHDR(header, at) };
     }
+}
+
+/// A plain structure of integers at the beginning of `data`, if there is so much.
+fn read_as<T: Plain>(data: &[u8]) -> Option<T> {
+    // SAFETY: so many bytes lie there, and any bytes are a value of such a type. It need not be aligned.
+    (data.len() >= size_of::<T>()).then(|| unsafe { data.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// # Safety
+/// Any bytes are a value of it.
+unsafe trait Plain {}
+// SAFETY: all of these have nothing but integers in them.
+unsafe impl Plain for libc::in_pktinfo {}
+// SAFETY: as above.
+unsafe impl Plain for libc::in6_pktinfo {}
+// SAFETY: as above.
+unsafe impl Plain for libc::c_int {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
+unsafe impl Plain for libc::ucred {}
+
+/// Reads what the kernel wrote beside a packet.
+///
+/// # Safety
+/// As [`messages`].
+pub(super) unsafe fn read(header: &libc::msghdr) -> Beside {
+    let mut beside = Beside::default();
+    let each = |level, kind, data: &[u8]| match (level, kind) {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+            beside.local = read_as::<libc::in_pktinfo>(data).map(|info| {
+                let ip = |addr: libc::in_addr| Ipv4Addr::from(u32::from_be(addr.s_addr));
+                let from = Some(ip(info.ipi_spec_dst)).filter(|ip| !ip.is_unspecified());
+                Local {
+                    to: ip(info.ipi_addr).into(),
+                    from: from.map(Into::into),
+                    interface: u32::try_from(info.ipi_ifindex).unwrap_or(0),
+                }
+            });
+        }
+        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+            beside.local = read_as::<libc::in6_pktinfo>(data).map(|info| {
+                let to = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                let many = match to.to_ipv4_mapped() {
+                    Some(v4) => v4.is_multicast() || v4.is_broadcast(),
+                    None => to.is_multicast(),
+                };
+                Local { to: to.into(), from: (!many).then_some(to.into()), interface: info.ipi6_ifindex }
+            });
+        }
+        (libc::SOL_UDP, libc::UDP_GRO) => {
+            let size = read_as::<libc::c_int>(data);
+            beside.segment = size.and_then(|size| u16::try_from(size).ok()).filter(|size| *size > 0);
+        }
+        (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => beside.dropped = read_as::<u32>(data),
+        (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+            beside.credentials = read_as::<libc::ucred>(data).map(|cred| (cred.pid, cred.uid, cred.gid));
+        }
+        _ => {}
+    };
+    // SAFETY: as the caller says.
+    unsafe { messages(header, each) };
     beside
 }
 

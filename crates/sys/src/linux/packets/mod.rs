@@ -1,11 +1,13 @@
 //! Packets, many in one call: `recvmmsg(2)`, `sendmmsg(2)`.
 
 mod ancillary;
+mod errors;
 mod inbox;
 mod options;
 mod outbox;
 
 pub use ancillary::Local;
+pub use errors::{Bounce, Origin, next_error, tell_errors};
 pub use inbox::{Inbox, Packet};
 pub use options::{join_trains, tell_dropped, tell_local};
 pub use outbox::Outbox;

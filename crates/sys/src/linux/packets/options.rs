@@ -30,7 +30,7 @@ pub fn join_trains(socket: impl AsFd, on: bool) -> io::Result<()> {
     set(socket, libc::SOL_UDP, libc::UDP_GRO, on.into())
 }
 
-fn set(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let fd = socket.as_fd().as_raw_fd();
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: `value` is an integer of the length that is told, read during the call alone; the descriptor is borrowed.
