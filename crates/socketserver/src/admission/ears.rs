@@ -1,10 +1,7 @@
 use super::{Admitted, Gate, Place, Tried};
 use crate::Error;
 use crate::connection::Peer;
-use crate::datagram::Batch;
 use crate::endpoint::Listeners;
-use crate::engine::Async;
-use crate::handler::Service;
 use crate::lifecycle::Run;
 use socketserver_sys::Watched;
 use std::future::poll_fn;
@@ -14,30 +11,21 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-/// What comes in.
-pub(crate) enum Heard {
-    Admitted(Admitted),
-    /// And what is watched for more room to reply.
-    Packets(Batch),
-}
-
 /// The accept path of the async engine: the same [`Gate`], and waits that a reactor watches.
 pub(crate) struct Ears {
     run: Arc<Run>,
     gate: Arc<Gate>,
     listeners: Arc<Listeners>,
-    /// One for each listener; `None`: a source that has to be polled.
+    /// One for each listener; `None`: a source that has to be polled, or no connections come there.
     sockets: Vec<Option<Watched>>,
     stop: Watched,
     room: Watched,
     /// Who is looked at first: each in turn.
     turn: usize,
-    /// There is no room for another connection. Packets need none.
+    /// There is no room for another connection.
     full: bool,
     /// Until when nobody is let in.
     rests: Option<Instant>,
-    /// It was packets that could not be received: they rest as well.
-    packets_rest: bool,
 }
 
 impl Ears {
@@ -47,12 +35,9 @@ impl Ears {
         let failed = |error| Error::io("cannot wait for connections", error);
         let watch =
             |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().and_then(Watched::for_reading).map_err(failed);
-        let watch_both =
-            |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().and_then(Watched::for_both).map_err(failed);
         let sockets = listeners.all.iter().map(|listener| {
-            // Replies to packets leave through it.
-            let is_datagram = listener.packets().is_some();
-            listener.descriptor().map(|fd| if is_datagram { watch_both(fd) } else { watch(fd) }).transpose()
+            let descriptor = listener.descriptor().filter(|_| listener.packets().is_none());
+            descriptor.map(watch).transpose()
         });
         Ok(Some(Self {
             sockets: sockets.collect::<Result<_, _>>()?,
@@ -64,12 +49,11 @@ impl Ears {
             turn: 0,
             full: false,
             rests: None,
-            packets_rest: false,
         }))
     }
 
-    /// The next connection that may come in, or packets. `None`: the server stops.
-    pub(crate) async fn next(&mut self, verify: &dyn Fn(&Peer) -> bool) -> Result<Option<Heard>, Error> {
+    /// The next connection that may come in. `None`: the server stops.
+    pub(crate) async fn next(&mut self, verify: &dyn Fn(&Peer) -> bool) -> Result<Option<Admitted>, Error> {
         let mut place = Place::take(&self.run);
         loop {
             if self.run.is_stopping() {
@@ -84,8 +68,7 @@ impl Ears {
                 return Ok(None);
             }
             match self.try_next(index, place, verify)? {
-                Tried::Admitted(admitted) => return Ok(Some(Heard::Admitted(admitted))),
-                Tried::Packets(batch) => return Ok(Some(Heard::Packets(batch))),
+                Tried::Admitted(admitted) => return Ok(Some(admitted)),
                 Tried::Nothing(unused) => place = unused,
                 Tried::More(unused) => {
                     place = unused;
@@ -98,35 +81,9 @@ impl Ears {
                 Tried::Rest(unused, until) => {
                     place = unused;
                     self.rests = Some(until);
-                    self.packets_rest = self.listeners.all[index].packets().is_some();
                 }
+                Tried::Packets(_) => unreachable!("they come in by an inlet"),
             }
-        }
-    }
-
-    /// Has packets handled, and their replies sent.
-    pub(crate) async fn handle<S: Service<Async>>(&self, mut batch: Batch, service: &S) {
-        let is_full = batch.is_full();
-        batch.handle::<Async, S>(service);
-        let Some(socket) = &self.sockets[batch.index()] else { return };
-        // Nearly always the socket takes all at once, and there is nothing to wait for.
-        let mut sent = batch.send();
-        while !sent {
-            // Taken before the attempt: room that comes after it is not cleared with it.
-            let writable = poll_fn(|cx| socket.poll_write_ready(cx));
-            let ready = match batch.until() {
-                Some(until) => tokio::time::timeout_at(until.into(), writable).await.ok(),
-                None => Some(writable.await),
-            };
-            let Some(Ok(mut ready)) = ready else { return batch.give_up() };
-            sent = batch.send();
-            if !sent {
-                ready.clear_ready();
-            }
-        }
-        if is_full {
-            // A flood gives way to others.
-            tokio::task::yield_now().await;
         }
     }
 
@@ -147,16 +104,12 @@ impl Ears {
                 && rest.poll(cx).is_ready()
             {
                 self.rests = None;
-                self.packets_rest = false;
             }
-            let lets_in = !self.full && self.rests.is_none();
-            let takes_packets = lets_in || !(self.packets_rest || self.run.shared.control.is_suspended());
+            if self.full || self.rests.is_some() {
+                return Poll::Pending;
+            }
             let count = self.sockets.len();
             for index in (0..count).map(|at| (self.turn + at) % count) {
-                let is_datagram = self.listeners.all[index].packets().is_some();
-                if !(if is_datagram { takes_packets } else { lets_in }) {
-                    continue;
-                }
                 let heard = match &self.sockets[index] {
                     Some(socket) => socket.poll_read_ready(cx).is_ready(),
                     None => self.listeners.all[index].poll_ready(cx).is_ready(),
@@ -178,13 +131,7 @@ impl Ears {
         // Taken before the look: what comes after the look is not cleared with it.
         let ready = socket.poll_read_ready(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         let tried = self.gate.try_next(&self.listeners, index, false, place, verify)?;
-        let is_empty = match &tried {
-            Tried::Nothing(_) => true,
-            // Asking again would find that out at the price of a system call.
-            Tried::Packets(batch) => !batch.is_full(),
-            _ => false,
-        };
-        if let (true, Poll::Ready(Ok(mut ready))) = (is_empty, ready) {
+        if let (Tried::Nothing(_), Poll::Ready(Ok(mut ready))) = (&tried, ready) {
             ready.clear_ready();
         }
         Ok(tried)

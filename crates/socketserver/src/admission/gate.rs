@@ -1,13 +1,13 @@
 use super::rules::{OverLimit, Rules};
 use super::{Admitted, Place};
 use crate::connection::pipeline::catch;
-use crate::datagram::Batch;
+use crate::datagram::{Batch, DatagramSocket};
 use crate::endpoint::{Accepted, Listener, Listeners, poll_until, readable};
 use crate::events::{AcceptFailed, AcceptThen, Refusal, Refused};
 use crate::lifecycle::Run;
 use crate::{Error, Peer, clock};
 use rustix::fs::{Mode, OFlags};
-use socketserver_proto::{AcceptFailure, Backoff, classify};
+use socketserver_proto::{AcceptFailure, Backoff, Endpoint, classify};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -148,21 +148,11 @@ impl Gate {
     ) -> Result<Tried, Error> {
         let listener = &listeners.all[index];
         if let Some(socket) = listener.packets() {
-            if self.run.shared.control.is_suspended() {
-                return Ok(Tried::Full(place));
-            }
-            let received = socket.receive(&self.run.handle(), index);
-            if reported {
+            let tried = self.receive(socket, index, place)?;
+            if let (true, Tried::Packets(_)) = (reported, &tried) {
                 listeners.arm(index).map_err(cannot_wait)?;
             }
-            return match received {
-                Ok(Some(batch)) => Ok(Tried::Packets(Batch::new(batch, listeners, index, place))),
-                Ok(None) => Ok(Tried::Nothing(place)),
-                Err(error) => {
-                    let tried = self.cannot_accept(&mut self.state(), listener, error)?;
-                    Ok(if let Try::Rest(until) = tried { Tried::Rest(place, until) } else { Tried::More(place) })
-                }
-            };
+            return Ok(tried);
         }
         // Peers that are turned away, and failures: a flood of them gives way to other business now and then.
         for _ in 0..IN_A_ROW {
@@ -209,6 +199,22 @@ impl Gate {
         Ok(Tried::More(place))
     }
 
+    /// The packets that wait at a socket of that endpoint, without waiting.
+    pub(crate) fn receive(&self, socket: &Arc<DatagramSocket>, index: usize, place: Place) -> Result<Tried, Error> {
+        if self.run.shared.control.is_suspended() {
+            return Ok(Tried::Full(place));
+        }
+        match socket.receive(&self.run.handle(), index) {
+            Ok(Some(batch)) => Ok(Tried::Packets(Batch::new(batch, socket, index, place))),
+            Ok(None) => Ok(Tried::Nothing(place)),
+            Err(error) => {
+                let endpoint = &self.run.shared.endpoints[index];
+                let tried = self.cannot_accept(&mut self.state(), endpoint, || None, error)?;
+                Ok(if let Try::Rest(until) = tried { Tried::Rest(place, until) } else { Tried::More(place) })
+            }
+        }
+    }
+
     /// Waits until there may be room, the server stops or the time has come.
     fn wait_for_room(&self, until: Option<Instant>) -> io::Result<()> {
         let control = &self.run.shared.control;
@@ -249,12 +255,18 @@ impl Gate {
                 state.failures = 0;
                 Ok(Try::Accepted(accepted))
             }
-            Err(error) => self.cannot_accept(state, listener, error),
+            Err(error) => self.cannot_accept(state, &listener.endpoint, || listener.accept().ok(), error),
         }
     }
 
-    /// What is done about a listener that gives nothing.
-    fn cannot_accept(&self, state: &mut State, listener: &Listener, error: io::Error) -> Result<Try, Error> {
+    /// What is done about a listener that gives nothing. `more` accepts whoever else waits there.
+    fn cannot_accept(
+        &self,
+        state: &mut State,
+        endpoint: &Endpoint,
+        more: impl Fn() -> Option<Accepted>,
+        error: io::Error,
+    ) -> Result<Try, Error> {
         let class = match error.raw_os_error() {
             Some(number) => classify(number),
             None if error.kind() == io::ErrorKind::WouldBlock => AcceptFailure::WouldBlock,
@@ -266,21 +278,21 @@ impl Gate {
             AcceptFailure::Retry if state.failures < FAILURES => {
                 state.failures += 1;
                 self.run.shared.control.count_lost();
-                self.failed(listener, &error, AcceptThen::Retried);
+                self.failed(endpoint, &error, AcceptThen::Retried);
                 Ok(Try::Again)
             }
             AcceptFailure::Retry | AcceptFailure::Exhausted => {
-                let shed = if class == AcceptFailure::Exhausted { self.shed(state, listener) } else { 0 };
+                let shed = if class == AcceptFailure::Exhausted { self.shed(state, more) } else { 0 };
                 self.run.shared.control.count_exhausted(shed);
                 // Those who could be closed were closed; whoever comes next is to learn it as soon.
                 let delay = if shed > 0 { SHED_REST } else { state.backoff.next_delay() };
-                self.failed(listener, &error, AcceptThen::BackedOff { delay, shed });
+                self.failed(endpoint, &error, AcceptThen::BackedOff { delay, shed });
                 Ok(Try::Rest(clock::now() + delay))
             }
             _ => {
                 self.run.shared.control.count_given_up();
-                self.failed(listener, &error, AcceptThen::GaveUp);
-                Err(Error::io(format!("cannot accept on `{}`", listener.endpoint), error))
+                self.failed(endpoint, &error, AcceptThen::GaveUp);
+                Err(Error::io(format!("cannot accept on `{endpoint}`"), error))
             }
         }
     }
@@ -292,11 +304,11 @@ impl Gate {
 
     /// Closes peers that wait, with the one descriptor that was kept for it: they learn at once that there is no room,
     /// and do not stay in the backlog until they give up.
-    fn shed(&self, state: &mut State, listener: &Listener) -> usize {
+    fn shed(&self, state: &mut State, more: impl Fn() -> Option<Accepted>) -> usize {
         let mut shed = 0;
         while shed < SHED && !self.run.is_stopping() {
             drop(state.spare.take());
-            let Ok(accepted) = listener.accept() else { break };
+            let Some(accepted) = more() else { break };
             drop(accepted);
             shed += 1;
         }
@@ -338,9 +350,9 @@ impl Gate {
         }
     }
 
-    fn failed(&self, listener: &Listener, error: &io::Error, then: AcceptThen) {
+    fn failed(&self, endpoint: &Endpoint, error: &io::Error, then: AcceptThen) {
         self.run.observe(|observer| {
-            observer.accept_failed(&AcceptFailed { endpoint: &listener.endpoint, error, then });
+            observer.accept_failed(&AcceptFailed { endpoint, error, then });
         });
     }
 }

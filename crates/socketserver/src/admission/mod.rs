@@ -5,13 +5,17 @@ mod admitted;
 mod ears;
 mod farewell;
 mod gate;
+#[cfg(feature = "tokio")]
+mod inlet;
 mod rules;
 
 pub use rules::OverLimit;
 
 pub(crate) use admitted::{Admitted, Place};
 #[cfg(feature = "tokio")]
-pub(crate) use ears::{Ears, Heard};
+pub(crate) use ears::Ears;
 pub(crate) use farewell::{AT_A_TIME, Farewell};
 pub(crate) use gate::{Gate, Next, Tried};
+#[cfg(feature = "tokio")]
+pub(crate) use inlet::Inlet;
 pub(crate) use rules::{Door, Rules};

@@ -1,7 +1,7 @@
 use super::{Datagram, DatagramSocket};
 use crate::admission::{Place, Rules};
 use crate::connection::pipeline::{Panic, catch};
-use crate::endpoint::{Listeners, poll_until};
+use crate::endpoint::poll_until;
 use crate::engine::Engine;
 use crate::events::Unsent;
 use crate::handler::Service;
@@ -21,7 +21,8 @@ pub(crate) struct Batch {
     /// `None` once it was given back.
     datagram: Option<Box<Datagram>>,
     count: usize,
-    listeners: Arc<Listeners>,
+    socket: Arc<DatagramSocket>,
+    /// Where in the server's list of endpoints it came in.
     index: usize,
     /// A child's own copy of the socket: the listeners are its parent's.
     own: Option<OwnedFd>,
@@ -37,16 +38,16 @@ enum Unwanted {
 impl Batch {
     pub(crate) fn new(
         (datagram, count): (Box<Datagram>, usize),
-        listeners: &Arc<Listeners>,
+        socket: &Arc<DatagramSocket>,
         index: usize,
         place: Place,
     ) -> Self {
-        Self { datagram: Some(datagram), count, listeners: listeners.clone(), index, own: None, place }
+        Self { datagram: Some(datagram), count, socket: socket.clone(), index, own: None, place }
     }
 
     /// For a child that is to be forked: it keeps the socket when it lets go of the listeners.
     pub(crate) fn keep_socket(&mut self) -> io::Result<()> {
-        self.own = Some(self.socket().as_fd().try_clone_to_owned()?);
+        self.own = Some(self.socket.as_fd().try_clone_to_owned()?);
         Ok(())
     }
 
@@ -61,18 +62,8 @@ impl Batch {
         self.datagram.as_ref().is_some_and(|datagram| self.count == datagram.inbox.capacity())
     }
 
-    /// Where in the server's list of endpoints it came in.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
     fn run(&self) -> &Arc<Run> {
         self.place.run()
-    }
-
-    fn socket(&self) -> &DatagramSocket {
-        self.listeners.all[self.index].packets().unwrap_or_else(|| unreachable!("packets come from nowhere else"))
     }
 
     /// Hands each packet to the handler. What that replies gathers.
@@ -109,14 +100,14 @@ impl Batch {
         }
         control.count_packets(self.count);
         if let Some(so_far) = so_far {
-            control.count_overflowed(self.socket().note_dropped(so_far));
+            control.count_overflowed(self.socket.note_dropped(so_far));
         }
         self.datagram = Some(datagram);
     }
 
     fn judge(&self, datagram: &Datagram, rules: &Rules) -> Result<(), Unwanted> {
         if let Some(source) = datagram.source {
-            if is_nonsense(source, self.socket().bound(), datagram.local()) {
+            if is_nonsense(source, self.socket.bound(), datagram.local()) {
                 return Err(Unwanted::Nonsense);
             }
             if !rules.permit(datagram.peer()) {
@@ -141,10 +132,10 @@ impl Batch {
             lost += 1;
             self.unsent(to, &error);
         };
-        let socket = self.own.as_ref().map_or(self.socket().as_fd(), AsFd::as_fd);
+        let socket = self.own.as_ref().map_or(self.socket.as_fd(), AsFd::as_fd);
         let mut all = datagram.outbox.send(socket, &mut failed);
         // Over Unix sockets it is the peer's queue that is full. Nobody waits for a peer that does not read.
-        while !all && self.socket().bound().is_none() {
+        while !all && self.socket.bound().is_none() {
             let to = datagram.outbox.give_up();
             failed(to.as_ref(), io::ErrorKind::WouldBlock.into());
             all = datagram.outbox.send(socket, &mut failed);
@@ -159,7 +150,7 @@ impl Batch {
         // In a child nobody listens.
         if self.own.is_none() {
             let peer = to.and_then(|to| SocketAddr::try_from(to.clone()).ok()).map_or_else(Peer::unnamed, Peer::from);
-            let endpoint = &self.listeners.all[self.index].endpoint;
+            let endpoint = &self.run().shared.endpoints[self.index];
             self.run().observe(|observer| observer.unsent(&Unsent { peer: &peer, endpoint, error }));
         }
     }
@@ -183,7 +174,7 @@ impl Batch {
     pub(crate) fn send_all(&mut self) {
         while !self.send() {
             let until = self.until();
-            let socket = self.own.as_ref().map_or(self.socket().as_fd(), AsFd::as_fd);
+            let socket = self.own.as_ref().map_or(self.socket.as_fd(), AsFd::as_fd);
             let mut ready = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
             if !matches!(poll_until(&mut ready, until), Ok(1..)) {
                 return self.give_up();
@@ -195,7 +186,7 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         if let Some(datagram) = self.datagram.take() {
-            self.socket().give_back(datagram);
+            self.socket.give_back(datagram);
         }
     }
 }

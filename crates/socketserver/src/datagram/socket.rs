@@ -12,6 +12,8 @@ pub(crate) struct DatagramSocket {
     fd: OwnedFd,
     /// Where it is bound; `None` over Unix sockets.
     bound: Option<SocketAddr>,
+    /// How another one is made and bound to the same address; `None`: it was made elsewhere.
+    make: Option<Make>,
     /// Those that are in nobody's hands. The one used last is warm in the cache and used next.
     #[expect(clippy::vec_box, reason = "each is handed about, and large")]
     spare: Mutex<Vec<Box<Datagram>>>,
@@ -19,12 +21,36 @@ pub(crate) struct DatagramSocket {
     dropped: Mutex<u32>,
 }
 
+/// Makes a socket and binds it, with `SO_REUSEPORT` or without; tells where it is bound.
+type Make = Box<dyn Fn(SocketAddr, bool) -> io::Result<(OwnedFd, SocketAddr)> + Send + Sync>;
+
 /// So many are kept.
 const SPARE: usize = 4;
 
 impl DatagramSocket {
     pub(crate) fn new(fd: OwnedFd, bound: Option<SocketAddr>) -> Self {
-        Self { fd, bound, spare: Mutex::default(), dropped: Mutex::default() }
+        Self { fd, bound, make: None, spare: Mutex::default(), dropped: Mutex::default() }
+    }
+
+    /// One that more can be made of.
+    pub(crate) fn bind(
+        addr: SocketAddr,
+        reuse_port: bool,
+        make: impl Fn(SocketAddr, bool) -> io::Result<(OwnedFd, SocketAddr)> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let (fd, bound) = make(addr, reuse_port)?;
+        Ok(Self { make: Some(Box::new(make)), ..Self::new(fd, Some(bound)) })
+    }
+
+    /// Another socket on the same port, for another shard: the kernel gives all packets of a peer to the same of them
+    /// (`SO_REUSEPORT`, `socket(7)`). `None`: there can be but this one.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn sibling(&self) -> io::Result<Option<Self>> {
+        let (Some(make), Some(bound)) = (&self.make, self.bound) else { return Ok(None) };
+        // Only now: before, a second server on the same port is a mistake that has to be told.
+        rustix::net::sockopt::set_socket_reuseport(&self.fd, true)?;
+        let (fd, bound) = make(bound, true)?;
+        Ok(Some(Self::new(fd, Some(bound))))
     }
 
     /// Receives what waits, for `endpoint` of that server; `None`: nothing does.

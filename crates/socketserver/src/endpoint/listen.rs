@@ -9,8 +9,9 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-type BindHook = Box<dyn FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Send>;
+type BindHook = Arc<Mutex<dyn FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Send>>;
 
 /// How sockets are made and bound. [`Server::bind`] uses the defaults.
 ///
@@ -70,10 +71,11 @@ impl ListenOptions {
     }
 
     /// A look at each socket before it is bound, for options of your own. An error ends the bind. Sockets that were
-    /// bound elsewhere do not come by.
+    /// bound elsewhere do not come by. A UDP port that several shards serve has a socket for each of them
+    /// ([`Tasks`](crate::Tasks)): they come by when the server begins to serve.
     #[must_use]
     pub fn on_bind(mut self, hook: impl FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Send + 'static) -> Self {
-        self.on_bind = Some(Box::new(hook));
+        self.on_bind = Some(Arc::new(Mutex::new(hook)));
         self
     }
 
@@ -142,16 +144,24 @@ impl ListenOptions {
     }
 
     fn bind_udp(&mut self, endpoint: &Endpoint, addr: SocketAddr, only_v6: bool) -> io::Result<Listener> {
-        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)?;
-        if addr.is_ipv6() {
-            socket.set_only_v6(only_v6)?;
-        }
-        // Not the address: then another program could bind the port as well, and take the packets.
-        socket.set_reuse_port(self.reuse_port)?;
-        self.look(endpoint, &socket)?;
-        socket.bind(&addr.into())?;
-        let (host, addr) = bound(&socket)?;
-        udp(socket, Endpoint::Udp { host, port: addr.port() }, addr)
+        let hook = self.on_bind.clone();
+        let endpoint = endpoint.clone();
+        let make = move |addr: SocketAddr, reuse_port: bool| {
+            let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)?;
+            if addr.is_ipv6() {
+                socket.set_only_v6(only_v6)?;
+            }
+            // Not the address: then another program could bind the port as well, and take the packets.
+            socket.set_reuse_port(reuse_port)?;
+            look(hook.as_ref(), &endpoint, &socket)?;
+            socket.bind(&addr.into())?;
+            let addr = bound(&socket)?.1;
+            prepare_udp(&socket, addr)?;
+            Ok((socket.into(), addr))
+        };
+        let socket = DatagramSocket::bind(addr, self.reuse_port, make)?;
+        let (host, addr) = bound(&socket.as_fd().try_clone_to_owned()?.into())?;
+        Ok(Listener::datagram(Endpoint::Udp { host, port: addr.port() }, socket, None))
     }
 
     fn bind_unixgram(&mut self, endpoint: &Endpoint, name: &UnixName, mode: Option<u32>) -> Result<Listener, Error> {
@@ -201,8 +211,8 @@ impl ListenOptions {
         Ok(Listener::socket(endpoint.clone(), socket.into(), file))
     }
 
-    fn look(&mut self, endpoint: &Endpoint, socket: &Socket) -> io::Result<()> {
-        self.on_bind.as_mut().map_or(Ok(()), |hook| hook(endpoint, socket.as_fd()))
+    fn look(&self, endpoint: &Endpoint, socket: &Socket) -> io::Result<()> {
+        look(self.on_bind.as_ref(), endpoint, socket)
     }
 }
 
@@ -369,6 +379,13 @@ pub(crate) fn abstract_name(name: &[u8]) -> io::Result<SockAddr> {
     SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat()))
 }
 
+fn look(hook: Option<&BindHook>, endpoint: &Endpoint, socket: &Socket) -> io::Result<()> {
+    let Some(hook) = hook else { return Ok(()) };
+    // One that panicked panics again, or not, as it likes.
+    let mut hook = hook.lock().unwrap_or_else(PoisonError::into_inner);
+    hook(endpoint, socket.as_fd())
+}
+
 /// Checks a socket that was made elsewhere, and makes it one of ours.
 fn adopt(fd: OwnedFd, name: &str) -> Result<Listener, Error> {
     let wrong = |what: &str| Error::new(ErrorKind::Endpoint, format!("{name} {what}"));
@@ -440,19 +457,20 @@ fn adopt_datagram(socket: Socket) -> io::Result<Listener> {
     if addr.port() == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is bound to no port"));
     }
-    udp(socket, Endpoint::Udp { host, port: addr.port() }, addr)
+    prepare_udp(&socket, addr)?;
+    let endpoint = Endpoint::Udp { host, port: addr.port() };
+    Ok(Listener::datagram(endpoint, DatagramSocket::new(socket.into(), Some(addr)), None))
 }
 
 /// What every UDP socket of ours has, whoever made it.
-fn udp(socket: Socket, endpoint: Endpoint, bound: SocketAddr) -> io::Result<Listener> {
+fn prepare_udp(socket: &Socket, bound: SocketAddr) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_cloexec(true)?;
     // One that is bound to an address is asked nowhere else, and answers from there by itself.
     if bound.ip().is_unspecified() {
-        socketserver_sys::tell_local(&socket, bound.is_ipv6())?;
+        socketserver_sys::tell_local(socket, bound.is_ipv6())?;
     }
-    socketserver_sys::tell_dropped(&socket)?;
-    Ok(Listener::datagram(endpoint, DatagramSocket::new(socket.into(), Some(bound)), None))
+    socketserver_sys::tell_dropped(socket)
 }
 
 fn unixgram(socket: Socket, endpoint: Endpoint, file: Option<SocketFile>) -> io::Result<Listener> {

@@ -13,7 +13,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One bound place that connections come from.
 pub(crate) struct Listener {
@@ -30,7 +30,7 @@ enum Source {
     },
     Own(OwnedFd, Mutex<Box<dyn Accept>>),
     /// Packets come to it, and no connections.
-    Packets(DatagramSocket),
+    Packets(Arc<DatagramSocket>),
     /// It has no descriptor: the async engine polls it.
     #[cfg(feature = "tokio")]
     Task(Mutex<TaskSource>),
@@ -76,11 +76,11 @@ impl Listener {
     }
 
     pub(crate) fn datagram(endpoint: Endpoint, socket: DatagramSocket, file: Option<SocketFile>) -> Self {
-        Self { endpoint, source: Source::Packets(socket), _file: file }
+        Self { endpoint, source: Source::Packets(Arc::new(socket)), _file: file }
     }
 
     /// The socket that packets come to, if it is one.
-    pub(crate) fn packets(&self) -> Option<&DatagramSocket> {
+    pub(crate) fn packets(&self) -> Option<&Arc<DatagramSocket>> {
         if let Source::Packets(socket) = &self.source { Some(socket) } else { None }
     }
 

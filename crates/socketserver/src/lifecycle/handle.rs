@@ -133,14 +133,14 @@ impl Handle {
     /// ```
     pub fn suspend(&self) {
         if let Some(shared) = &self.shared {
-            shared.control.suspend(true);
+            shared.suspend(true);
         }
     }
 
     /// Lets peers in again, after [`suspend`](Self::suspend).
     pub fn resume(&self) {
         if let Some(shared) = &self.shared {
-            shared.control.suspend(false);
+            shared.suspend(false);
         }
     }
 

@@ -13,6 +13,9 @@ pub(crate) struct Shared {
     /// The last run that was told to stop, for tasks that wait for that.
     #[cfg(feature = "tokio")]
     pub(crate) stopping: tokio::sync::watch::Sender<u64>,
+    /// Whether nobody is let in for now, for tasks that wait for the end of that.
+    #[cfg(feature = "tokio")]
+    suspended: tokio::sync::watch::Sender<bool>,
     pub(crate) endpoints: Vec<Endpoint>,
     /// The process that made it.
     process: u32,
@@ -28,10 +31,31 @@ impl Shared {
             door: Door::default(),
             #[cfg(feature = "tokio")]
             stopping: tokio::sync::watch::Sender::new(0),
+            #[cfg(feature = "tokio")]
+            suspended: tokio::sync::watch::Sender::new(false),
             endpoints,
             process: std::process::id(),
             hurried: AtomicI32::new(0),
         })
+    }
+
+    /// Lets nobody in for now, or whoever comes.
+    pub(crate) fn suspend(&self, suspended: bool) {
+        // Under its lock, so that tasks are told last what was said last.
+        #[cfg(feature = "tokio")]
+        self.suspended.send_modify(|told| {
+            self.control.suspend(suspended);
+            *told = suspended;
+        });
+        #[cfg(not(feature = "tokio"))]
+        self.control.suspend(suspended);
+    }
+
+    /// Somebody may be let in again.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn until_resumed(&self) {
+        // The sender is ours, so it is there.
+        let _ = self.suspended.subscribe().wait_for(|suspended| !suspended).await;
     }
 
     /// Whether this is the process that made it, and no child of it.

@@ -398,3 +398,53 @@ fn sockets_that_were_bound_elsewhere_are_served() {
     assert_eq!(exchange(&client, b"mine"), b"MINE");
     server.stop().unwrap();
 }
+
+#[test]
+fn packets_of_a_peer_stay_on_their_shard() {
+    let server = Server::bind(["udp://127.0.0.1:0", "udp://[::1]:0"]).unwrap();
+    let server = server
+        .spawn(Tasks::new(4), |d: &mut Datagram| {
+            let shard = std::thread::current().name().unwrap_or_default().to_owned();
+            Ok(d.reply(shard.as_bytes())?)
+        })
+        .unwrap();
+    let endpoints = server.handle().endpoints();
+    let mut shards = std::collections::BTreeSet::new();
+    for (endpoint, local) in endpoints.iter().zip(["127.0.0.1", "::1"]) {
+        let Endpoint::Udp { port, .. } = *endpoint else { panic!("{endpoint}") };
+        // What comes before it serves is the first shard's.
+        exchange(&client(local, local.parse::<IpAddr>().unwrap(), port), b"do you serve?");
+        for _ in 0..64 {
+            let client = client(local, local.parse::<IpAddr>().unwrap(), port);
+            let shard = exchange(&client, b"where?");
+            assert!((0..3).all(|_| exchange(&client, b"still?") == shard));
+            shards.insert(String::from_utf8(shard).unwrap());
+        }
+        // Shards share the port among each other alone.
+        assert!(UdpSocket::bind((local, port)).is_err());
+    }
+    // That 64 peers meet none of the other shards happens once in 10^8 times.
+    assert!(shards.len() > 1, "{shards:?}");
+    let report = server.stop().unwrap();
+    assert_eq!(report.totals.packets, 2 * (1 + 64 * 4));
+}
+
+#[test]
+fn suspended_a_server_lets_packets_wait() {
+    fn check<M: Model + Send + 'static>(model: M)
+    where
+        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
+    {
+        let server = Server::bind("udp://127.0.0.1:0").unwrap().spawn(model, upper).unwrap();
+        let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
+        assert_eq!(exchange(&client, b"before"), b"BEFORE");
+        server.handle().suspend();
+        client.send(b"meanwhile").unwrap();
+        assert_eq!(server.handle().totals().packets, 1);
+        server.handle().resume();
+        let mut reply = [0; 100];
+        assert_eq!(client.recv(&mut reply).unwrap(), 9);
+        server.stop().unwrap();
+    }
+    on_each_model!(check);
+}

@@ -1,5 +1,6 @@
 mod accepting;
 mod here;
+mod packets;
 mod shard;
 mod spinner;
 mod station;
@@ -23,6 +24,9 @@ use std::time::Duration;
 /// |---|---|
 /// | [`shards`](Self::shards) | one a processor that the process may use |
 /// | [`spin`](Self::spin) | off |
+///
+/// Packets come to every shard: each has a socket of its own on a UDP port (`SO_REUSEPORT`, `socket(7)`), and all packets of
+/// a peer come to the same of them. Unix datagram sockets, and sockets that were bound elsewhere, are served by one shard.
 ///
 /// A program that has a tokio runtime of its own serves in it with [`Server::run`](crate::Server::run) instead;
 /// `serve(Tasks)` there is refused with [`ErrorKind::Unsupported`].
@@ -80,6 +84,9 @@ impl Model for Tasks {
             ));
         }
         let shards = self.shards.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
+        let Some(listeners) = work.run.listeners() else { return Ok(()) };
+        let shares = packets::share_out(&listeners, shards)?;
+        drop(listeners);
         let pulses: Vec<Arc<Pulse>> = (0..shards).map(|_| Arc::default()).collect();
         work.run.watch_pulses(pulses.clone());
         let (posts, boxes): (Vec<Post>, Vec<_>) = (0..shards).map(|_| Post::new()).unzip();
@@ -89,8 +96,8 @@ impl Model for Tasks {
         let mut all_started = Some(all_started);
         let mut started = Vec::with_capacity(shards);
         let mut failed = None;
-        for (index, (letters, pulse)) in boxes.into_iter().zip(pulses).enumerate() {
-            let shard = Shard { index, work: work.clone(), posts: posts.clone(), pulse, spin: self.spin };
+        for (index, ((letters, pulse), sockets)) in boxes.into_iter().zip(pulses).zip(shares).enumerate() {
+            let shard = Shard { index, work: work.clone(), posts: posts.clone(), pulse, spin: self.spin, sockets };
             // The first one accepts.
             let start = Start { this: starts.clone(), all: all_started.take() };
             let ended = ended.clone();

@@ -1,8 +1,9 @@
 use super::accepting::until_stop;
+use super::packets::{Share, receive_packets};
 use super::spinner::{Spinner, spin};
 use super::station::Station;
 use crate::Error;
-use crate::admission::{Admitted, Ears, Heard};
+use crate::admission::{Admitted, Ears};
 use crate::engine::Async;
 use crate::handler::Service;
 use crate::lifecycle::Pulse;
@@ -68,6 +69,8 @@ pub(super) struct Shard<S> {
     pub(super) posts: Arc<[Post]>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) spin: Option<Duration>,
+    /// Where packets come to it.
+    pub(super) sockets: Share,
 }
 
 impl<S: Service<Async> + Send + Sync> Shard<S> {
@@ -92,7 +95,10 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
                 spawn_local(spin(spinner.clone(), time));
                 spinner
             });
-            let station = Rc::new(Station { work: self.work.clone(), pulse: Some(self.pulse), spinner });
+            let station = Rc::new(Station::new(self.work.clone(), Some(self.pulse), spinner));
+            for (index, socket) in &self.sockets {
+                spawn_local(receive_packets(station.clone(), *index, socket.clone()));
+            }
             let load = self.posts[self.index].load.clone();
             spawn_local(receive(station.clone(), letters, load));
             let run = self.work.run.clone();
@@ -100,6 +106,7 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
             let mut accepted = Ok(());
             if self.index == 0 {
                 let posts = self.posts;
+                let station = station.clone();
                 let mut accepting = pin!(until_stop(&self.work, async move { accept(station, posts).await }));
                 // A shard whose handler kept it until the run was over need not hear of the stop any more.
                 poll_fn(|cx| match accepting.as_mut().poll(cx) {
@@ -116,7 +123,7 @@ impl<S: Service<Async> + Send + Sync> Shard<S> {
                 drop(self.posts);
                 over.await;
             }
-            accepted
+            accepted.and(station.failure())
         });
         // What handlers left to other threads is not waited for: the drain had its deadline.
         runtime.shutdown_background();
@@ -129,14 +136,7 @@ async fn accept<S: Service<Async> + Send + Sync>(station: Rc<Station<S>>, posts:
     let work = &station.work;
     let Some(mut ears) = Ears::new(&work.run, &work.gate)? else { return Ok(()) };
     let mut after = 0;
-    while let Some(heard) = ears.next(&|peer| work.service.verify(peer)).await? {
-        let admitted = match heard {
-            Heard::Admitted(admitted) => admitted,
-            Heard::Packets(batch) => {
-                ears.handle(batch, &*work.service).await;
-                continue;
-            }
-        };
+    while let Some(admitted) = ears.next(&|peer| work.service.verify(peer)).await? {
         // Of several with as few, each in turn.
         let order = (0..posts.len()).map(|at| (after + at) % posts.len());
         let chosen = order.min_by_key(|at| posts[*at].load.0.load(Relaxed)).unwrap_or(0);

@@ -1,5 +1,6 @@
 use super::shard::Burden;
 use super::spinner::Spinner;
+use crate::Error;
 use crate::admission::Admitted;
 use crate::connection::pipeline::Ending;
 use crate::connection::task_stream::Stream;
@@ -9,6 +10,7 @@ use crate::engine::{Async, Conn};
 use crate::handler::Service;
 use crate::lifecycle::Pulse;
 use crate::model::Work;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -20,11 +22,28 @@ use tokio::task::spawn_local;
 /// Where the connections of one runtime are served.
 pub(super) struct Station<S> {
     pub(super) work: Work<Async, S>,
-    pub(super) pulse: Option<Arc<Pulse>>,
-    pub(super) spinner: Option<Rc<Spinner>>,
+    pulse: Option<Arc<Pulse>>,
+    spinner: Option<Rc<Spinner>>,
+    /// Why it came to an early end.
+    failure: Cell<Option<Error>>,
 }
 
 impl<S: Service<Async> + Send + Sync> Station<S> {
+    pub(super) fn new(work: Work<Async, S>, pulse: Option<Arc<Pulse>>, spinner: Option<Rc<Spinner>>) -> Self {
+        Self { work, pulse, spinner, failure: Cell::default() }
+    }
+
+    /// It cannot go on: the server stops.
+    pub(super) fn fail(&self, error: Error) {
+        self.failure.set(Some(error));
+        self.work.handle().shutdown();
+    }
+
+    /// Why it could not go on, if so.
+    pub(super) fn failure(&self) -> Result<(), Error> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
     pub(super) fn serve(self: &Rc<Self>, mut admitted: Admitted, burden: Option<Burden>) {
         let mut stream = match self.stream(&mut admitted) {
             Ok(stream) => stream,

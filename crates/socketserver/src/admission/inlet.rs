@@ -1,0 +1,112 @@
+use super::{Gate, Place, Tried};
+use crate::Error;
+use crate::datagram::{Batch, DatagramSocket};
+use crate::engine::Async;
+use crate::handler::Service;
+use crate::lifecycle::Run;
+use socketserver_sys::Watched;
+use std::future::poll_fn;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Where packets come to one shard of the async engine: the same [`Gate`], and waits that a reactor watches.
+pub(crate) struct Inlet {
+    run: Arc<Run>,
+    gate: Arc<Gate>,
+    socket: Arc<DatagramSocket>,
+    watched: Watched,
+    /// Which of the server's endpoints it is of.
+    index: usize,
+}
+
+impl Inlet {
+    /// Watched by the runtime that this is called in.
+    pub(crate) fn new(
+        run: &Arc<Run>,
+        gate: &Arc<Gate>,
+        socket: &Arc<DatagramSocket>,
+        index: usize,
+    ) -> Result<Self, Error> {
+        // For both: replies leave through it.
+        let watched = socket.as_fd().try_clone_to_owned().and_then(Watched::for_both);
+        let watched = watched.map_err(|error| Error::io("cannot wait for packets", error))?;
+        Ok(Self { run: run.clone(), gate: gate.clone(), socket: socket.clone(), watched, index })
+    }
+
+    /// Has the packets handled as they come, until the server stops. The end of the run ends it too, while it waits.
+    pub(crate) async fn serve<S: Service<Async>>(&self, service: &S) -> Result<(), Error> {
+        while let Some(mut batch) = self.next().await? {
+            let is_full = batch.is_full();
+            batch.handle::<Async, S>(service);
+            self.send(&mut batch).await;
+            drop(batch);
+            if is_full {
+                // A flood gives way to others.
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next packets. `None`: the server stops.
+    async fn next(&self) -> Result<Option<Batch>, Error> {
+        loop {
+            if poll_fn(|cx| self.watched.poll_read_ready(cx)).await.is_err() {
+                return Ok(None);
+            }
+            let place = Place::take(&self.run);
+            if self.run.is_stopping() {
+                return Ok(None);
+            }
+            match self.try_next(place)? {
+                Tried::Packets(batch) => return Ok(Some(batch)),
+                Tried::Rest(place, until) => {
+                    drop(place);
+                    tokio::time::sleep_until(until.into()).await;
+                }
+                Tried::Full(place) => {
+                    drop(place);
+                    self.run.shared.until_resumed().await;
+                }
+                Tried::More(_) => tokio::task::yield_now().await,
+                Tried::Nothing(_) | Tried::Admitted(_) => {}
+            }
+        }
+    }
+
+    fn try_next(&self, place: Place) -> Result<Tried, Error> {
+        // Taken before the look: what comes after the look is not cleared with it.
+        let ready = self.watched.poll_read_ready(&mut Context::from_waker(Waker::noop()));
+        let tried = self.gate.receive(&self.socket, self.index, place)?;
+        let is_empty = match &tried {
+            Tried::Nothing(_) => true,
+            // Asking again would find that out at the price of a system call.
+            Tried::Packets(batch) => !batch.is_full(),
+            _ => false,
+        };
+        if let (true, Poll::Ready(Ok(mut ready))) = (is_empty, ready) {
+            ready.clear_ready();
+        }
+        Ok(tried)
+    }
+
+    /// Sends the replies of a batch, and waits for the socket to take them for as long as the write deadline allows.
+    async fn send(&self, batch: &mut Batch) {
+        // Nearly always the socket takes all at once, and there is nothing to wait for.
+        let mut sent = batch.send();
+        while !sent {
+            // Taken before the attempt: room that comes after it is not cleared with it.
+            let writable = poll_fn(|cx| self.watched.poll_write_ready(cx));
+            let ready = match batch.until() {
+                Some(until) => tokio::time::timeout_at(until.into(), writable).await.ok(),
+                None => Some(writable.await),
+            };
+            let Some(Ok(mut ready)) = ready else { return batch.give_up() };
+            sent = batch.send();
+            if !sent {
+                ready.clear_ready();
+            }
+        }
+    }
+}
