@@ -4,6 +4,9 @@ use crate::connection::sync_stream;
 use crate::connection::{Core, PollIo, SyncIo};
 #[cfg(feature = "tokio")]
 use crate::connection::{TaskIo, task_stream};
+#[cfg(feature = "tokio")]
+use crate::datagram::session::TaskSession;
+use crate::datagram::session::{SyncSession, Talk};
 
 /// Which engine a [`Model`](crate::Model) runs on. Sealed; there it is in use.
 pub trait Engine: sealed::Sealed + Sized + 'static {
@@ -12,6 +15,9 @@ pub trait Engine: sealed::Sealed + Sized + 'static {
     type Stream: Conn<Io = Self::Io>;
     #[doc(hidden)]
     type Io: PollIo;
+    /// Its conversations over packets.
+    #[doc(hidden)]
+    type Session: Talk;
 }
 
 /// The blocking engine: `std` sockets, a thread or a process that waits. [`Serial`](crate::Serial),
@@ -22,6 +28,7 @@ pub enum Blocking {}
 impl Engine for Blocking {
     type Stream = sync_stream::Stream;
     type Io = SyncIo;
+    type Session = SyncSession;
 }
 
 /// The async engine: a tokio runtime a core. [`Tasks`](crate::Tasks) runs on it, and
@@ -34,6 +41,7 @@ pub enum Async {}
 impl Engine for Async {
     type Stream = task_stream::Stream;
     type Io = TaskIo;
+    type Session = TaskSession;
 }
 
 /// A connection as handlers of an engine see it, made of the core that all share.

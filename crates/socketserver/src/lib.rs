@@ -38,6 +38,9 @@ pub use connection::pipeline::Panic;
 #[cfg(feature = "tokio")]
 pub use connection::{AsyncTransport, task_stream::Stream};
 pub use connection::{Peer, Phase, Reason};
+#[cfg(feature = "tokio")]
+pub use datagram::session::TaskSession as Session;
+pub use datagram::session::{Sessions, WhenFull, sessions};
 pub use datagram::{Datagram, Replies};
 #[cfg(feature = "tokio")]
 pub use endpoint::TaskAccept as Accept;
@@ -54,9 +57,9 @@ pub use events::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refusal,
     Refused, SpawnFailed, Unsent,
 };
-#[cfg(feature = "tokio")]
-pub use handler::Handler;
 pub use handler::{DatagramHandler, RunsOn, Service};
+#[cfg(feature = "tokio")]
+pub use handler::{Handler, SessionHandler};
 #[cfg(feature = "tokio")]
 pub use lifecycle::UntilDraining;
 pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};
@@ -70,8 +73,10 @@ pub use socketserver_sys::Credentials;
 /// The blocking side: handlers, connections and sources that need no runtime.
 pub mod blocking {
     pub use crate::connection::sync_stream::{ReadHalf, Stream, WriteHalf};
+    pub use crate::datagram::session::SyncSession as Session;
     pub use crate::endpoint::Accept;
     pub use crate::handler::BlockingHandler as Handler;
+    pub use crate::handler::BlockingSessionHandler as SessionHandler;
 }
 
 /// The documents whose code is to compile and run.
@@ -99,6 +104,7 @@ pub mod sealed {
     #[cfg(feature = "tokio")]
     pub use crate::connection::TaskIo;
     pub use crate::connection::{Core, PollIo, SyncIo, Wait};
+    pub use crate::datagram::session::{Budget, Mailbox, Talk};
     pub use crate::engine::Conn;
-    pub use crate::handler::{Both, Lift, kind};
+    pub use crate::handler::{Both, Conversing, Lift, kind};
 }

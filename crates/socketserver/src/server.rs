@@ -509,6 +509,10 @@ impl<E> Server<E> {
                 work.packets(batch).run();
                 Ok(Served::One)
             }
+            Ok(Next::Session(newcomer, place)) => {
+                work.session(newcomer, place).run();
+                Ok(Served::One)
+            }
             Ok(Next::TimedOut) => Ok(Served::TimedOut),
             Ok(Next::Stopped) => Ok(Served::Stopped),
             Err(error) => Err(error),

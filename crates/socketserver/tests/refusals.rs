@@ -12,5 +12,6 @@ fn wrong_pairings_are_refused_in_plain_words() {
     cases.compile_fail("tests/refusals/no_*.rs");
     cases.compile_fail("tests/refusals/captured_*.rs");
     cases.compile_fail("tests/refusals/serve_one_*.rs");
+    cases.compile_fail("tests/refusals/sessions_*.rs");
     cases.compile_fail("tests/refusals/tasks_*.rs");
 }

@@ -1,8 +1,9 @@
 use super::rules::{OverLimit, Rules};
 use super::{Admitted, Place};
 use crate::connection::pipeline::catch;
+use crate::datagram::session::Newcomer;
 use crate::datagram::{Batch, DatagramSocket};
-use crate::endpoint::{Accepted, Listener, Listeners, poll_until, readable};
+use crate::endpoint::{Accepted, Listener, Listeners, Waits, poll_until, readable};
 use crate::events::{AcceptFailed, AcceptThen, Refusal, Refused};
 use crate::lifecycle::Run;
 use crate::{Error, Peer, clock};
@@ -40,6 +41,8 @@ struct State {
 pub(crate) enum Next {
     Admitted(Admitted),
     Packets(Batch),
+    /// A session to be served.
+    Session(Newcomer, Place),
     TimedOut,
     Stopped,
 }
@@ -90,15 +93,26 @@ impl Gate {
         let Some(listeners) = self.run.listeners() else { return Ok(Next::Stopped) };
         // Under load a connection is there already, and whoever has just served one takes it without going to sleep.
         // With several listeners that would favour one of them, and the kernel's order is fair.
-        let mut look_first = listeners.all.len() == 1;
+        let newcomers = self.run.newcomers();
+        let mut look_first = listeners.all.len() == 1 && newcomers.is_none();
         let mut waited = false;
         loop {
             if self.run.is_stopping() {
                 return Ok(Next::Stopped);
             }
+            if let Some(newcomer) = newcomers.and_then(|newcomers| newcomers.pop()) {
+                return Ok(Next::Session(newcomer, place));
+            }
             let reported = !std::mem::take(&mut look_first);
-            let found = if reported { listeners.wait(until).map_err(cannot_wait)? } else { Some(0) };
-            if let Some(index) = found {
+            let found = if reported { listeners.wait(until).map_err(cannot_wait)? } else { Some(Waits::At(0)) };
+            if let (Some(Waits::Newcomers), Some(newcomers)) = (found, newcomers) {
+                let newcomer = newcomers.pop();
+                listeners.arm_newcomers(newcomers).map_err(cannot_wait)?;
+                if let Some(newcomer) = newcomer {
+                    return Ok(Next::Session(newcomer, place));
+                }
+            }
+            if let Some(Waits::At(index)) = found {
                 let tried = self.try_next(&listeners, index, reported, place, verify);
                 if tried.is_err() && reported {
                     // For the next run.

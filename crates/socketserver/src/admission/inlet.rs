@@ -1,14 +1,15 @@
 use super::{Gate, Place, Tried};
-use crate::Error;
-use crate::datagram::{Batch, DatagramSocket};
+use crate::datagram::{Batch, DatagramSocket, Dispatch};
 use crate::engine::Async;
 use crate::handler::Service;
 use crate::lifecycle::Run;
-use socketserver_sys::Watched;
+use crate::{Error, clock};
+use socketserver_sys::{Outbox, Watched};
 use std::future::poll_fn;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 /// Where packets come to one shard of the async engine: the same [`Gate`], and waits that a reactor watches.
 pub(crate) struct Inlet {
@@ -89,6 +90,53 @@ impl Inlet {
             ready.clear_ready();
         }
         Ok(tried)
+    }
+
+    /// As [`next`](Self::next), without waiting. `None`: the server stops.
+    pub(crate) fn try_once(&self) -> Result<Option<Tried>, Error> {
+        let place = Place::take(&self.run);
+        if self.run.is_stopping() { Ok(None) } else { self.try_next(place).map(Some) }
+    }
+
+    /// Waits for packets.
+    pub(crate) fn poll_packets(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.watched.poll_read_ready(cx).map(drop)
+    }
+
+    /// Waits for room to send.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.watched.poll_write_ready(cx).map(drop)
+    }
+
+    /// Sends what has gathered, without waiting. What the socket does not take within the write deadline is lost.
+    pub(crate) fn dispatch(&self, outbox: &mut Outbox, stuck: &mut Option<Instant>) {
+        if outbox.is_empty() {
+            return;
+        }
+        let dispatch = Dispatch { run: &self.run, socket: &self.socket, index: self.index, own: None };
+        // Taken before the attempt: room that comes after it is not cleared with it.
+        let ready = self.watched.poll_write_ready(&mut Context::from_waker(Waker::noop()));
+        let before = outbox.len();
+        if dispatch.send(outbox) {
+            *stuck = None;
+            return;
+        }
+        if let Poll::Ready(Ok(mut ready)) = ready {
+            ready.clear_ready();
+        }
+        if outbox.len() < before {
+            *stuck = None;
+        }
+        let now = clock::now();
+        let deadline = |since: Instant| self.run.settings.write.and_then(|time| since.checked_add(time));
+        match *stuck {
+            Some(until) if until <= now => {
+                dispatch.give_up(outbox);
+                *stuck = None;
+            }
+            Some(_) => {}
+            None => *stuck = deadline(now),
+        }
     }
 
     /// Sends the replies of a batch, and waits for the socket to take them for as long as the write deadline allows.

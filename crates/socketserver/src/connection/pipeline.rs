@@ -38,6 +38,11 @@ impl Ending {
         Self { reason, details: failure.map(details) }
     }
 
+    /// A hook failed on its own account.
+    pub(crate) fn break_hook(&mut self, hook: &'static str, failure: String) {
+        self.details.get_or_insert_default().broken_hook = Some((hook, failure));
+    }
+
     /// What the handler failed with.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.details.as_ref()?.failure.as_deref()

@@ -18,6 +18,8 @@ pub enum Reason {
     WriteTimeout,
     /// The peer sent nothing at all for as long as the first-byte deadline allows.
     FirstByte,
+    /// Its session was silent for longest, and gave way to a newcomer ([`sessions`](crate::sessions)).
+    Evicted,
     /// The peer sent a line, a frame or an exact read more slowly than the minimum rate allows.
     MinRate,
     /// The connection was open for as long as the lifetime allows.
@@ -43,12 +45,13 @@ pub enum Reason {
 
 impl Reason {
     /// Each kind once; the number of a signal or a status is 0.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Finished,
         Self::Disconnected,
         Self::Idle,
         Self::WriteTimeout,
         Self::FirstByte,
+        Self::Evicted,
         Self::MinRate,
         Self::Lifetime,
         Self::Kicked,
@@ -70,6 +73,7 @@ impl Reason {
             Self::Idle => "idle",
             Self::WriteTimeout => "write-timeout",
             Self::FirstByte => "first-byte",
+            Self::Evicted => "evicted",
             Self::MinRate => "min-rate",
             Self::Lifetime => "lifetime",
             Self::Kicked => "kicked",
@@ -114,8 +118,8 @@ impl Reason {
             Self::MinRate => 11,
             Self::Lifetime => 12,
             Self::Kicked => 13,
-            // What only the parent finds out never travels.
-            Self::Killed(_) | Self::Exited(_) => 0,
+            // What only the parent finds out never travels, and sessions are no children's.
+            Self::Evicted | Self::Killed(_) | Self::Exited(_) => 0,
         }
     }
 

@@ -1,14 +1,12 @@
-use super::{Datagram, DatagramSocket};
+use super::{Datagram, DatagramSocket, Dispatch};
 use crate::admission::{Place, Rules};
 use crate::connection::pipeline::{Panic, catch};
 use crate::endpoint::poll_until;
 use crate::engine::Engine;
-use crate::events::Unsent;
 use crate::handler::Service;
 use crate::lifecycle::Run;
 use crate::{Peer, clock};
 use rustix::event::{PollFd, PollFlags};
-use rustix::net::SocketAddrAny;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -68,6 +66,27 @@ impl Batch {
 
     /// Hands each packet to the handler. What that replies gathers.
     pub(crate) fn handle<E: Engine, S: Service<E>>(&mut self, service: &S) {
+        let run = self.run().clone();
+        self.each(|datagram| {
+            if !verify::<E, S>(&run, datagram.peer(), service) {
+                return run.shared.control.count_unwelcome();
+            }
+            let failure = match catch(|| service.datagram(datagram)) {
+                Ok(Ok(())) => return,
+                Ok(Err(failure)) => failure,
+                Err(panic) => Box::<Panic>::new(panic),
+            };
+            run.shared.control.count_packet_failed();
+            if let Err(panic) = catch(|| service.on_datagram_error(&failure, datagram.peer())) {
+                run.hook_failed("on_error", &panic.to_string());
+            }
+            // Its drop is the user's code too.
+            let _ = catch(|| drop(failure));
+        });
+    }
+
+    /// Gives out each packet that somebody can have sent who may.
+    pub(crate) fn each(&mut self, mut take: impl FnMut(&mut Datagram)) {
         let Some(mut datagram) = self.datagram.take() else { return };
         let control = &self.run().shared.control;
         let rules = self.run().shared.door.rules();
@@ -81,21 +100,7 @@ impl Batch {
             match self.judge(&datagram, &rules) {
                 Err(Unwanted::Nonsense) => control.count_nonsense(),
                 Err(Unwanted::Denied) => control.count_unwelcome(),
-                Ok(()) if !self.verify::<E, S>(datagram.peer(), service) => control.count_unwelcome(),
-                Ok(()) => {
-                    let handled = catch(|| service.datagram(&mut datagram));
-                    let failure = match handled {
-                        Ok(Ok(())) => continue,
-                        Ok(Err(failure)) => failure,
-                        Err(panic) => Box::<Panic>::new(panic),
-                    };
-                    control.count_packet_failed();
-                    if let Err(panic) = catch(|| service.on_datagram_error(&failure, datagram.peer())) {
-                        self.run().hook_failed("on_error", &panic.to_string());
-                    }
-                    // Its drop is the user's code too.
-                    let _ = catch(|| drop(failure));
-                }
+                Ok(()) => take(&mut datagram),
             }
         }
         control.count_packets(self.count);
@@ -117,42 +122,17 @@ impl Batch {
         Ok(())
     }
 
-    fn verify<E: Engine, S: Service<E>>(&self, peer: &Peer, service: &S) -> bool {
-        catch(|| service.verify_datagram(peer)).unwrap_or_else(|panic| {
-            self.run().hook_failed("verify", &panic.to_string());
-            false
-        })
+    fn dispatch(&self) -> Dispatch<'_> {
+        let own = self.own.as_ref().map(AsFd::as_fd);
+        Dispatch { run: self.run(), socket: &self.socket, index: self.index, own }
     }
 
     /// Sends what was gathered, and does not wait. `false`: the rest has to wait until the socket takes more.
     pub(crate) fn send(&mut self) -> bool {
         let Some(mut datagram) = self.datagram.take() else { return true };
-        let (before, mut lost) = (datagram.outbox.len(), 0);
-        let mut failed = |to: Option<&SocketAddrAny>, error: io::Error| {
-            lost += 1;
-            self.unsent(to, &error);
-        };
-        let socket = self.own.as_ref().map_or(self.socket.as_fd(), AsFd::as_fd);
-        let mut all = datagram.outbox.send(socket, &mut failed);
-        // Over Unix sockets it is the peer's queue that is full. Nobody waits for a peer that does not read.
-        while !all && self.socket.bound().is_none() {
-            let to = datagram.outbox.give_up();
-            failed(to.as_ref(), io::ErrorKind::WouldBlock.into());
-            all = datagram.outbox.send(socket, &mut failed);
-        }
-        self.run().shared.control.count_replies(before - datagram.outbox.len() - lost);
+        let all = self.dispatch().send(&mut datagram.outbox);
         self.datagram = Some(datagram);
         all
-    }
-
-    fn unsent(&self, to: Option<&SocketAddrAny>, error: &io::Error) {
-        self.run().shared.control.count_unsent();
-        // In a child nobody listens.
-        if self.own.is_none() {
-            let peer = to.and_then(|to| SocketAddr::try_from(to.clone()).ok()).map_or_else(Peer::unnamed, Peer::from);
-            let endpoint = &self.run().shared.endpoints[self.index];
-            self.run().observe(|observer| observer.unsent(&Unsent { peer: &peer, endpoint, error }));
-        }
     }
 
     /// When the socket is to have taken something: by the write deadline.
@@ -162,11 +142,9 @@ impl Batch {
 
     /// The socket takes nothing any more: what is left is lost.
     pub(crate) fn give_up(&mut self) {
-        if let Some(datagram) = &mut self.datagram {
-            let error = io::ErrorKind::TimedOut.into();
-            let left: Vec<_> =
-                std::iter::from_fn(|| (!datagram.outbox.is_empty()).then(|| datagram.outbox.give_up())).collect();
-            left.iter().for_each(|to| self.unsent(to.as_ref(), &error));
+        if let Some(mut datagram) = self.datagram.take() {
+            self.dispatch().give_up(&mut datagram.outbox);
+            self.datagram = Some(datagram);
         }
     }
 
@@ -189,6 +167,14 @@ impl Drop for Batch {
             self.socket.give_back(datagram);
         }
     }
+}
+
+/// Whether the handler takes packets of that peer.
+pub(super) fn verify<E: Engine, S: Service<E>>(run: &Run, peer: &Peer, service: &S) -> bool {
+    catch(|| service.verify_datagram(peer)).unwrap_or_else(|panic| {
+        run.hook_failed("verify", &panic.to_string());
+        false
+    })
 }
 
 /// Whether nobody can have sent a packet from there who wants an answer.

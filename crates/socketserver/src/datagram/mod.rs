@@ -1,9 +1,14 @@
 //! Packets: received many at a time, handed to the handler one by one, answered many at a time.
 
 mod batch;
+mod dispatch;
 mod packet;
+pub(crate) mod session;
 mod socket;
 
 pub(crate) use batch::Batch;
+pub(crate) use dispatch::Dispatch;
+#[cfg(feature = "tokio")]
+use packet::GATHER;
 pub use packet::{Datagram, Replies};
 pub(crate) use socket::DatagramSocket;

@@ -11,7 +11,7 @@ const AT_A_TIME: usize = 64;
 /// How large a packet may be: as large as any of UDP (RFC 768) is.
 const SIZE: usize = 65_535;
 /// How many bytes of replies one batch may gather before they have to leave.
-const GATHER: usize = 1024 * 1024;
+pub(super) const GATHER: usize = 1024 * 1024;
 
 /// A packet, and the replies to it: UDP and Unix datagrams alike.
 ///
@@ -82,6 +82,16 @@ impl Datagram {
         self.truncated = packet.truncated;
         self.dropped = packet.dropped;
         self.at = at;
+    }
+
+    /// Who sent it, as the system names it.
+    pub(super) fn from(&self) -> Option<&SocketAddrAny> {
+        self.from.as_ref()
+    }
+
+    /// Our end, where there are several.
+    pub(super) fn local_end(&self) -> Option<Local> {
+        self.local
     }
 
     /// What is in it; it may be empty.

@@ -13,6 +13,7 @@ pub(crate) struct DatagramSocket {
     /// Where it is bound; `None` over Unix sockets.
     bound: Option<SocketAddr>,
     /// How another one is made and bound to the same address; `None`: it was made elsewhere.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "no other model has use for several"))]
     make: Option<Make>,
     /// Those that are in nobody's hands. The one used last is warm in the cache and used next.
     #[expect(clippy::vec_box, reason = "each is handed about, and large")]

@@ -71,8 +71,8 @@ impl ListenOptions {
     }
 
     /// A look at each socket before it is bound, for options of your own. An error ends the bind. Sockets that were
-    /// bound elsewhere do not come by. A UDP port that several shards serve has a socket for each of them
-    /// ([`Tasks`](crate::Tasks)): they come by when the server begins to serve.
+    /// bound elsewhere do not come by. A UDP port that several shards of the async engine serve has a socket for each of
+    /// them: they come by when the server begins to serve.
     #[must_use]
     pub fn on_bind(mut self, hook: impl FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Send + 'static) -> Self {
         self.on_bind = Some(Arc::new(Mutex::new(hook)));

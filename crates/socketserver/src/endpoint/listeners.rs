@@ -1,4 +1,5 @@
 use super::listener::Listener;
+use crate::datagram::session::Newcomers;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use socketserver_sys::{Forked, Wake, disown};
@@ -16,8 +17,18 @@ pub(crate) struct Listeners {
 /// An event wakes one thread, and no other until that one has accepted: so no connection wakes two, and none is overseen.
 const ONE_READER: EventFlags = EventFlags::IN.union(EventFlags::ONESHOT);
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Stands for the wakeup descriptor among the listeners' indices.
+/// Stand for what are no listeners, among their indices.
 const STOP: u64 = u64::MAX;
+const NEWCOMERS: u64 = u64::MAX - 1;
+
+/// What there is to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// That listener.
+    At(usize),
+    /// Sessions wait for a thread.
+    Newcomers,
+}
 
 impl Listeners {
     pub(crate) fn new(all: Vec<Listener>, stop: &Wake) -> io::Result<Self> {
@@ -40,15 +51,41 @@ impl Listeners {
 
     /// Waits until a listener can accept, the stop descriptor is readable or the time has come. Any number of threads
     /// may wait: a listener is reported to one of them, and then to nobody until it is [armed](Self::arm) again.
-    pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<Option<usize>> {
+    pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<Option<Waits>> {
         let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(STOP) }];
         // A longer one would need a call that Linux 5.10 lacks (epoll_pwait2(2)); whoever waits looks again.
         let timeout = until.map(|until| timespec_until(until.min(Instant::now() + A_DAY)));
         match epoll::wait(&self.epoll, &mut event[..], timeout.as_ref()) {
-            Ok(1) if event[0].data.u64() != STOP => Ok(usize::try_from(event[0].data.u64()).ok()),
+            Ok(1) => Ok(match event[0].data.u64() {
+                STOP => None,
+                NEWCOMERS => Some(Waits::Newcomers),
+                index => usize::try_from(index).ok().map(Waits::At),
+            }),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Reports newcomers as well, and no packets any more: those come to be sorted, by somebody else. Until
+    /// [`sort_no_more`](Self::sort_no_more).
+    pub(crate) fn sort(&self, newcomers: &Newcomers) -> io::Result<()> {
+        epoll::add(&self.epoll, newcomers, EventData::new_u64(NEWCOMERS), ONE_READER)?;
+        self.all.iter().filter_map(Listener::packets).try_for_each(|socket| Ok(epoll::delete(&self.epoll, socket)?))
+    }
+
+    pub(crate) fn sort_no_more(&self, newcomers: &Newcomers) {
+        // They fail for want of memory alone.
+        let _ = epoll::delete(&self.epoll, newcomers);
+        for (index, listener) in self.all.iter().enumerate() {
+            if let Some(socket) = listener.packets() {
+                let _ = epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), ONE_READER);
+            }
+        }
+    }
+
+    /// As [`arm`](Self::arm), for newcomers.
+    pub(crate) fn arm_newcomers(&self, newcomers: &Newcomers) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, newcomers, EventData::new_u64(NEWCOMERS), ONE_READER)?)
     }
 
     /// A listener that was reported may be reported again: at once, to another thread, if more connections wait.

@@ -2,6 +2,7 @@ use super::DatagramHandler;
 use super::sync_stream;
 #[cfg(feature = "tokio")]
 use super::task_stream;
+use crate::datagram::session::Budget;
 #[cfg(feature = "tokio")]
 use crate::engine::Async;
 use crate::engine::{Blocking, Engine};
@@ -9,7 +10,6 @@ use crate::model::Model;
 use crate::{Datagram, Failure, Peer, Result};
 use std::fmt;
 use std::marker::PhantomData;
-#[cfg(feature = "tokio")]
 use std::sync::Arc;
 
 /// `H: RunsOn<M, _>`: this handler can run on that model. Not to be implemented (a [`Service`] cannot be made elsewhere):
@@ -29,6 +29,7 @@ use std::sync::Arc;
     label = "this handler does not run on `{M}`",
     note = "`Serial`, `Threads` and `Forks` run blocking stream handlers: `|c: &mut blocking::Stream| -> Result`, or a type that implements `blocking::Handler`",
     note = "`Tasks` runs async stream handlers: `async |c: &mut Stream| -> Result`, or a type that implements `Handler`",
+    note = "`Tasks` runs `sessions(async |s: &mut Session| …)`, and `Threads` runs `sessions(|s: &mut blocking::Session| …)`",
     note = "all of them run datagram handlers, `|d: &mut Datagram| -> Result`, and pairs of a stream and a datagram handler",
     note = "a closure must write out its argument's type and return `socketserver::Result`: end it with `Ok(())`"
 )]
@@ -41,7 +42,7 @@ pub trait RunsOn<M: Model, K> {
 
 /// The one shape that the engines run: a handler of any kind and colour. Sealed; it is named in the bounds of a
 /// [`Model`] of your own and nowhere else: see there.
-pub trait Service<E: Engine>: sealed::SealedService + 'static {
+pub trait Service<E: Engine>: SealedService + 'static {
     /// It takes connections.
     #[doc(hidden)]
     const STREAMS: bool = true;
@@ -61,6 +62,16 @@ pub trait Service<E: Engine>: sealed::SealedService + 'static {
     #[doc(hidden)]
     fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
         let _ = (error, peer);
+    }
+    /// It takes sessions, and this is what they have in common.
+    #[doc(hidden)]
+    fn budget(&self) -> Option<&Arc<Budget>> {
+        None
+    }
+    #[doc(hidden)]
+    fn session(&self, session: &mut E::Session) -> impl Future<Output = Result> {
+        let _ = session;
+        std::future::ready(Ok(()))
     }
     #[doc(hidden)]
     fn verify(&self, peer: &Peer) -> bool;
@@ -83,9 +94,13 @@ pub mod kind {
     pub enum AsyncStream {}
     #[derive(Debug)]
     pub enum Packets {}
-    /// Beside a handler of that kind, in a pair.
     #[derive(Debug)]
-    pub struct AndPackets<K>(std::marker::PhantomData<K>);
+    pub enum BlockingSessions {}
+    #[derive(Debug)]
+    pub enum AsyncSessions {}
+    /// A handler of connections and one of packets, in a pair.
+    #[derive(Debug)]
+    pub struct And<K, L>(std::marker::PhantomData<(K, L)>);
     /// In an `Arc`: `AsyncFn` closures are not kept apart from it by the trait's own rules.
     #[derive(Debug)]
     pub enum SharedAsyncStream {}
@@ -169,42 +184,48 @@ impl<E: Engine, H: DatagramHandler + 'static> Service<E> for Lift<H, kind::Packe
     }
 }
 
-/// A stream handler, and a datagram handler beside it.
+/// A stream handler, and a handler of packets beside it.
 #[doc(hidden)]
-pub struct Both<S, H>(S, H);
+pub struct Both<S, P>(S, P);
 
-impl<S, H> fmt::Debug for Both<S, H> {
+impl<S, P> fmt::Debug for Both<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Both")
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<M, A, B, K> RunsOn<M, kind::AndPackets<K>> for (A, B)
+impl<M, A, B, K, L> RunsOn<M, kind::And<K, L>> for (A, B)
 where
     M: Model,
     A: RunsOn<M, K>,
-    B: DatagramHandler + Send + Sync + 'static,
+    B: RunsOn<M, L>,
 {
-    type Service = Both<A::Service, B>;
+    type Service = Both<A::Service, B::Service>;
 
     fn into_service(self) -> Self::Service {
-        Both(self.0.into_service(), self.1)
+        Both(self.0.into_service(), self.1.into_service())
     }
 }
 
-impl<E: Engine, S: Service<E>, H: DatagramHandler + 'static> Service<E> for Both<S, H> {
+impl<E: Engine, S: Service<E>, P: Service<E>> Service<E> for Both<S, P> {
     const STREAMS: bool = S::STREAMS;
-    const DATAGRAMS: bool = true;
+    const DATAGRAMS: bool = P::DATAGRAMS;
 
     fn datagram(&self, packet: &mut Datagram) -> Result {
-        self.1.handle(packet)
+        self.1.datagram(packet)
+    }
+    fn budget(&self) -> Option<&Arc<Budget>> {
+        self.1.budget()
+    }
+    fn session(&self, session: &mut E::Session) -> impl Future<Output = Result> {
+        self.1.session(session)
     }
     fn verify_datagram(&self, peer: &Peer) -> bool {
-        self.1.verify(peer)
+        self.1.verify_datagram(peer)
     }
     fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
-        self.1.on_error(error, peer);
+        self.1.on_datagram_error(error, peer);
     }
     fn verify(&self, peer: &Peer) -> bool {
         self.0.verify(peer)
@@ -275,9 +296,11 @@ async_stream_service!(H, kind::AsyncStream);
 #[cfg(feature = "tokio")]
 async_stream_service!(Arc<H>, kind::SharedAsyncStream);
 
+pub(super) use sealed::SealedService;
+
 mod sealed {
     #[expect(unnameable_types, reason = "what cannot be named cannot be implemented")]
     pub trait SealedService {}
     impl<H, K> SealedService for super::Lift<H, K> {}
-    impl<S, H> SealedService for super::Both<S, H> {}
+    impl<S, P> SealedService for super::Both<S, P> {}
 }

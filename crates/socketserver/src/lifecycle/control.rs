@@ -77,7 +77,9 @@ const NONSENSE: usize = PACKETS + 4;
 const UNWELCOME: usize = PACKETS + 5;
 const UNSENT: usize = PACKETS + 6;
 const PACKETS_FAILED: usize = PACKETS + 7;
-const WORDS: usize = PACKETS_FAILED + 1;
+const QUEUE_FULL: usize = PACKETS + 8;
+const EVICTED: usize = PACKETS + 9;
+const WORDS: usize = EVICTED + 1;
 
 const NEVER: u64 = u64::MAX;
 
@@ -391,6 +393,14 @@ impl Control {
         self.word(UNSENT).fetch_add(1, SeqCst);
     }
 
+    pub(crate) fn count_queue_full(&self) {
+        self.word(QUEUE_FULL).fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn count_evicted(&self) {
+        self.word(EVICTED).fetch_add(1, SeqCst);
+    }
+
     pub(crate) fn count_packet_failed(&self) {
         self.word(PACKETS_FAILED).fetch_add(1, SeqCst);
     }
@@ -418,6 +428,8 @@ impl Control {
             unwelcome: get(UNWELCOME),
             unsent: get(UNSENT),
             packets_failed: get(PACKETS_FAILED),
+            queue_full: get(QUEUE_FULL),
+            evicted: get(EVICTED),
             read: get(READ),
             written: get(WRITTEN),
         }

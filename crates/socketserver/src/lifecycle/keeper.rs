@@ -124,6 +124,7 @@ impl Keeper {
                     _ => {
                         let cut = self.run.shared.registry.all(self.run.number);
                         self.cut(&cut);
+                        self.run.cut_sessions();
                         self.phase = Phase::Cutting { cut, until: clock::now() + Self::GRACE };
                     }
                 },

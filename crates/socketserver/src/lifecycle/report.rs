@@ -89,6 +89,10 @@ pub struct Totals {
     pub unsent: u64,
     /// Packets whose handler failed or panicked.
     pub packets_failed: u64,
+    /// Packets dropped because the queue of their session was full.
+    pub queue_full: u64,
+    /// Sessions that gave way to newcomers.
+    pub evicted: u64,
     /// Bytes read.
     pub read: u64,
     /// Bytes written.

@@ -5,6 +5,7 @@ use crate::Error;
 use crate::admission::{AT_A_TIME, Farewell};
 use crate::connection::pipeline::catch;
 use crate::connection::{IDLE, Idle, Terms, WRITE};
+use crate::datagram::session::{Mailbox, Newcomers, Ready};
 use crate::endpoint::{Listeners, Transport};
 use crate::events::{Cut, HookFailed, Observer};
 use socketserver_sys::{Forked, disown};
@@ -57,6 +58,8 @@ pub(crate) struct Run {
     duties: Arc<Mutex<Duties>>,
     state: Mutex<State>,
     over: Condvar,
+    /// Sessions that wait for a thread, where threads serve them.
+    newcomers: OnceLock<Arc<Newcomers>>,
     /// Of the shards of the async engine, if they are ours.
     pulses: OnceLock<Vec<Arc<Pulse>>>,
     /// The run is over: for tasks that wait for that.
@@ -67,6 +70,10 @@ pub(crate) struct Run {
 #[derive(Debug, Default)]
 struct State {
     keeper: Option<JoinHandle<()>>,
+    /// Of all who sort packets into sessions.
+    sorters: Vec<Arc<Ready>>,
+    /// Sessions that the drain's deadline found open.
+    sessions: Vec<(Arc<Mailbox>, usize)>,
     /// What the drain left; the run is over once it is there.
     outcome: Option<Vec<Cut>>,
     /// How many connections and batches of packets had not come back then.
@@ -103,6 +110,7 @@ impl Run {
             duties,
             state: Mutex::default(),
             over: Condvar::new(),
+            newcomers: OnceLock::new(),
             pulses: OnceLock::new(),
             #[cfg(feature = "tokio")]
             over_for_tasks: tokio::sync::watch::Sender::new(false),
@@ -166,12 +174,47 @@ impl Run {
     /// The drain is over.
     pub(crate) fn conclude(&self, cut: Vec<Cut>) {
         let mut state = self.state();
+        let mut cut = cut;
+        cut.extend(
+            state
+                .sessions
+                .drain(..)
+                .map(|(mailbox, index)| mailbox.cut(&self.shared.endpoints[index], !mailbox.is_over())),
+        );
         state.left = self.shared.control.places();
         state.outcome = Some(cut);
         drop(state);
         self.over.notify_all();
         #[cfg(feature = "tokio")]
         self.over_for_tasks.send_replace(true);
+    }
+
+    /// Who is to be told when the drain's deadline passes.
+    pub(crate) fn watch_sessions(&self, ready: Arc<Ready>) {
+        self.state().sorters.push(ready);
+    }
+
+    /// The drain's deadline has passed for all sessions that are left.
+    pub(crate) fn cut_sessions(&self) {
+        let sorters = self.state().sorters.clone();
+        sorters.iter().for_each(|ready| ready.cut());
+    }
+
+    /// The drain's deadline passed for a session of that endpoint.
+    pub(crate) fn cut_session(&self, mailbox: Arc<Mailbox>, index: usize) {
+        // Told before it is done: what comes of it is told by others.
+        self.observe(|observer| observer.cut(&mailbox.cut(&self.shared.endpoints[index], false)));
+        self.state().sessions.push((mailbox, index));
+    }
+
+    /// Sessions that wait for a thread, where threads serve them.
+    pub(crate) fn newcomers(&self) -> Option<&Arc<Newcomers>> {
+        self.newcomers.get()
+    }
+
+    /// Sessions are served by threads from now on.
+    pub(crate) fn await_newcomers(&self, newcomers: Arc<Newcomers>) {
+        let _ = self.newcomers.set(newcomers);
     }
 
     /// The run is over.

@@ -4,6 +4,7 @@ mod forks;
 #[cfg(feature = "tokio")]
 mod offload;
 mod serial;
+mod sorting;
 #[cfg(feature = "tokio")]
 pub(crate) mod tasks;
 mod threads;

@@ -1,3 +1,4 @@
+use super::sorting::Sorting;
 use super::{Job, Model, Work};
 use crate::Error;
 use crate::admission::Next;
@@ -107,10 +108,13 @@ impl Model for Threads {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
+        // Before anybody waits for packets, which are not for the pool to take.
+        let sorting = Sorting::start(&pool.work)?;
         pool.census.grow(1);
         pool.start()?;
         pool.oversee();
-        pool.join()
+        let joined = pool.join();
+        sorting.map_or(Ok(()), Sorting::join).and(joined)
     }
 }
 
@@ -258,6 +262,10 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
                 Ok(Next::Packets(batch)) => {
                     self.census.end_wait();
                     return Ok(Some(self.work.packets(batch)));
+                }
+                Ok(Next::Session(newcomer, place)) => {
+                    self.census.end_wait();
+                    return Ok(Some(self.work.session(newcomer, place)));
                 }
                 Ok(Next::TimedOut) if self.census.shrink(self.options.min as u64) => return Ok(None),
                 Ok(Next::TimedOut) => {}

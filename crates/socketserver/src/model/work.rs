@@ -1,7 +1,8 @@
 use crate::Error;
-use crate::admission::{Admitted, Gate, Next};
+use crate::admission::{Admitted, Gate, Next, Place};
 use crate::connection::{Core, SyncIo, now, pipeline};
 use crate::datagram::Batch;
+use crate::datagram::session::{Newcomer, SyncSession, conversation};
 use crate::engine::{Blocking, Conn, Engine};
 use crate::handler::Service;
 use crate::lifecycle::{Handle, Run};
@@ -41,6 +42,7 @@ impl<S: Service<Blocking>> Work<Blocking, S> {
         match self.next_until(None)? {
             Next::Admitted(admitted) => Ok(Some(self.job(admitted))),
             Next::Packets(batch) => Ok(Some(self.packets(batch))),
+            Next::Session(newcomer, place) => Ok(Some(self.session(newcomer, place))),
             Next::TimedOut | Next::Stopped => Ok(None),
         }
     }
@@ -57,6 +59,10 @@ impl<S: Service<Blocking>> Work<Blocking, S> {
     pub(crate) fn packets(&self, batch: Batch) -> Job<S> {
         Job { what: What::Packets(batch), service: self.service.clone(), run: self.run.clone() }
     }
+
+    pub(crate) fn session(&self, newcomer: Newcomer, place: Place) -> Job<S> {
+        Job { what: What::Session(newcomer, place), service: self.service.clone(), run: self.run.clone() }
+    }
 }
 
 impl<E: Engine, S> Clone for Work<E, S> {
@@ -71,7 +77,7 @@ impl<E: Engine, S> fmt::Debug for Work<E, S> {
     }
 }
 
-/// One connection to be served, or a few packets that came in together. Dropping it instead of running it turns the peer
+/// One connection to be served, or a session, or a few packets that came in together. Dropping it instead of running it turns the peer
 /// away.
 pub struct Job<S> {
     what: What,
@@ -83,6 +89,7 @@ pub struct Job<S> {
 enum What {
     Connection(Admitted),
     Packets(Batch),
+    Session(Newcomer, Place),
 }
 
 impl<S: Service<Blocking>> Job<S> {
@@ -101,6 +108,10 @@ impl<S: Service<Blocking>> Job<S> {
             What::Packets(mut batch) => {
                 batch.handle::<Blocking, S>(&self.service);
                 batch.send_all();
+            }
+            What::Session(newcomer, _place) => {
+                let mut session = SyncSession::new(newcomer, self.run);
+                now(conversation::<Blocking, S>(&*self.service, &mut session));
             }
         }
     }

@@ -10,6 +10,7 @@ mod failures;
 mod listening;
 mod models;
 mod serving;
+mod sessions;
 mod sources;
 mod streams;
 mod tasks;

@@ -1,4 +1,5 @@
 mod accepting;
+mod conversing;
 mod here;
 mod packets;
 mod shard;

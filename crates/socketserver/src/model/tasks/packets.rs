@@ -1,4 +1,5 @@
 use super::accepting::accepting_failed;
+use super::conversing::converse;
 use super::station::Station;
 use crate::Error;
 use crate::admission::Inlet;
@@ -22,7 +23,10 @@ pub(super) async fn receive_packets<S: Service<Async> + Send + Sync>(
         // In a task of its own, which may panic.
         spawn_local(async move {
             let work = &station.work;
-            Inlet::new(&work.run, &work.gate, &socket, index)?.serve(&*work.service).await
+            match work.service.budget().cloned() {
+                Some(budget) => converse(station, index, socket, budget).await,
+                None => Inlet::new(&work.run, &work.gate, &socket, index)?.serve(&*work.service).await,
+            }
         })
     };
     if let Err(error) = receiving.await.unwrap_or_else(|error| Err(accepting_failed(error))) {

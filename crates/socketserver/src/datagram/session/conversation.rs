@@ -1,0 +1,58 @@
+use super::Mailbox;
+use crate::connection::pipeline::{Ending, Panic, catch};
+use crate::engine::Engine;
+use crate::handler::Service;
+use crate::{Failure, Reason};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// A session as the engines have it.
+#[doc(hidden)]
+pub trait Talk {
+    fn mailbox(&self) -> &Arc<Mailbox>;
+}
+
+/// Runs the handler of a session to its end.
+#[expect(clippy::manual_async_fn, reason = "an async fn has its arguments in it twice")]
+pub(crate) fn conversation<E: Engine, S: Service<E>>(
+    service: &S,
+    session: &mut E::Session,
+) -> impl Future<Output = ()> {
+    async move {
+        let outcome = {
+            let mut handling = pin!(service.session(session));
+            poll_fn(move |cx| match catch(|| handling.as_mut().poll(cx)) {
+                Ok(poll) => poll,
+                Err(panic) => Poll::Ready(Err(panic.into())),
+            })
+            .await
+        };
+        let mailbox = session.mailbox();
+        let ending = match outcome {
+            Ok(()) => Ending::of(mailbox.told().unwrap_or(Reason::Finished)),
+            Err(failure) => failed::<E, S>(service, mailbox, failure),
+        };
+        mailbox.conclude(ending);
+    }
+}
+
+fn failed<E: Engine, S: Service<E>>(service: &S, mailbox: &Mailbox, failure: Failure) -> Ending {
+    let reason = if failure.is::<Panic>() {
+        Reason::Panicked
+    } else if mailbox.told() == Some(Reason::Aborted) && failure.is::<std::io::Error>() {
+        // No error of the handler.
+        return Ending::of(Reason::Aborted);
+    } else {
+        Reason::Failed
+    };
+    let text = catch(|| failure.to_string()).unwrap_or_else(|panic| panic.to_string());
+    let mut ending = Ending::with(reason, Some(text));
+    if let Err(panic) = catch(|| service.on_datagram_error(&failure, &mailbox.peer)) {
+        ending.break_hook("on_error", panic.to_string());
+    }
+    // Its drop is the user's code too.
+    let _ = catch(|| drop(failure));
+    ending
+}

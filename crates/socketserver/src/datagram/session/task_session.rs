@@ -1,0 +1,133 @@
+use super::sync_session::facts;
+use super::{Mailbox, Talk};
+use crate::Peer;
+use crate::datagram::GATHER;
+use crate::lifecycle::Handle;
+use socketserver_sys::Outbox;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// A conversation with one peer over packets, as async handlers have it: see [`sessions`](crate::sessions).
+///
+/// ```
+/// use socketserver::{Server, Session, Tasks, sessions};
+///
+/// let echo = sessions(async |s: &mut Session| {
+///     while let Some(packet) = s.recv().await? {
+///         s.send(&packet).await?;
+///     }
+///     Ok(())
+/// });
+/// let server = Server::bind("udp://127.0.0.1:0")?.spawn(Tasks::new(1), echo.max(100_000))?;
+/// # let socketserver::Endpoint::Udp { port, .. } = server.handle().endpoints()[0] else { unreachable!() };
+/// # let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
+/// # client.send_to(b"hello", ("127.0.0.1", port))?;
+/// # assert_eq!(client.recv(&mut [0; 10])?, 5);
+/// # server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+pub struct Session {
+    mailbox: Arc<Mailbox>,
+    post: Rc<Post>,
+}
+
+/// What the sessions of one socket send, until it leaves: many packets in one call.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) handle: Handle,
+    pub(crate) outbox: RefCell<Outbox>,
+    /// Those that wait for room.
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Post {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle, outbox: RefCell::default(), waiting: RefCell::default() }
+    }
+
+    fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.outbox.borrow().bytes() < GATHER {
+            return Poll::Ready(());
+        }
+        self.waiting.borrow_mut().push(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// There is room, for those that wait for it.
+    pub(crate) fn tell_room(&self) {
+        if self.outbox.borrow().bytes() < GATHER {
+            self.waiting.take().into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, post: Rc<Post>) -> Self {
+        Self { mailbox, post }
+    }
+
+    /// Waits for the next packet. `None`: nothing more comes, for the peer was silent for too long, or was evicted, or the
+    /// server drains.
+    ///
+    /// Cancel-safe: no packet is lost when it is dropped before it is ready.
+    ///
+    /// # Errors
+    /// None for now; the blocking engine's has some.
+    pub async fn recv(&mut self) -> io::Result<Option<Vec<u8>>> {
+        poll_fn(|cx| self.mailbox.poll_recv(cx)).await
+    }
+
+    /// Sends a packet to the peer, from the address that it speaks to; an empty one too. Packets of all sessions gather, and
+    /// leave when those have done what they have to do; it waits while 1 MiB has gathered. What goes wrong later, on the
+    /// way, is an event.
+    ///
+    /// Cancel-safe: dropped before it is ready it has sent nothing.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a packet that is larger than any may be, 65,535 bytes.
+    pub async fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        if packet.len() > usize::from(u16::MAX) {
+            let words = format!("a packet of {} bytes: there are none of more than 65535", packet.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+        }
+        poll_fn(|cx| self.post.poll_room(cx)).await;
+        self.mailbox.sends(packet.len())?;
+        let mut outbox = self.post.outbox.borrow_mut();
+        self.mailbox.with_address(|to| outbox.push(packet, Some(to), self.mailbox.local()));
+        Ok(())
+    }
+
+    facts!();
+
+    /// The server, to stop it or to ask it things.
+    #[must_use]
+    pub fn server(&self) -> &Handle {
+        &self.post.handle
+    }
+}
+
+impl Talk for Session {
+    fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.mailbox.end();
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.mailbox.id)
+            .field("peer", &self.mailbox.peer)
+            .finish_non_exhaustive()
+    }
+}
