@@ -66,6 +66,32 @@ impl<T> Watched<T> {
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'_, SharedFd<T>>>> {
         self.0.poll_write_ready(cx)
     }
+
+    /// Waits until it may be read from, or has an error to tell (`EPOLLERR`), as a UDP socket has while there is one in
+    /// its queue: [`poll_read_ready`](Self::poll_read_ready) does not wake for that. Cancel-safe.
+    ///
+    /// ```
+    /// use socketserver_sys::{Watched, next_error, tell_errors};
+    /// use std::net::UdpSocket;
+    /// let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    /// runtime.block_on(async {
+    ///     let nobody = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+    ///     let socket = UdpSocket::bind("127.0.0.1:0")?;
+    ///     tell_errors(&socket, false)?;
+    ///     let watched = Watched::for_reading(socket.try_clone()?.into())?;
+    ///     socket.send_to(b"anybody there?", nobody)?;
+    ///     watched.readable_or_failed().await?.clear_ready();
+    ///     assert_eq!(next_error(&socket)?.and_then(|bounce| bounce.to), Some(nobody));
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`poll_read_ready`](Self::poll_read_ready).
+    pub async fn readable_or_failed(&self) -> io::Result<AsyncFdReadyGuard<'_, SharedFd<T>>> {
+        self.0.ready(Interest::READABLE | Interest::ERROR).await
+    }
 }
 
 impl Watched {
