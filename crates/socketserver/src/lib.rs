@@ -9,7 +9,8 @@
 [`Offload`]: #a-server
 [`Server::run`]: #a-server
 [`Stream`]: #a-server
-[`Tasks`]: #a-server"
+[`Tasks`]: #a-server
+[`client::task`]: #a-server"
 )]
 #![forbid(unsafe_code)]
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// What each example is known by. One that is missing here fails the test.
 const SAYS: &[(&str, &str)] = &[
+    ("ask_many", "0 of 3 said nothing"),
     ("client", r#"["3 one", "3 two", "5 three", "and that was all"]"#),
     ("drain", "cut: connection 3 of 127.0.0.1:"),
     ("every_and_signals", "stopped by TERM"),

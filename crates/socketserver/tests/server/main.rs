@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod clients;
+mod datagram_clients;
 mod datagrams;
 mod deadlines;
 mod failures;

@@ -1,23 +1,21 @@
-//! The client's side of the same connections.
-
+use super::target::{Target, reach, unix_addr};
 use crate::connection::sync_stream::Stream;
 use crate::connection::{CLIENT, Core, IDLE, Idle, Peer, Record, Slot, SyncIo, Terms, WRITE};
-use crate::endpoint::{abstract_name, resolve};
 use crate::engine::Conn;
 use crate::lifecycle::Handle;
 use crate::{Error, ErrorKind};
 use socket2::{Domain, SockAddr, Socket, Type};
-use socketserver_proto::{Endpoint, Host, UnixName};
-use std::net::{Ipv4Addr, SocketAddr};
+use socketserver_proto::Endpoint;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long [`connect`] waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connects to an address as [`Server::bind`](crate::Server::bind) takes them (not `fd:`; `*` is this machine), and
-/// gives the same [`Stream`] that handlers have, idle and write deadlines included. It waits 10 s at most for an answer;
-/// finding the address of a name takes what the system lets it.
+/// Connects to an address as [`Server::bind`](crate::Server::bind) takes them (not `fd:`; `*` is this machine; packets
+/// go through [`datagram`](super::datagram)), and gives the same [`Stream`] that handlers have, idle and write
+/// deadlines included. It waits 10 s at most for an answer; finding the address of a name takes what the system lets
+/// it.
 ///
 /// ```
 /// use socketserver::{Serial, Server, blocking, client};
@@ -45,17 +43,13 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
     let failed = |error| Error::io(format!("cannot connect to `{endpoint}`"), error);
     let (addr, domain, peer) = match &endpoint {
         Endpoint::Tcp { host, port } => {
-            let addr = match host {
-                Host::Any => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port),
-                host => resolve(host, *port).map_err(failed)?,
-            };
+            let addr = reach(host, *port).map_err(failed)?;
             (SockAddr::from(addr), Domain::for_address(addr), Some(Peer::from(addr)))
         }
-        Endpoint::Unix { name: UnixName::Path(path), .. } => {
-            (SockAddr::unix(path).map_err(failed)?, Domain::UNIX, None)
-        }
-        Endpoint::Unix { name: UnixName::Abstract(name), .. } => {
-            (abstract_name(name).map_err(failed)?, Domain::UNIX, None)
+        Endpoint::Unix { name, .. } => (unix_addr(name).map_err(failed)?, Domain::UNIX, None),
+        other if other.is_datagram() => {
+            let words = format!("`{other}` takes packets, and no connections: `client::datagram` sends it some");
+            return Err(Error::new(ErrorKind::Unsupported, words));
         }
         other => return Err(Error::new(ErrorKind::Unsupported, format!("`{other}` cannot be connected to"))),
     };
@@ -80,55 +74,6 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
     let io = SyncIo::new(&connection);
     let terms = Terms { handle: Handle::nobodys(), idle: Idle::Own(IDLE), write: WRITE };
     Ok(Stream::new(Core::new(io, connection, Arc::new(terms))))
-}
-
-/// What can be connected to: an [`Endpoint`], or the text of one.
-///
-/// ```
-/// use socketserver::{Endpoint, client::Target};
-/// let endpoint: Endpoint = "tcp://127.0.0.1:8080".parse()?;
-/// assert_eq!("127.0.0.1:8080".endpoint()?, endpoint);
-/// assert_eq!(":8080".to_string().endpoint()?, endpoint);
-/// assert_eq!((&endpoint).endpoint()?, endpoint);
-/// assert!("tcp://127.0.0.1".endpoint().is_err());
-/// # Ok::<_, socketserver::Failure>(())
-/// ```
-pub trait Target {
-    /// The address.
-    ///
-    /// # Errors
-    /// One that names the part that is wrong and shows what would be right.
-    fn endpoint(self) -> Result<Endpoint, Error>;
-}
-
-impl Target for Endpoint {
-    fn endpoint(self) -> Result<Endpoint, Error> {
-        Ok(self)
-    }
-}
-
-impl Target for &Endpoint {
-    fn endpoint(self) -> Result<Endpoint, Error> {
-        Ok(self.clone())
-    }
-}
-
-impl Target for &str {
-    fn endpoint(self) -> Result<Endpoint, Error> {
-        Ok(self.parse()?)
-    }
-}
-
-impl Target for String {
-    fn endpoint(self) -> Result<Endpoint, Error> {
-        Ok(self.parse()?)
-    }
-}
-
-impl Target for &String {
-    fn endpoint(self) -> Result<Endpoint, Error> {
-        Ok(self.parse()?)
-    }
 }
 
 #[cfg(test)]
