@@ -109,14 +109,22 @@ pub(crate) struct Serve {
 /// At the end of standard input the server is told that nothing more comes, and what it still says is printed until it
 /// closes.
 ///
+/// Over UDP and Unix datagrams a line is a packet, without its newline; an empty line is an empty packet. Each reply is
+/// printed with a newline after it. It ends when standard input has, and for --wait nothing more came. Packets may be
+/// lost, and nobody tells.
+///
 /// Exit status: 0 when the server closed, 1 when it could not be reached or broke off, 2 for bad arguments and local
-/// errors.
+/// errors. For packets: 0 at the end, 1 when one was refused, as by ICMP where nobody has the port.
 #[derive(Debug, clap::Args)]
 #[command(after_help = ADDRESSES)]
 pub(crate) struct Connect {
     /// Where to
     #[arg(value_name = "ADDR")]
     pub(crate) address: Endpoint,
+
+    /// How long to wait for another reply after the end of standard input, or `off`; for packets only [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = or_off(time))]
+    pub(crate) wait: Option<Limit<Duration>>,
 }
 
 const LETTING_IN: &str = "Letting in";

@@ -303,6 +303,25 @@ impl Running {
         self.child.stdin.as_mut().unwrap().write_all(input).unwrap();
     }
 
+    /// Waits until it has printed exactly this.
+    #[track_caller]
+    pub(crate) fn prints(&mut self, expected: &str) {
+        let stdout = self.child.stdout.as_mut().unwrap();
+        let (mut got, mut piece) = (Vec::new(), [0; 4096]);
+        while got.len() < expected.len() {
+            assert!(is_readable(&*stdout), "it printed {:?} so far", String::from_utf8_lossy(&got));
+            let max = piece.len().min(expected.len() - got.len());
+            let count = stdout.read(&mut piece[..max]).unwrap();
+            assert_ne!(count, 0, "it has ended, and printed {:?}", String::from_utf8_lossy(&got));
+            got.extend(&piece[..count]);
+        }
+        assert!(got == expected.as_bytes(), "got {:?}", String::from_utf8_lossy(&got));
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Gives it as much as it takes; returns when it has taken nothing for a moment.
     pub(crate) fn stuff(&mut self) {
         let stdin = self.child.stdin.as_mut().unwrap();

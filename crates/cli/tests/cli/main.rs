@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod connect;
+mod connect_packets;
 mod datagrams;
 mod hardship;
 mod harness;

@@ -1,7 +1,7 @@
-use crate::args::Connect;
+use super::{unheard, unreachable};
 use crate::complain;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use socketserver::{blocking, client};
+use socketserver::{Endpoint, blocking, client};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,15 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-pub(crate) fn run(args: &Connect) -> ExitCode {
-    let mut stream = match client::connect(&args.address) {
+pub(crate) fn run(address: &Endpoint) -> ExitCode {
+    let mut stream = match client::connect(address) {
         Ok(stream) => stream,
-        Err(error) => {
-            let local =
-                matches!(error.kind(), socketserver::ErrorKind::Endpoint | socketserver::ErrorKind::Unsupported);
-            complain(error);
-            return ExitCode::from(if local { 2 } else { 1 });
-        }
+        Err(error) => return unreachable(&error),
     };
     // Whoever sits at the terminal may think for as long as they like, and so may the server.
     stream.set_idle(None);
@@ -35,13 +30,7 @@ pub(crate) fn run(args: &Connect) -> ExitCode {
     match receive(from_server) {
         Ok(()) => {}
         Err(Gone::Server(error)) => return broke_off(error),
-        Err(Gone::Output(error)) => {
-            // Whoever closed the pipe that we print to knows.
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                complain(format_args!("standard output: {error}"));
-            }
-            return ExitCode::from(2);
-        }
+        Err(Gone::Output(error)) => return unheard(&error),
     }
     // The server has closed. If there still is something to be sent it will not get there, and whoever sent it should
     // know; if standard input has no more for now, all is well.

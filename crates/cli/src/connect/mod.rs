@@ -1,0 +1,38 @@
+//! The client: payload on standard output, all else on standard error.
+
+mod line;
+mod packets;
+mod stream;
+
+use crate::args::Connect;
+use crate::complain;
+use socketserver::ErrorKind;
+use std::io;
+use std::process::ExitCode;
+
+pub(crate) fn run(args: &Connect) -> ExitCode {
+    match (args.address.is_datagram(), args.wait) {
+        (true, wait) => packets::run(&args.address, wait.unwrap_or(packets::WAIT).0),
+        (false, None) => stream::run(&args.address),
+        (false, Some(_)) => {
+            let words = "`--wait` is for `udp://…` and `unixgram:…` alone: a stream ends when the server closes it";
+            complain(words);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Nobody could be reached, or whom to reach makes no sense.
+fn unreachable(error: &socketserver::Error) -> ExitCode {
+    complain(error);
+    ExitCode::from(if matches!(error.kind(), ErrorKind::Endpoint | ErrorKind::Unsupported) { 2 } else { 1 })
+}
+
+/// What we print goes nowhere.
+fn unheard(error: &io::Error) -> ExitCode {
+    // Whoever closed the pipe that we print to knows.
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        complain(format_args!("standard output: {error}"));
+    }
+    ExitCode::from(2)
+}
