@@ -1,6 +1,6 @@
 //! Packets: on every model of one process, over UDP and Unix datagrams, with plain sockets for clients.
 
-use crate::within;
+use crate::{eventually, within};
 use socketserver::{
     Datagram, DatagramHandler, Endpoint, ErrorKind, Failure, Model, Peer, Running, Serial, Server, Stream, Tasks,
     Threads, Totals, UnixName, Unsent, blocking,
@@ -225,6 +225,8 @@ fn a_failure_is_that_of_one_packet() {
         at("127.0.0.2").send(b"error").unwrap();
         at("127.0.0.3").send(b"error").unwrap();
         assert_eq!(exchange(&client, b"still there?"), b"got it");
+        // Other shards hear of them in their own time.
+        eventually(|| server.handle().totals().unwelcome == 2);
         let totals = server.stop().unwrap().totals;
         assert!(told.try_recv().is_err());
         assert_eq!((totals.packets, totals.unwelcome, totals.packets_failed), (6, 2, 2));

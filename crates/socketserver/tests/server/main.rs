@@ -24,6 +24,7 @@ use socketserver_testkit::{Client, PATIENCE};
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Instant;
 
 fn echo(c: &mut blocking::Stream) -> socketserver::Result {
     while let Some(line) = c.read_until(b'\n', 1 << 20)? {
@@ -44,6 +45,15 @@ fn is_served(endpoint: &Endpoint) {
     let mut client = Client::connect(endpoint).unwrap();
     client.say("hello\n");
     client.expect("hello\n");
+}
+
+/// Waits for what no event tells.
+fn eventually(is_so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
 }
 
 /// Waits for what would hang, and not fail, if it went wrong. Its panics are the caller's.

@@ -1,5 +1,6 @@
 //! Conversations over packets: on both engines that have them, over UDP and Unix datagrams, with plain sockets for clients.
 
+use crate::eventually;
 use socketserver::{
     Closed, Datagram, Endpoint, Failure, Observer, Opened, Peer, Reason, Refusal, Refused, Report, Running, Server,
     Session, SessionHandler, Sessions, Stream, Tasks, Threads, UnixName, WhenFull, blocking, sessions,
@@ -10,7 +11,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What every session of these tests does: it counts, and does as it is told.
 struct Counting;
@@ -107,15 +108,6 @@ fn hear(socket: &UdpSocket) -> String {
 fn exchange(socket: &UdpSocket, words: &str) -> String {
     socket.send(words.as_bytes()).unwrap();
     hear(socket)
-}
-
-/// Waits for what no event tells.
-fn eventually(is_so: impl Fn() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < PATIENCE);
-        std::thread::yield_now();
-    }
 }
 
 /// Tells what is opened, closed and refused.
