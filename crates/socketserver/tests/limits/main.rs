@@ -1,11 +1,12 @@
 //! Limits, deadlines and what can be changed while a server runs, on every model: each server in a process of its own,
 //! each client a plain socket.
 //!
-//! `SOCKETSERVER_LONG=1` makes children serve as many connections as the others do.
+//! `SOCKETSERVER_LONG=1` makes children serve as many connections as the others do, and a crowd stay for half a minute.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cap;
+mod crowd;
 mod deadlines;
 mod descriptors;
 mod drain;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
     overload::add(&mut suite);
     slow::add(&mut suite);
     memory::add(&mut suite);
+    crowd::add(&mut suite);
     descriptors::add(&mut suite);
     drain::add(&mut suite);
     deadlines::add(&mut suite);

@@ -1,8 +1,9 @@
 //! The servers that the tests talk to.
 
+use crate::crowd;
 use socketserver::{
     AcceptFailed, Closed, Cut, Draining, Forks, Handle, Handler, HookFailed, Observer, Opened, OverLimit, Refused,
-    Report, Result, Serial, Server, Signal, SpawnFailed, Stream, Tasks, Threads, blocking,
+    Report, Result, Serial, Server, Session, Signal, SpawnFailed, Stream, Tasks, Threads, blocking,
 };
 use socketserver_testkit::{Cast, How, Role};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(crate) const ALL: &[(&str, Role)] = &[
     ("alarm", alarm),
     ("slow-to-tell", |cast| play(cast, server(cast)?.observe(SlowToTell).max_connections(3))),
     ("suspend", |cast| steps(cast, vec![("suspend", Handle::suspend), ("resume", Handle::resume)])),
+    ("sessions", sessions),
     ("some-networks", some_networks),
     ("rules", rules),
     ("policies", policies),
@@ -187,6 +189,45 @@ fn with_steps(server: Server, steps: Vec<Step>) -> Result<Server> {
 
 fn steps(cast: &Cast, steps: Vec<Step>) -> Result<Report> {
     play(cast, with_steps(server(cast)?, steps)?)
+}
+
+/// Each session answers the last number of those that came in order, from 1.
+fn sessions(cast: &Cast) -> Result<Report> {
+    let next = |last: &mut u64, packet: &[u8]| {
+        if std::str::from_utf8(packet).is_ok_and(|said| said == (*last + 1).to_string()) {
+            *last += 1;
+        }
+        last.to_string()
+    };
+    let mut server = Server::bind(cast.endpoint())?.stop_on_signals()?;
+    for endpoint in server.endpoints() {
+        Cast::tell(&format!("listening {endpoint}"));
+    }
+    let report = match cast.how() {
+        How::Tasks(shards) => {
+            let handler = async move |s: &mut Session| {
+                let mut last = 0;
+                while let Some(packet) = s.recv().await? {
+                    s.send(next(&mut last, &packet).as_bytes()).await?;
+                }
+                Ok(())
+            };
+            server.serve(Tasks::new(shards), socketserver::sessions(handler).max(crowd::MAX))
+        }
+        How::Threads(max) => {
+            let handler = move |s: &mut blocking::Session| {
+                let mut last = 0;
+                while let Some(packet) = s.recv()? {
+                    s.send(next(&mut last, &packet).as_bytes())?;
+                }
+                Ok(())
+            };
+            server.serve(Threads::new(max), socketserver::sessions(handler).max(crowd::MAX))
+        }
+        other => return Err(format!("{other} has no sessions").into()),
+    }?;
+    Cast::tell(&format!("sessions evicted={} refused={}", report.totals.evicted, report.totals.refused));
+    Ok(report)
 }
 
 fn plain(cast: &Cast) -> Result<Report> {

@@ -430,23 +430,3 @@ fn packets_of_a_peer_stay_on_their_shard() {
     let report = server.stop().unwrap();
     assert_eq!(report.totals.packets, 2 * (1 + 64 * 4));
 }
-
-#[test]
-fn suspended_a_server_lets_packets_wait() {
-    fn check<M: Model + Send + 'static>(model: M)
-    where
-        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
-    {
-        let server = Server::bind("udp://127.0.0.1:0").unwrap().spawn(model, upper).unwrap();
-        let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
-        assert_eq!(exchange(&client, b"before"), b"BEFORE");
-        server.handle().suspend();
-        client.send(b"meanwhile").unwrap();
-        assert_eq!(server.handle().totals().packets, 1);
-        server.handle().resume();
-        let mut reply = [0; 100];
-        assert_eq!(client.recv(&mut reply).unwrap(), 9);
-        server.stop().unwrap();
-    }
-    on_each_model!(check);
-}
