@@ -27,5 +27,5 @@ mod quoted;
 pub use accept::{AcceptFailure, classify};
 pub use backoff::Backoff;
 pub use cidr::{Cidr, CidrError, peer_key};
-pub use endpoint::{Endpoint, EndpointError, Host, UnixName};
+pub use endpoint::{Endpoint, EndpointError, Host, MAX_TARGETS, Targets, UnixName};
 pub use pace::{Pace, Rate, RateError};

@@ -55,6 +55,13 @@ impl EndpointError {
         }
     }
 
+    /// For a list of ports, of which an endpoint was a part: with the whole input, and with an example that `parses` as
+    /// such a list too.
+    pub(super) fn of_list(self, input: &str, example: &str, parses: impl Fn(&str) -> bool) -> Self {
+        let example = if parses(&self.example) { self.example } else { example.into() };
+        Self { input: Shown(input).to_string().into(), example, ..self }
+    }
+
     /// The string that was to be an endpoint: its first 200 characters, control characters escaped.
     #[must_use]
     pub fn input(&self) -> &str {

@@ -16,13 +16,17 @@
 //! A scheme may be written in capitals. In a Unix name `%41` stands for the byte 0x41, so that `%`,
 //! `?`, `#` and any other byte can be written. A host that is called as a scheme is (`unix`, `udp`)
 //! needs `tcp://` before it.
+//!
+//! [`Targets`] are several ports of one host: `host:22,8000-8010`.
 
 mod error;
 mod host;
+mod targets;
 mod unix;
 
 pub use error::EndpointError;
 pub use host::Host;
+pub use targets::{MAX_TARGETS, Targets};
 pub use unix::UnixName;
 
 use error::{Fault, Quoted};
