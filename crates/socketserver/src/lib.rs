@@ -26,6 +26,7 @@ mod events;
 mod handler;
 mod lifecycle;
 mod model;
+pub mod probe;
 mod server;
 
 /// What a handler returns: `?` works on every error, `Ok(())` at the end.
