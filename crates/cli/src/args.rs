@@ -1,6 +1,7 @@
 //! What was typed, as what is meant.
 
 use clap::{Parser, Subcommand, ValueEnum};
+use socketserver::probe::Targets;
 use socketserver::{Cidr, Endpoint, OverLimit, Rate};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -18,6 +19,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Serve(Box<Serve>),
     Connect(Connect),
+    Probe(Probe),
 }
 
 /// Serve connections until TERM or INT.
@@ -126,6 +128,55 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "TIME", value_parser = or_off(time))]
     pub(crate) wait: Option<Limit<Duration>>,
 }
+
+/// Find out whether somebody is there, over TCP or UDP.
+///
+/// Each target has a line on standard output, in the order in which they were given: `open`, `closed`, `filtered` or
+/// `open|filtered`, and what that was concluded from. Silence is never taken for success: over UDP it is `open|filtered`.
+/// There are three tries, which wait 500ms, 1s and 2s for an answer.
+///
+/// Exit status: 0 when all are open, 1 when some are closed or filtered, 3 when of some it cannot be told
+/// (`open|filtered`), which outweighs 1; 2 for bad arguments and local errors, which outweigh both.
+#[derive(Debug, clap::Args)]
+#[command(after_help = TARGETS)]
+pub(crate) struct Probe {
+    /// Whom to ask: addresses with one port or several
+    #[arg(value_name = "ADDR", required = true)]
+    pub(crate) targets: Vec<Targets>,
+
+    /// Send this, exactly: in each packet over UDP, which is empty otherwise; over TCP once connected
+    #[arg(long, value_name = "TEXT", conflicts_with = "send_hex")]
+    pub(crate) send: Option<String>,
+
+    /// Send these bytes, as `68656c6c6f` or `68 65 6c 6c 6f`
+    #[arg(long, value_name = "HEX", value_parser = hex)]
+    pub(crate) send_hex: Option<Bytes>,
+
+    /// Ask again and again until all are open, for so long at most
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    pub(crate) wait: Option<Duration>,
+
+    /// Print an object a line: target, proto, state, evidence, rtt_ms (or null), tries
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Some bytes that were typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+const TARGETS: &str = "\
+Addresses:
+  tcp://host:port, host:port   TCP
+  udp://host:port              UDP
+  :port, *:port                127.0.0.1
+  host:22,80,8000-8010         several ports, 65535 targets in all at most
+Times: 500ms, 2s, 5m; a bare number is seconds.
+Examples:
+  socketserver probe db.example:5432 --wait 30s     until the database takes connections
+  socketserver probe udp://127.0.0.1:53 --send-hex 0000010000010000000000000000020001
+                                                    a question that a name server answers
+  socketserver probe 192.0.2.7:1-1024 --json";
 
 const LETTING_IN: &str = "Letting in";
 const DEADLINES: &str = "Deadlines";
@@ -255,6 +306,23 @@ fn number(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
     range.contains(&number).then_some(number)
 }
 
+/// `68656c6c6f`, white space between bytes.
+fn hex(text: &str) -> Result<Bytes, String> {
+    let wrong = |what: &str| format!("{what}; for example `68656c6c6f` or `68 65 6c 6c 6f`");
+    let mut bytes = Vec::new();
+    for word in text.split_ascii_whitespace() {
+        let digit = |digit: char| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digits: Option<Vec<u8>> = word.chars().map(digit).collect();
+        let short = || word.chars().take(40).collect::<String>().escape_debug().to_string();
+        let digits = digits.ok_or_else(|| wrong(&format!("`{}` has other characters than 0-9 and a-f", short())))?;
+        if digits.len() % 2 != 0 {
+            return Err(wrong(&format!("`{}` is not whole bytes, of two digits each", short())));
+        }
+        bytes.extend(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]));
+    }
+    Ok(Bytes(bytes))
+}
+
 /// `100/s`, `5/m`.
 fn rate(text: &str) -> Result<Rate, String> {
     text.parse().map_err(|wrong: socketserver::RateError| wrong.to_string())
@@ -310,6 +378,17 @@ mod tests {
         }
         assert_eq!(rate("100/s").map(|rate| rate.to_string()), Ok("100/s".into()));
         assert!(rate("fast").unwrap_err().contains("100/s"));
+    }
+
+    #[test]
+    fn bytes_in_hex() {
+        assert_eq!(hex("00fF"), Ok(Bytes(vec![0, 255])));
+        assert_eq!(hex(" 68 6569\t"), Ok(Bytes(b"hei".to_vec())));
+        assert_eq!(hex(""), Ok(Bytes(Vec::new())));
+        for wrong in ["f", "0 0", "0x00", "+1", "é0", &"g".repeat(1_000_000)] {
+            let said = hex(wrong).unwrap_err();
+            assert!(said.contains("68656c6c6f") && said.len() < 200, "{said}");
+        }
     }
 
     #[test]

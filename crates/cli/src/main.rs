@@ -5,6 +5,7 @@ mod args;
 mod builtin;
 mod connect;
 mod log;
+mod probe;
 mod serve;
 
 use args::{Args, Command};
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     match Args::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Connect(args) => connect::run(&args),
+        Command::Probe(args) => probe::run(args),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `connect`: payload on standard output, all else on standard error.
 
-use crate::harness::{Running, Served, accept, command, run};
+use crate::harness::{Running, Served, accept, bound, command, run};
 use rustix::process::Signal;
 use std::io::{Read, Seek, Write};
 use std::net::TcpListener;
@@ -57,14 +57,6 @@ fn nobody_there_is_status_1() {
     run(&["connect", &address], b"abc").failed(1, &[&address, "refused"]);
     let place = crate::harness::Place::new();
     run(&["connect", &place.address()], b"abc").failed(1, &[&place.address()]);
-}
-
-fn bound() -> (rustix::fd::OwnedFd, String) {
-    use rustix::net::{AddressFamily, SocketAddr, SocketAddrV4, SocketType, bind, getsockname, socket};
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    bind(&socket, &SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
-    (socket, format!("tcp://{address}"))
 }
 
 #[test]

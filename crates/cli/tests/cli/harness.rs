@@ -250,6 +250,15 @@ pub(crate) fn accept(listener: &TcpListener) -> TcpStream {
     stream
 }
 
+/// An address that is taken, and where nobody listens.
+pub(crate) fn bound() -> (rustix::fd::OwnedFd, String) {
+    use rustix::net::{AddressFamily, SocketAddr, SocketAddrV4, SocketType, bind, getsockname, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
+    (socket, format!("tcp://{address}"))
+}
+
 /// What a command that came to its end has left.
 pub(crate) struct Output {
     pub(crate) status: Option<i32>,

@@ -10,6 +10,8 @@ mod harness;
 mod limits;
 mod log;
 mod model;
+mod netns;
+mod probe;
 mod serve;
 mod start;
 mod stop;
