@@ -14,6 +14,30 @@ pub trait Talk {
     fn mailbox(&self) -> &Arc<Mailbox>;
 }
 
+/// What both kinds of session tell.
+macro_rules! facts {
+    () => {
+        /// Who it is with. Anybody can write any address into a UDP packet.
+        #[must_use]
+        pub fn peer(&self) -> &Peer {
+            &self.mailbox.peer
+        }
+
+        /// Its number, unique in its server: connections and sessions are counted together.
+        #[must_use]
+        pub fn id(&self) -> u64 {
+            self.mailbox.id
+        }
+
+        /// The address that the peer speaks to, where the server is bound to many; else, and over Unix sockets, `None`.
+        #[must_use]
+        pub fn local(&self) -> Option<std::net::IpAddr> {
+            self.mailbox.local().map(|local| local.to.to_canonical())
+        }
+    };
+}
+pub(super) use facts;
+
 /// Runs the handler of a session to its end.
 #[expect(clippy::manual_async_fn, reason = "an async fn has its arguments in it twice")]
 pub(crate) fn conversation<E: Engine, S: Service<E>>(

@@ -55,6 +55,7 @@ impl Router {
         self.table.len() == 0
     }
 
+    #[cfg(feature = "tokio")]
     pub(crate) fn mailbox(&self, index: u32) -> Option<&Arc<Mailbox>> {
         self.table.get(index)
     }

@@ -1,3 +1,4 @@
+use super::conversation::facts;
 use super::{Mailbox, Newcomer, Talk};
 use crate::datagram::DatagramSocket;
 use crate::endpoint::poll_until;
@@ -84,30 +85,6 @@ impl Session {
         result
     }
 }
-
-/// What both kinds of session tell.
-macro_rules! facts {
-    () => {
-        /// Who it is with. Anybody can write any address into a UDP packet.
-        #[must_use]
-        pub fn peer(&self) -> &Peer {
-            &self.mailbox.peer
-        }
-
-        /// Its number, unique in its server: connections and sessions are counted together.
-        #[must_use]
-        pub fn id(&self) -> u64 {
-            self.mailbox.id
-        }
-
-        /// The address that the peer speaks to, where the server is bound to many; else, and over Unix sockets, `None`.
-        #[must_use]
-        pub fn local(&self) -> Option<std::net::IpAddr> {
-            self.mailbox.local().map(|local| local.to.to_canonical())
-        }
-    };
-}
-pub(super) use facts;
 
 impl Session {
     facts!();

@@ -1,4 +1,4 @@
-use super::sync_session::facts;
+use super::conversation::facts;
 use super::{Mailbox, Talk};
 use crate::Peer;
 use crate::datagram::GATHER;
