@@ -53,7 +53,8 @@ pub trait Handler {
 }
 
 impl<F: AsyncFn(&mut Session) -> Result> Handler for F {
-    async fn handle(&self, session: &mut Session) -> Result {
-        self(session).await
+    // What is made twice is there twice, and there are many of it.
+    fn handle(&self, session: &mut Session) -> impl Future<Output = Result> {
+        self(session)
     }
 }

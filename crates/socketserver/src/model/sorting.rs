@@ -33,7 +33,7 @@ impl Sorting {
             let Some(socket) = listener.packets() else { continue };
             let wake = Arc::new(Rouse(Wake::new().map_err(failed)?));
             let sorter = Sorter {
-                router: Router::new(&work.run, index, budget),
+                router: Router::new(&work.run, index, socket, budget),
                 hall: Hall { newcomers: newcomers.clone(), socket: socket.clone() },
                 waker: Waker::from(wake.clone()),
                 work: work.clone(),

@@ -21,8 +21,10 @@ pub struct Mailbox {
     /// Its number among the connections of its server.
     pub(super) id: u64,
     pub(super) peer: Peer,
-    to: To,
-    local: Option<Local>,
+    /// Over Unix sockets, where replies go.
+    unix: Option<Box<SocketAddrAny>>,
+    /// Our end, where there are several: shared by all that have the same.
+    local: Option<Arc<Local>>,
     pub(super) begun: Moment,
     /// Its place with whoever sorts.
     pub(crate) index: u32,
@@ -37,18 +39,16 @@ pub struct Mailbox {
 pub(super) struct Common {
     pub(super) ready: Arc<Ready>,
     pub(super) budget: Arc<Budget>,
-}
-
-/// Where replies go.
-#[derive(Debug)]
-pub(super) enum To {
-    Ip(SocketAddr),
-    Unix(Box<SocketAddrAny>),
+    /// IPv4 peers are `::ffff:a.b.c.d` to the socket.
+    pub(super) is_v6: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Vec<u8>>,
+    /// The packet that is next, and those after it: most queues hold one at most.
+    first: Option<Vec<u8>>,
+    #[expect(clippy::box_collection, reason = "most have none, and there are many of this")]
+    others: Option<Box<VecDeque<Vec<u8>>>>,
     /// The handler waits for a packet, and is woken so.
     waiter: Option<Waker>,
     /// Why nothing more comes.
@@ -68,6 +68,23 @@ struct State {
     written: u64,
 }
 
+impl State {
+    /// How many packets wait.
+    fn waiting(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.len())
+    }
+}
+
+/// Whom a session is with, and how that one is reached.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) peer: Peer,
+    /// Over Unix sockets, where replies go.
+    pub(super) unix: Option<Box<SocketAddrAny>>,
+    /// Our end, where there are several.
+    pub(super) local: Option<Arc<Local>>,
+}
+
 /// What became of a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Delivered {
@@ -76,9 +93,10 @@ pub(super) enum Delivered {
 }
 
 impl Mailbox {
-    pub(super) fn new(id: u64, peer: Peer, to: To, local: Option<Local>, index: u32, common: Arc<Common>) -> Self {
+    pub(super) fn new(id: u64, end: End, index: u32, common: Arc<Common>) -> Self {
+        let End { peer, unix, local } = end;
         let (begun, listed, state) = (Moment::now(), AtomicBool::new(false), Mutex::default());
-        Self { id, peer, to, local, begun, index, listed, common, state }
+        Self { id, peer, unix, local, begun, index, listed, common, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,27 +105,40 @@ impl Mailbox {
     }
 
     pub(super) fn local(&self) -> Option<Local> {
-        self.local
+        self.local.as_deref().copied()
     }
 
     /// Where replies go.
-    pub(super) fn with_address<R>(&self, send: impl FnOnce(&SocketAddrAny) -> R) -> R {
-        match &self.to {
-            To::Ip(addr) => send(&(*addr).into()),
-            To::Unix(addr) => send(addr),
+    pub(super) fn with_address<R>(&self, send: impl FnOnce(Option<&SocketAddrAny>) -> R) -> R {
+        match &self.unix {
+            Some(addr) => send(Some(addr)),
+            None => send(self.source().map(SocketAddrAny::from).as_ref()),
         }
+    }
+
+    /// The peer as the socket has it.
+    fn source(&self) -> Option<SocketAddr> {
+        self.peer.addr().map(|addr| match addr {
+            SocketAddr::V4(v4) if self.common.is_v6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            addr => addr,
+        })
     }
 
     /// A packet came.
     pub(super) fn deliver(&self, packet: &[u8]) -> Delivered {
         let mut state = self.state();
-        if state.closed.is_some() || state.queue.len() >= self.common.budget.options.queue {
+        if state.closed.is_some() || state.waiting() >= self.common.budget.options.queue {
             return Delivered::Full;
         }
         if !self.common.budget.take(packet.len()) {
             return Delivered::Full;
         }
-        state.queue.push_back(packet.to_vec());
+        let packet = packet.to_vec();
+        if state.first.is_none() {
+            state.first = Some(packet);
+        } else {
+            state.others.get_or_insert_default().push_back(packet);
+        }
         let waiter = state.waiter.take();
         drop(state);
         if let Some(waiter) = waiter {
@@ -136,19 +167,20 @@ impl Mailbox {
     #[cfg(feature = "tokio")]
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.state();
-        state.waiter.is_some() && state.queue.is_empty()
+        state.waiter.is_some() && state.first.is_none()
     }
 
     /// The next packet; `None`: there is no other.
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
         let mut state = self.state();
-        if let Some(packet) = state.queue.pop_front() {
+        if let Some(packet) = state.first.take() {
+            state.first = state.others.as_mut().and_then(|others| others.pop_front());
+            if state.first.is_none() {
+                // One that is silent again costs no memory for what it said once.
+                state.others = None;
+            }
             self.common.budget.give_back(packet.len());
             state.read += packet.len() as u64;
-            if state.queue.is_empty() && state.queue.capacity() > 4 {
-                // One that is silent again costs no memory for what it said once.
-                state.queue = VecDeque::new();
-            }
             return Poll::Ready(Ok(Some(packet)));
         }
         match state.closed {
@@ -209,9 +241,18 @@ impl Mailbox {
 
     /// Whom it is with.
     pub(super) fn key(&self) -> Key {
-        match &self.to {
-            To::Ip(addr) => Key::Ip(*addr, self.local.map(|local| local.to)),
-            To::Unix(addr) => Key::unix(addr),
+        match (&self.unix, self.source()) {
+            (Some(addr), _) => Key::unix(addr),
+            (None, Some(source)) => Key::Ip(source, self.local().map(|local| local.to)),
+            (None, None) => Key::Unix(Box::default()),
+        }
+    }
+
+    /// Whether it is with that one.
+    pub(super) fn is_with(&self, key: &Key) -> bool {
+        match key {
+            Key::Ip(source, local) => self.source() == Some(*source) && self.local().map(|local| local.to) == *local,
+            Key::Unix(_) => self.key() == *key,
         }
     }
 
@@ -254,8 +295,8 @@ impl Mailbox {
     }
 
     fn forget(&self, state: &mut State) {
-        let bytes = state.queue.iter().map(Vec::len).sum();
-        state.queue = VecDeque::new();
+        let others = state.others.take().into_iter().flat_map(|others| *others);
+        let bytes = state.first.take().into_iter().chain(others).map(|packet| packet.len()).sum();
         self.common.budget.give_back(bytes);
     }
 

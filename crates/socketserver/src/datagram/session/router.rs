@@ -1,14 +1,15 @@
-use super::mailbox::{Common, Delivered, To};
-use super::table::{Key, Table};
+use super::mailbox::{Common, Delivered, End};
+use super::table::{Key, Known, Table};
 use super::{Budget, Mailbox, Ready, WhenFull};
 use crate::admission::Place;
-use crate::datagram::Datagram;
 use crate::datagram::batch::{Batch, verify};
+use crate::datagram::{Datagram, DatagramSocket};
 use crate::engine::Engine;
 use crate::events::{Closed, Opened, Refusal, Refused};
 use crate::handler::Service;
 use crate::lifecycle::Run;
 use crate::{Reason, clock};
+use socketserver_sys::Local;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub(crate) struct Router {
     index: usize,
     common: Arc<Common>,
     table: Table,
+    /// Our end of the session that began last: most have the same.
+    local: Option<Arc<Local>>,
     /// For all sessions together: so a drain waits for them.
     place: Option<Place>,
 }
@@ -40,10 +43,11 @@ pub(crate) trait Host {
 const LOOKED_AT: usize = 16;
 
 impl Router {
-    pub(crate) fn new(run: &Arc<Run>, index: usize, budget: &Arc<Budget>) -> Self {
-        let common = Arc::new(Common { ready: Arc::default(), budget: budget.clone() });
+    pub(crate) fn new(run: &Arc<Run>, index: usize, socket: &DatagramSocket, budget: &Arc<Budget>) -> Self {
+        let is_v6 = socket.bound().is_some_and(|bound| bound.is_ipv6());
+        let common = Arc::new(Common { ready: Arc::default(), budget: budget.clone(), is_v6 });
         run.watch_sessions(common.ready.clone());
-        Self { run: run.clone(), index, common, table: Table::default(), place: None }
+        Self { run: run.clone(), index, common, table: Table::default(), local: None, place: None }
     }
 
     /// Those whose handlers have something to do, or have returned.
@@ -88,25 +92,31 @@ impl Router {
             Some(source) => Key::Ip(source, local.map(|local| local.to)),
             None => Key::unix(from),
         };
-        if let Some(mailbox) = self.table.hear(&key, now) {
-            if mailbox.deliver(datagram.packet()) == Delivered::Full {
-                control.count_queue_full();
+        match self.table.hear(&key, now) {
+            Known::Session(mailbox) => {
+                if mailbox.deliver(datagram.packet()) == Delivered::Full {
+                    control.count_queue_full();
+                }
+                return;
             }
-            return;
+            Known::Twin => return self.refuse(datagram),
+            Known::Newcomer => {}
         }
         if !verify::<E, S>(&self.run, datagram.peer(), service) {
             return control.count_unwelcome();
         }
         let has_room = self.common.budget.begin() || (self.make_room(now, host) && self.common.budget.begin());
         if !has_room {
-            let (peer, endpoint, why) = (datagram.peer(), &self.run.shared.endpoints[self.index], Refusal::Full);
-            self.run.shared.control.count_refused(why);
-            return self.run.observe(|observer| observer.refused(&Refused { peer, endpoint, why }));
+            return self.refuse(datagram);
         }
         let id = self.run.shared.control.count_accepted();
-        let (peer, common) = (datagram.peer().clone(), self.common.clone());
-        let to = datagram.source.map_or_else(|| To::Unix(Box::new(from.clone())), To::Ip);
-        let mailbox = self.table.add(key, now, |index| Mailbox::new(id, peer, to, local, index, common));
+        let unix = datagram.source.is_none().then(|| Box::new(from.clone()));
+        if self.local.as_deref() != local.as_ref() {
+            self.local = local.map(Arc::new);
+        }
+        let end = End { peer: datagram.peer().clone(), unix, local: self.local.clone() };
+        let common = self.common.clone();
+        let mailbox = self.table.add(&key, now, |index| Mailbox::new(id, end, index, common));
         self.place.get_or_insert_with(|| Place::take(&self.run));
         let (peer, endpoint) = (&mailbox.peer, &self.run.shared.endpoints[self.index]);
         self.run.observe(|observer| observer.opened(&Opened { id, peer, endpoint }));
@@ -114,6 +124,12 @@ impl Router {
             self.run.shared.control.count_queue_full();
         }
         host.begin(&mailbox);
+    }
+
+    fn refuse(&self, datagram: &Datagram) {
+        let (peer, endpoint, why) = (datagram.peer(), &self.run.shared.endpoints[self.index], Refusal::Full);
+        self.run.shared.control.count_refused(why);
+        self.run.observe(|observer| observer.refused(&Refused { peer, endpoint, why }));
     }
 
     /// Has a session give way that can. `false`: there is none.

@@ -67,7 +67,7 @@ impl Session {
     /// once the drain's deadline has passed.
     pub fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         self.mailbox.sends(packet.len())?;
-        self.mailbox.with_address(|to| self.outbox.push(packet, Some(to), self.mailbox.local()));
+        self.mailbox.with_address(|to| self.outbox.push(packet, to, self.mailbox.local()));
         let until = self.run.settings.write.and_then(|time| clock::now().checked_add(time));
         let mut result = Ok(());
         while !self.outbox.send(self.socket.as_fd(), |_, error| result = Err(error)) {

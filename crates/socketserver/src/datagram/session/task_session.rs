@@ -10,9 +10,11 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// A conversation with one peer over packets, as async handlers have it: see [`sessions`](crate::sessions).
+///
+/// Its methods are `async` by another name: each session holds the futures that they give, which are as small as can be.
 ///
 /// ```
 /// use socketserver::{Server, Session, Tasks, sessions};
@@ -78,8 +80,8 @@ impl Session {
     ///
     /// # Errors
     /// None for now; the blocking engine's has some.
-    pub async fn recv(&mut self) -> io::Result<Option<Vec<u8>>> {
-        poll_fn(|cx| self.mailbox.poll_recv(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = io::Result<Option<Vec<u8>>>> {
+        poll_fn(|cx| self.mailbox.poll_recv(cx))
     }
 
     /// Sends a packet to the peer, from the address that it speaks to; an empty one too. Packets of all sessions gather, and
@@ -90,16 +92,18 @@ impl Session {
     ///
     /// # Errors
     /// `InvalidInput` for a packet that is larger than any may be, 65,535 bytes.
-    pub async fn send(&mut self, packet: &[u8]) -> io::Result<()> {
-        if packet.len() > usize::from(u16::MAX) {
-            let words = format!("a packet of {} bytes: there are none of more than 65535", packet.len());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
-        }
-        poll_fn(|cx| self.post.poll_room(cx)).await;
-        self.mailbox.sends(packet.len())?;
-        let mut outbox = self.post.outbox.borrow_mut();
-        self.mailbox.with_address(|to| outbox.push(packet, Some(to), self.mailbox.local()));
-        Ok(())
+    pub fn send(&mut self, packet: &[u8]) -> impl Future<Output = io::Result<()>> {
+        poll_fn(move |cx| {
+            if packet.len() > usize::from(u16::MAX) {
+                let words = format!("a packet of {} bytes: there are none of more than 65535", packet.len());
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, words)));
+            }
+            ready!(self.post.poll_room(cx));
+            self.mailbox.sends(packet.len())?;
+            let mut outbox = self.post.outbox.borrow_mut();
+            self.mailbox.with_address(|to| outbox.push(packet, to, self.mailbox.local()));
+            Poll::Ready(Ok(()))
+        })
     }
 
     facts!();

@@ -24,7 +24,7 @@ pub(super) async fn converse<S: Service<Async> + Send + Sync>(
     let work = &station.work;
     let run = &work.run;
     let inlet = Inlet::new(run, &work.gate, &socket, index)?;
-    let mut router = Router::new(run, index, &budget);
+    let mut router = Router::new(run, index, &socket, &budget);
     let post = Rc::new(Post::new(run.handle()));
     let make = |mailbox: &Arc<Mailbox>| {
         let mut session = TaskSession::new(mailbox.clone(), post.clone());
