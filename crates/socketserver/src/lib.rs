@@ -59,9 +59,9 @@ pub use events::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refusal,
     Refused, SpawnFailed, Unsent,
 };
-pub use handler::{DatagramHandler, RunsOn, Service};
 #[cfg(feature = "tokio")]
-pub use handler::{Handler, SessionHandler};
+pub use handler::{AsyncDatagramHandler, Handler, SessionHandler};
+pub use handler::{DatagramHandler, RunsOn, Service};
 #[cfg(feature = "tokio")]
 pub use lifecycle::UntilDraining;
 pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};

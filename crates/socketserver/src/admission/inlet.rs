@@ -1,5 +1,5 @@
 use super::{Gate, Place, Tried};
-use crate::datagram::{Batch, DatagramSocket, Dispatch};
+use crate::datagram::{Batch, Datagram, DatagramSocket, Dispatch};
 use crate::engine::Async;
 use crate::handler::Service;
 use crate::lifecycle::Run;
@@ -51,7 +51,7 @@ impl Inlet {
     }
 
     /// The next packets. `None`: the server stops.
-    async fn next(&self) -> Result<Option<Batch>, Error> {
+    pub(crate) async fn next(&self) -> Result<Option<Batch>, Error> {
         loop {
             if poll_fn(|cx| self.watched.poll_read_ready(cx)).await.is_err() {
                 return Ok(None);
@@ -140,21 +140,42 @@ impl Inlet {
     }
 
     /// Sends the replies of a batch, and waits for the socket to take them for as long as the write deadline allows.
-    async fn send(&self, batch: &mut Batch) {
+    pub(crate) async fn send(&self, batch: &mut Batch) {
         // Nearly always the socket takes all at once, and there is nothing to wait for.
-        let mut sent = batch.send();
-        while !sent {
+        if !batch.send() && !self.send_on(|| batch.send()).await {
+            batch.give_up();
+        }
+    }
+
+    /// As [`send`](Self::send), the replies to one packet.
+    pub(crate) async fn send_alone(&self, datagram: &mut Datagram) {
+        let dispatch = Dispatch { run: &self.run, socket: &self.socket, index: self.index, own: None };
+        let outbox = &mut datagram.outbox;
+        if !dispatch.send(outbox) && !self.send_on(|| dispatch.send(outbox)).await {
+            dispatch.give_up(outbox);
+        }
+    }
+
+    /// Attempts it until all is sent, whenever the socket takes more. `false`: it took nothing for too long.
+    async fn send_on(&self, mut attempt: impl FnMut() -> bool) -> bool {
+        loop {
             // Taken before the attempt: room that comes after it is not cleared with it.
             let writable = poll_fn(|cx| self.watched.poll_write_ready(cx));
-            let ready = match batch.until() {
+            let until = self.run.settings.write.and_then(|time| clock::now().checked_add(time));
+            let ready = match until {
                 Some(until) => tokio::time::timeout_at(until.into(), writable).await.ok(),
                 None => Some(writable.await),
             };
-            let Some(Ok(mut ready)) = ready else { return batch.give_up() };
-            sent = batch.send();
-            if !sent {
-                ready.clear_ready();
+            let Some(Ok(mut ready)) = ready else { return false };
+            if attempt() {
+                return true;
             }
+            ready.clear_ready();
         }
+    }
+
+    /// Which of the server's endpoints it is of.
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 }

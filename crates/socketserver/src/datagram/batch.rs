@@ -1,11 +1,11 @@
 use super::{Datagram, DatagramSocket, Dispatch};
 use crate::admission::{Place, Rules};
-use crate::connection::pipeline::{Panic, catch};
+use crate::connection::pipeline::catch;
 use crate::endpoint::poll_until;
 use crate::engine::Engine;
 use crate::handler::Service;
 use crate::lifecycle::Run;
-use crate::{Peer, clock};
+use crate::{Peer, Result, clock};
 use rustix::event::{PollFd, PollFlags};
 use std::io;
 use std::net::SocketAddr;
@@ -71,17 +71,8 @@ impl Batch {
             if !verify::<E, S>(&run, datagram.peer(), service) {
                 return run.shared.control.count_unwelcome();
             }
-            let failure = match catch(|| service.datagram(datagram)) {
-                Ok(Ok(())) => return,
-                Ok(Err(failure)) => failure,
-                Err(panic) => Box::<Panic>::new(panic),
-            };
-            run.shared.control.count_packet_failed();
-            if let Err(panic) = catch(|| service.on_datagram_error(&failure, datagram.peer())) {
-                run.hook_failed("on_error", &panic.to_string());
-            }
-            // Its drop is the user's code too.
-            let _ = catch(|| drop(failure));
+            let outcome = catch(|| service.datagram(datagram)).unwrap_or_else(|panic| Err(panic.into()));
+            judge_outcome::<E, S>(&run, service, datagram, outcome);
         });
     }
 
@@ -120,6 +111,14 @@ impl Batch {
             }
         }
         Ok(())
+    }
+
+    /// Has the replies to a packet of its own leave with the others.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn gather(&mut self, datagram: &mut Datagram) {
+        if let Some(own) = &mut self.datagram {
+            own.outbox.append(&mut datagram.outbox);
+        }
     }
 
     fn dispatch(&self) -> Dispatch<'_> {
@@ -169,8 +168,19 @@ impl Drop for Batch {
     }
 }
 
+/// What is done about what came of a packet's handler.
+pub(crate) fn judge_outcome<E: Engine, S: Service<E>>(run: &Run, service: &S, datagram: &Datagram, outcome: Result) {
+    let Err(failure) = outcome else { return };
+    run.shared.control.count_packet_failed();
+    if let Err(panic) = catch(|| service.on_datagram_error(&failure, datagram.peer())) {
+        run.hook_failed("on_error", &panic.to_string());
+    }
+    // Its drop is the user's code too.
+    let _ = catch(|| drop(failure));
+}
+
 /// Whether the handler takes packets of that peer.
-pub(super) fn verify<E: Engine, S: Service<E>>(run: &Run, peer: &Peer, service: &S) -> bool {
+pub(crate) fn verify<E: Engine, S: Service<E>>(run: &Run, peer: &Peer, service: &S) -> bool {
     catch(|| service.verify_datagram(peer)).unwrap_or_else(|panic| {
         run.hook_failed("verify", &panic.to_string());
         false

@@ -7,6 +7,8 @@ pub(crate) mod session;
 mod socket;
 
 pub(crate) use batch::Batch;
+#[cfg(feature = "tokio")]
+pub(crate) use batch::{judge_outcome, verify};
 pub(crate) use dispatch::Dispatch;
 #[cfg(feature = "tokio")]
 use packet::GATHER;

@@ -37,11 +37,13 @@ pub(super) const GATHER: usize = 1024 * 1024;
 /// ```
 pub struct Datagram {
     pub(super) inbox: Inbox,
-    pub(super) outbox: Outbox,
+    pub(crate) outbox: Outbox,
     pub(super) handle: Handle,
     pub(super) endpoint: usize,
     /// Which of those in the inbox it is.
     at: usize,
+    /// What is in it, if it is one by itself.
+    own: Option<Vec<u8>>,
     peer: Peer,
     from: Option<SocketAddrAny>,
     /// What `from` says.
@@ -62,6 +64,7 @@ impl Datagram {
             handle,
             endpoint,
             at: 0,
+            own: None,
             peer: Peer::unnamed(),
             from: None,
             source: None,
@@ -70,6 +73,24 @@ impl Datagram {
             truncated: false,
             dropped: None,
         }
+    }
+
+    /// One by itself, with no room to receive any.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn single(of: &Self) -> Self {
+        Self { inbox: Inbox::new(1, 0), own: Some(Vec::new()), ..Self::new(of.handle.clone(), of.endpoint) }
+    }
+
+    /// Becomes a copy of that one.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn copy(&mut self, of: &Self) {
+        let own = self.own.get_or_insert_default();
+        own.clear();
+        own.extend_from_slice(of.packet());
+        self.outbox.clear();
+        (self.handle, self.endpoint) = (of.handle.clone(), of.endpoint);
+        (self.peer, self.from, self.source) = (of.peer.clone(), of.from.clone(), of.source);
+        (self.local, self.bound, self.truncated) = (of.local, of.bound, of.truncated);
     }
 
     /// Becomes that one of those that were received.
@@ -97,7 +118,7 @@ impl Datagram {
     /// What is in it; it may be empty.
     #[must_use]
     pub fn packet(&self) -> &[u8] {
-        self.inbox.bytes(self.at)
+        self.own.as_deref().unwrap_or_else(|| self.inbox.bytes(self.at))
     }
 
     /// Who sent it. Anybody can write any address into a UDP packet.
@@ -161,7 +182,8 @@ impl Datagram {
     /// ```
     pub fn split(&mut self) -> (&[u8], Replies<'_>) {
         let replies = Replies { outbox: &mut self.outbox, from: self.from.as_ref(), local: self.local };
-        (self.inbox.bytes(self.at), replies)
+        let packet = self.own.as_deref().unwrap_or_else(|| self.inbox.bytes(self.at));
+        (packet, replies)
     }
 }
 

@@ -342,7 +342,7 @@ pub struct Draining {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Its number.
+    /// Its number; 0: it was no connection, but the handler of a packet that still waited for something.
     pub id: u64,
     /// Who it was.
     pub peer: Peer,

@@ -6,6 +6,8 @@ mod runs_on;
 mod sync_session;
 mod sync_stream;
 #[cfg(feature = "tokio")]
+mod task_datagram;
+#[cfg(feature = "tokio")]
 mod task_session;
 #[cfg(feature = "tokio")]
 mod task_stream;
@@ -15,6 +17,8 @@ pub use datagram::DatagramHandler;
 pub use runs_on::{Both, Lift, RunsOn, Service, kind};
 pub use sync_session::Handler as BlockingSessionHandler;
 pub use sync_stream::Handler as BlockingHandler;
+#[cfg(feature = "tokio")]
+pub use task_datagram::AsyncDatagramHandler;
 #[cfg(feature = "tokio")]
 pub use task_session::Handler as SessionHandler;
 #[cfg(feature = "tokio")]

@@ -1,3 +1,5 @@
+#[cfg(feature = "tokio")]
+use super::AsyncDatagramHandler;
 use super::DatagramHandler;
 use super::sync_stream;
 #[cfg(feature = "tokio")]
@@ -30,6 +32,7 @@ use std::sync::Arc;
     note = "`Serial`, `Threads` and `Forks` run blocking stream handlers: `|c: &mut blocking::Stream| -> Result`, or a type that implements `blocking::Handler`",
     note = "`Tasks` runs async stream handlers: `async |c: &mut Stream| -> Result`, or a type that implements `Handler`",
     note = "`Tasks` runs `sessions(async |s: &mut Session| …)`, and `Threads` runs `sessions(|s: &mut blocking::Session| …)`",
+    note = "`Tasks` runs async datagram handlers: `async |d: &mut Datagram| -> Result`, or a type that implements `AsyncDatagramHandler`",
     note = "all of them run datagram handlers, `|d: &mut Datagram| -> Result`, and pairs of a stream and a datagram handler",
     note = "a closure must write out its argument's type and return `socketserver::Result`: end it with `Ok(())`"
 )]
@@ -53,6 +56,14 @@ pub trait Service<E: Engine>: SealedService + 'static {
     fn datagram(&self, packet: &mut Datagram) -> Result {
         let _ = packet;
         Ok(())
+    }
+    /// The handler of a packet may wait.
+    #[doc(hidden)]
+    const WAITS: bool = false;
+    #[doc(hidden)]
+    fn wait_for_datagram(&self, packet: &mut Datagram) -> impl Future<Output = Result> {
+        let _ = packet;
+        std::future::ready(Ok(()))
     }
     #[doc(hidden)]
     fn verify_datagram(&self, peer: &Peer) -> bool {
@@ -94,6 +105,8 @@ pub mod kind {
     pub enum AsyncStream {}
     #[derive(Debug)]
     pub enum Packets {}
+    #[derive(Debug)]
+    pub enum AsyncPackets {}
     #[derive(Debug)]
     pub enum BlockingSessions {}
     #[derive(Debug)]
@@ -184,6 +197,47 @@ impl<E: Engine, H: DatagramHandler + 'static> Service<E> for Lift<H, kind::Packe
     }
 }
 
+#[cfg(feature = "tokio")]
+#[diagnostic::do_not_recommend]
+impl<H: AsyncDatagramHandler + Send + Sync + 'static> RunsOn<crate::Tasks, kind::AsyncPackets> for H {
+    type Service = Lift<Self, kind::AsyncPackets>;
+
+    fn into_service(self) -> Self::Service {
+        Lift(self, PhantomData)
+    }
+}
+
+/// What takes no connections is never given one: `serve` has seen to that.
+#[cfg(feature = "tokio")]
+impl<H: AsyncDatagramHandler + 'static> Service<Async> for Lift<H, kind::AsyncPackets> {
+    const STREAMS: bool = false;
+    const DATAGRAMS: bool = true;
+    const WAITS: bool = true;
+
+    fn wait_for_datagram(&self, packet: &mut Datagram) -> impl Future<Output = Result> {
+        self.0.handle(packet)
+    }
+    fn verify_datagram(&self, peer: &Peer) -> bool {
+        self.0.verify(peer)
+    }
+    fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
+        self.0.on_error(error, peer);
+    }
+    fn verify(&self, _: &Peer) -> bool {
+        false
+    }
+    fn on_error(&self, _: &Failure, _: &Peer) {}
+    async fn setup(&self, _: &mut crate::Stream) -> Result {
+        Ok(())
+    }
+    async fn handle(&self, _: &mut crate::Stream) -> Result {
+        Ok(())
+    }
+    async fn finish(&self, _: &mut crate::Stream) -> Result {
+        Ok(())
+    }
+}
+
 /// A stream handler, and a handler of packets beside it.
 #[doc(hidden)]
 pub struct Both<S, P>(S, P);
@@ -211,9 +265,13 @@ where
 impl<E: Engine, S: Service<E>, P: Service<E>> Service<E> for Both<S, P> {
     const STREAMS: bool = S::STREAMS;
     const DATAGRAMS: bool = P::DATAGRAMS;
+    const WAITS: bool = P::WAITS;
 
     fn datagram(&self, packet: &mut Datagram) -> Result {
         self.1.datagram(packet)
+    }
+    fn wait_for_datagram(&self, packet: &mut Datagram) -> impl Future<Output = Result> {
+        self.1.wait_for_datagram(packet)
     }
     fn budget(&self) -> Option<&Arc<Budget>> {
         self.1.budget()

@@ -65,11 +65,16 @@ pub(crate) struct Run {
     /// The run is over: for tasks that wait for that.
     #[cfg(feature = "tokio")]
     over_for_tasks: tokio::sync::watch::Sender<bool>,
+    /// The drain's deadline has passed: for tasks that wait for that.
+    #[cfg(feature = "tokio")]
+    cut_for_tasks: tokio::sync::watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     keeper: Option<JoinHandle<()>>,
+    /// Handlers of packets that the drain's deadline found waiting.
+    packets: Vec<Cut>,
     /// Of all who sort packets into sessions.
     sorters: Vec<Arc<Ready>>,
     /// Sessions that the drain's deadline found open.
@@ -114,6 +119,8 @@ impl Run {
             pulses: OnceLock::new(),
             #[cfg(feature = "tokio")]
             over_for_tasks: tokio::sync::watch::Sender::new(false),
+            #[cfg(feature = "tokio")]
+            cut_for_tasks: tokio::sync::watch::Sender::new(false),
         };
         if let Some(looks) = new.settings.looks() {
             new.shared.control.set_look_period(looks.period);
@@ -181,12 +188,22 @@ impl Run {
                 .drain(..)
                 .map(|(mailbox, index)| mailbox.cut(&self.shared.endpoints[index], !mailbox.is_over())),
         );
+        cut.append(&mut state.packets);
         state.left = self.shared.control.places();
         state.outcome = Some(cut);
         drop(state);
         self.over.notify_all();
         #[cfg(feature = "tokio")]
         self.over_for_tasks.send_replace(true);
+    }
+
+    /// The drain's deadline passed while the handler of a packet of that endpoint waited.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn cut_packet(&self, index: usize, peer: &crate::Peer, age: Duration) {
+        let cut =
+            Cut { id: 0, peer: peer.clone(), endpoint: self.shared.endpoints[index].clone(), age, abandoned: false };
+        self.observe(|observer| observer.cut(&cut));
+        self.state().packets.push(cut);
     }
 
     /// Who is to be told when the drain's deadline passes.
@@ -198,6 +215,8 @@ impl Run {
     pub(crate) fn cut_sessions(&self) {
         let sorters = self.state().sorters.clone();
         sorters.iter().for_each(|ready| ready.cut());
+        #[cfg(feature = "tokio")]
+        self.cut_for_tasks.send_replace(true);
     }
 
     /// The drain's deadline passed for a session of that endpoint.
@@ -215,6 +234,13 @@ impl Run {
     /// Sessions are served by threads from now on.
     pub(crate) fn await_newcomers(&self, newcomers: Arc<Newcomers>) {
         let _ = self.newcomers.set(newcomers);
+    }
+
+    /// The drain's deadline has passed.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn is_cut(&self) {
+        // The sender is ours, so it is there.
+        let _ = self.cut_for_tasks.subscribe().wait_for(|cut| *cut).await;
     }
 
     /// The run is over.

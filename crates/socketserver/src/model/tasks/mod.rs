@@ -5,6 +5,7 @@ mod packets;
 mod shard;
 mod spinner;
 mod station;
+mod waiting;
 
 pub(crate) use self::here::serve_here;
 

@@ -1,6 +1,7 @@
 use super::accepting::accepting_failed;
 use super::conversing::converse;
 use super::station::Station;
+use super::waiting::serve_waiting;
 use crate::Error;
 use crate::admission::Inlet;
 use crate::datagram::DatagramSocket;
@@ -25,6 +26,7 @@ pub(super) async fn receive_packets<S: Service<Async> + Send + Sync>(
             let work = &station.work;
             match work.service.budget().cloned() {
                 Some(budget) => converse(station, index, socket, budget).await,
+                None if S::WAITS => serve_waiting(station, index, socket).await,
                 None => Inlet::new(&work.run, &work.gate, &socket, index)?.serve(&*work.service).await,
             }
         })

@@ -60,6 +60,19 @@ impl Outbox {
         self.letters.push(Letter { bytes: start..self.bytes.len(), to: to.cloned(), from, segment: None });
     }
 
+    /// Takes over all that wait in another one.
+    pub fn append(&mut self, other: &mut Self) {
+        let (from, to) =
+            (other.letters.get(other.done).map_or(other.bytes.len(), |first| first.bytes.start), self.bytes.len());
+        self.bytes.extend_from_slice(&other.bytes[from..]);
+        let moved = |at: usize| at - from + to;
+        self.letters.extend(other.letters.drain(other.done..).map(|letter| {
+            let bytes = moved(letter.bytes.start)..moved(letter.bytes.end);
+            Letter { bytes, ..letter }
+        }));
+        other.clear();
+    }
+
     /// How many packets wait.
     #[must_use]
     pub fn len(&self) -> usize {
