@@ -18,6 +18,7 @@ use std::time::Instant;
 pub(crate) struct Batch {
     /// `None` once it was given back.
     datagram: Option<Box<Datagram>>,
+    /// How many were received; a train is one.
     count: usize,
     socket: Arc<DatagramSocket>,
     /// Where in the server's list of endpoints it came in.
@@ -57,7 +58,7 @@ impl Batch {
     /// As many came as there is room for, so more may wait.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_full(&self) -> bool {
-        self.datagram.as_ref().is_some_and(|datagram| self.count == datagram.inbox.capacity())
+        self.datagram.as_ref().is_some_and(|datagram| datagram.inbox.is_full())
     }
 
     fn run(&self) -> &Arc<Run> {
@@ -81,9 +82,9 @@ impl Batch {
         let Some(mut datagram) = self.datagram.take() else { return };
         let control = &self.run().shared.control;
         let rules = self.run().shared.door.rules();
-        let mut so_far = None;
-        for at in 0..self.count {
-            datagram.turn_to(at);
+        let (mut so_far, mut packets) = (None, 0);
+        while datagram.turn(self.count) {
+            packets += 1;
             so_far = datagram.dropped.or(so_far);
             if datagram.is_truncated() {
                 control.count_truncated();
@@ -94,7 +95,7 @@ impl Batch {
                 Ok(()) => take(&mut datagram),
             }
         }
-        control.count_packets(self.count);
+        control.count_packets(packets);
         if let Some(so_far) = so_far {
             control.count_overflowed(self.socket.note_dropped(so_far));
         }

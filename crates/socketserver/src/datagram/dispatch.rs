@@ -34,6 +34,9 @@ impl Dispatch<'_> {
             failed(to.as_ref(), io::ErrorKind::WouldBlock.into());
             all = outbox.send(socket, &mut failed);
         }
+        if outbox.take_refused() {
+            self.socket.trains.refused();
+        }
         self.run.shared.control.count_replies(before - outbox.len() - lost);
         all
     }

@@ -1,10 +1,12 @@
-//! Packets: received many at a time, handed to the handler one by one, answered many at a time.
+//! Packets: received many at a time, handed to the handler one by one, answered many at a time. What comes in trains
+//! leaves in trains.
 
 mod batch;
 mod dispatch;
 mod packet;
 pub(crate) mod session;
 mod socket;
+mod trains;
 
 pub(crate) use batch::Batch;
 #[cfg(feature = "tokio")]

@@ -5,9 +5,12 @@ use socketserver_sys::{Inbox, Local, Outbox};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 /// How many packets are received in one call, at most.
-const AT_A_TIME: usize = 64;
+pub(super) const AT_A_TIME: usize = 64;
+/// How many trains of packets: so many that the replies to all of them may gather.
+pub(super) const TRAINS_AT_A_TIME: usize = GATHER / SIZE;
 /// How large a packet may be: as large as any of UDP (RFC 768) is.
 const SIZE: usize = 65_535;
 /// How many bytes of replies one batch may gather before they have to leave.
@@ -18,6 +21,10 @@ pub(super) const GATHER: usize = 1024 * 1024;
 /// Replying waits for nothing: replies gather (to 1 MiB) and leave, many in one call, when the packets that came in
 /// together are handled. None leaves unless the handler replies, and an empty reply is a packet too. They leave from the
 /// address that the packet was sent to.
+///
+/// Where peers send their packets in trains (`UDP_SEGMENT`, `udp(7)`) the system gives a whole train at a time; that is seen,
+/// switched on and off by itself, and a handler is given one packet after the other all the same. Replies of one size to one
+/// peer that follow each other leave as trains too, when they answer a train or a handler makes several of one packet.
 ///
 /// ```
 /// use socketserver::{Datagram, Serial, Server};
@@ -40,8 +47,17 @@ pub struct Datagram {
     pub(crate) outbox: Outbox,
     pub(super) handle: Handle,
     pub(super) endpoint: usize,
-    /// Which of those in the inbox it is.
+    /// In which of those in the inbox it is.
     at: usize,
+    /// What part of it: all, if that is no train.
+    part: Range<usize>,
+    /// How long a part is at most, and how much there is.
+    segment: usize,
+    len: usize,
+    /// The one in the inbox that is next.
+    next: usize,
+    /// The socket takes trains.
+    may_join: bool,
     /// What is in it, if it is one by itself.
     own: Option<Vec<u8>>,
     peer: Peer,
@@ -64,6 +80,11 @@ impl Datagram {
             handle,
             endpoint,
             at: 0,
+            part: 0..0,
+            segment: 0,
+            len: 0,
+            next: 0,
+            may_join: false,
             own: None,
             peer: Peer::unnamed(),
             from: None,
@@ -91,10 +112,33 @@ impl Datagram {
         (self.handle, self.endpoint) = (of.handle.clone(), of.endpoint);
         (self.peer, self.from, self.source) = (of.peer.clone(), of.from.clone(), of.source);
         (self.local, self.bound, self.truncated) = (of.local, of.bound, of.truncated);
+        self.may_join = of.may_join;
     }
 
-    /// Becomes that one of those that were received.
-    pub(super) fn turn_to(&mut self, at: usize) {
+    /// Comes before the first of those that were received just now. Whether replies may leave in trains is told too.
+    pub(super) fn begin(&mut self, may_join: bool) {
+        (self.part, self.len, self.next) = (0..0, 0, 0);
+        self.may_join = may_join;
+    }
+
+    /// Becomes the next packet of the first `count` in the inbox. `false`: there is no other.
+    pub(super) fn turn(&mut self, count: usize) -> bool {
+        let is_train = self.part.end < self.len;
+        if is_train {
+            self.part = self.part.end..self.len.min(self.part.end + self.segment);
+        } else if self.next < count {
+            self.turn_to(self.next);
+            self.next += 1;
+        } else {
+            return false;
+        }
+        // Whose packets come in trains is answered in trains. Others do not pay for the comparison.
+        self.outbox.join(self.may_join && (is_train || self.part.end < self.len));
+        true
+    }
+
+    /// Becomes the first in that one of the inbox.
+    fn turn_to(&mut self, at: usize) {
         let packet = self.inbox.packet(at);
         self.source = packet.from.clone().and_then(|from| SocketAddr::try_from(from).ok());
         self.peer = self.source.map_or_else(|| Peer::unix(packet.credentials), Peer::from);
@@ -102,6 +146,9 @@ impl Datagram {
         self.local = packet.local;
         self.truncated = packet.truncated;
         self.dropped = packet.dropped;
+        self.len = packet.bytes.len();
+        self.segment = packet.segment.map_or(self.len, usize::from);
+        self.part = 0..self.len.min(self.segment);
         self.at = at;
     }
 
@@ -118,7 +165,7 @@ impl Datagram {
     /// What is in it; it may be empty.
     #[must_use]
     pub fn packet(&self) -> &[u8] {
-        self.own.as_deref().unwrap_or_else(|| self.inbox.bytes(self.at))
+        self.own.as_deref().unwrap_or_else(|| &self.inbox.bytes(self.at)[self.part.clone()])
     }
 
     /// Who sent it. Anybody can write any address into a UDP packet.
@@ -137,7 +184,8 @@ impl Datagram {
     /// Whether there was more of it than the 65,535 bytes that are taken.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
-        self.truncated
+        // Of a train the end is missing.
+        self.truncated && self.part.end == self.len
     }
 
     /// Which of the server's endpoints it came in by, counted as in [`Handle::endpoints`].
@@ -181,8 +229,9 @@ impl Datagram {
     /// # Ok::<_, socketserver::Failure>(())
     /// ```
     pub fn split(&mut self) -> (&[u8], Replies<'_>) {
-        let replies = Replies { outbox: &mut self.outbox, from: self.from.as_ref(), local: self.local };
-        let packet = self.own.as_deref().unwrap_or_else(|| self.inbox.bytes(self.at));
+        let Self { inbox, outbox, own, from, local, may_join, .. } = self;
+        let replies = Replies { outbox, from: from.as_ref(), local: *local, may_join: *may_join };
+        let packet = own.as_deref().unwrap_or_else(|| &inbox.bytes(self.at)[self.part.clone()]);
         (packet, replies)
     }
 }
@@ -192,6 +241,7 @@ pub struct Replies<'a> {
     outbox: &'a mut Outbox,
     from: Option<&'a SocketAddrAny>,
     local: Option<Local>,
+    may_join: bool,
 }
 
 impl Replies<'_> {
@@ -206,6 +256,7 @@ impl Replies<'_> {
         };
         self.make_room(bytes)?;
         self.outbox.push(bytes, Some(from), self.local);
+        self.outbox.join(self.may_join);
         Ok(())
     }
 
@@ -216,6 +267,7 @@ impl Replies<'_> {
     pub fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
         self.make_room(bytes)?;
         self.outbox.push(bytes, Some(&to.into()), None);
+        self.outbox.join(self.may_join);
         Ok(())
     }
 

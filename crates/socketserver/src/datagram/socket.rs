@@ -1,4 +1,5 @@
 use super::Datagram;
+use super::trains::Trains;
 use crate::lifecycle::Handle;
 use socketserver_sys::{Forked, disown};
 use std::fmt;
@@ -20,6 +21,7 @@ pub(crate) struct DatagramSocket {
     spare: Mutex<Vec<Box<Datagram>>>,
     /// How many packets its queue has had no room for, as far as it told.
     dropped: Mutex<u32>,
+    pub(super) trains: Trains,
 }
 
 /// Makes a socket and binds it, with `SO_REUSEPORT` or without; tells where it is bound.
@@ -30,7 +32,12 @@ const SPARE: usize = 4;
 
 impl DatagramSocket {
     pub(crate) fn new(fd: OwnedFd, bound: Option<SocketAddr>) -> Self {
-        Self { fd, bound, make: None, spare: Mutex::default(), dropped: Mutex::default() }
+        Self::made(fd, bound, None)
+    }
+
+    fn made(fd: OwnedFd, bound: Option<SocketAddr>, make: Option<Make>) -> Self {
+        let trains = Trains::new(&fd, bound.is_some());
+        Self { fd, bound, make, spare: Mutex::default(), dropped: Mutex::default(), trains }
     }
 
     /// One that more can be made of.
@@ -40,7 +47,7 @@ impl DatagramSocket {
         make: impl Fn(SocketAddr, bool) -> io::Result<(OwnedFd, SocketAddr)> + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (fd, bound) = make(addr, reuse_port)?;
-        Ok(Self { make: Some(Box::new(make)), ..Self::new(fd, Some(bound)) })
+        Ok(Self::made(fd, Some(bound), Some(Box::new(make))))
     }
 
     /// Another socket on the same port, for another shard: the kernel gives all packets of a peer to the same of them
@@ -58,9 +65,11 @@ impl DatagramSocket {
     pub(crate) fn receive(&self, handle: &Handle, endpoint: usize) -> io::Result<Option<(Box<Datagram>, usize)>> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut datagram = spare.unwrap_or_else(|| Box::new(Datagram::new(handle.clone(), endpoint)));
-        let received = datagram.inbox.receive(&self.fd);
+        let received = datagram.inbox.receive_at_most(self.trains.at_a_time(), &self.fd);
         match received {
             Ok(count) => {
+                self.trains.saw(&datagram.inbox, count, &self.fd);
+                datagram.begin(self.trains.may_leave());
                 datagram.handle = handle.clone();
                 datagram.endpoint = endpoint;
                 datagram.bound = self.bound;
@@ -100,6 +109,13 @@ impl DatagramSocket {
 
     pub(crate) fn disown(&self, child: &Forked) -> io::Result<()> {
         disown(child, &self.fd)
+    }
+}
+
+impl Drop for DatagramSocket {
+    fn drop(&mut self) {
+        // Another process may have the socket too, and go on with it.
+        self.trains.end(&self.fd);
     }
 }
 

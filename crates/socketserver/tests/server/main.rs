@@ -16,6 +16,7 @@ mod sources;
 mod streams;
 mod tasks;
 mod threads;
+mod trains;
 mod transports;
 mod unix;
 

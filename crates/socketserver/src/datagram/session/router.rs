@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Router {
     run: Arc<Run>,
+    socket: Arc<DatagramSocket>,
     /// Which of the server's endpoints it is of.
     index: usize,
     common: Arc<Common>,
@@ -43,11 +44,13 @@ pub(crate) trait Host {
 const LOOKED_AT: usize = 16;
 
 impl Router {
-    pub(crate) fn new(run: &Arc<Run>, index: usize, socket: &DatagramSocket, budget: &Arc<Budget>) -> Self {
+    pub(crate) fn new(run: &Arc<Run>, index: usize, socket: &Arc<DatagramSocket>, budget: &Arc<Budget>) -> Self {
+        socket.trains.queued(true);
         let is_v6 = socket.bound().is_some_and(|bound| bound.is_ipv6());
         let common = Arc::new(Common { ready: Arc::default(), budget: budget.clone(), is_v6 });
         run.watch_sessions(common.ready.clone());
-        Self { run: run.clone(), index, common, table: Table::default(), local: None, place: None }
+        let (run, socket) = (run.clone(), socket.clone());
+        Self { run, socket, index, common, table: Table::default(), local: None, place: None }
     }
 
     /// Those whose handlers have something to do, or have returned.
@@ -242,5 +245,6 @@ impl Drop for Router {
         self.close_all(Reason::Aborted);
         let left: Vec<_> = self.table.all().map(|mailbox| mailbox.index).collect();
         left.into_iter().for_each(|index| self.bury(index));
+        self.socket.trains.queued(false);
     }
 }

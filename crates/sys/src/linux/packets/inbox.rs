@@ -36,6 +36,8 @@ pub struct Inbox {
     headers: Vec<libc::mmsghdr>,
     /// How many were received; so many headers are as the kernel left them.
     count: usize,
+    /// How many the last call would have taken.
+    most: usize,
 }
 
 // SAFETY: the pointers in `headers` and `parts` point into memory that this owns and that never moves, and are followed
@@ -44,7 +46,24 @@ unsafe impl Send for Inbox {}
 // SAFETY: `&self` gives out what was received, for reading.
 unsafe impl Sync for Inbox {}
 
-/// A packet that was received.
+/// A packet that was received; or a train of them, if the socket joins trains ([`join_trains`](super::join_trains)).
+///
+/// ```
+/// use socketserver_sys::{Inbox, Outbox, join_trains};
+/// let (ours, theirs) = (std::net::UdpSocket::bind("127.0.0.1:0")?, std::net::UdpSocket::bind("127.0.0.1:0")?);
+/// join_trains(&theirs, true)?;
+/// let (mut inbox, mut outbox, to) = (Inbox::new(4, 65_535), Outbox::default(), theirs.local_addr()?.into());
+/// outbox.join(true);
+/// for packet in ["one", "two", "4"] {
+///     outbox.push(packet.as_bytes(), Some(&to), None);
+/// }
+/// outbox.send(&ours, |_, error| panic!("{error}"));
+/// inbox.receive(&theirs)?;
+/// let train = inbox.packet(0);
+/// assert_eq!((train.bytes, train.segment), (&b"onetwo4"[..], Some(3)));
+/// assert_eq!(train.parts().collect::<Vec<_>>(), [&b"one"[..], b"two", b"4"]);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Packet<'a> {
     /// What was in it, as far as there was room.
@@ -61,6 +80,16 @@ pub struct Packet<'a> {
     pub dropped: Option<u32>,
     /// Which process sent it (`SO_PASSCRED`, `unix(7)`).
     pub credentials: Option<Credentials>,
+}
+
+impl<'a> Packet<'a> {
+    /// The packets of a train, or the one that it is. If it is [truncated](Self::truncated) the last of them is.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let bytes = self.bytes;
+        let size = self.segment.map_or(bytes.len(), usize::from).max(1);
+        // An empty one is one.
+        (0..bytes.len().div_ceil(size).max(1)).map(move |at| &bytes[at * size..bytes.len().min((at + 1) * size)])
+    }
 }
 
 impl Inbox {
@@ -80,6 +109,7 @@ impl Inbox {
             parts: vec![part; packets],
             headers: vec![header; packets],
             count: 0,
+            most: packets,
         };
         // One pointer to all bytes, from which the others come: a new borrow would end those made before it.
         let (bytes, names, controls, parts) =
@@ -121,15 +151,60 @@ impl Inbox {
     /// `EAGAIN` when none waits; an error that ICMP brought back, which says nothing of whether packets wait. Then there are
     /// none.
     pub fn receive(&mut self, socket: impl AsFd) -> io::Result<usize> {
+        self.receive_at_most(self.capacity(), socket)
+    }
+
+    /// The same, but no more than so many, at least one.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_at_most(&mut self, most: usize, socket: impl AsFd) -> io::Result<usize> {
         self.clear();
-        let (headers, count) = (self.headers.as_mut_ptr(), self.headers.len() as libc::c_uint);
+        self.most = most.clamp(1, self.capacity());
+        let (headers, count) = (self.headers.as_mut_ptr(), self.most as libc::c_uint);
         let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-        // SAFETY: `count` headers lie there, each with a name, a part and a control buffer of the lengths that it says, in
-        // memory of ours that nobody borrows while this is borrowed mutably. The descriptor is borrowed for the whole call.
+        // SAFETY: at least `count` headers lie there, each with a name, a part and a control buffer of the lengths that it
+        // says, in memory of ours that nobody borrows while this is borrowed mutably. The descriptor is borrowed for the whole call.
         let received =
             unsafe { libc::recvmmsg(socket.as_fd().as_raw_fd(), headers, count, flags as _, std::ptr::null_mut()) };
         self.count = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
         Ok(self.count)
+    }
+
+    /// Whether the last call received as many as it would have taken, so that more may wait.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.count == self.most
+    }
+
+    /// Whether those that were received last follow each other in runs of one sender and one size that are so long on
+    /// average, or longer.
+    #[must_use]
+    pub fn has_runs_of(&self, len: usize) -> bool {
+        let differ = |at: &usize| {
+            let [before, this] = [&self.headers[at - 1], &self.headers[*at]];
+            before.msg_len != this.msg_len || self.name(at - 1) != self.name(*at)
+        };
+        let most = self.count / len.max(1);
+        most > 0 && (1..self.count).filter(differ).nth(most - 1).is_none()
+    }
+
+    /// Who sent it, as the kernel wrote it.
+    fn name(&self, at: usize) -> &[u8] {
+        let len = (self.headers[at].msg_hdr.msg_namelen as usize).min(size_of::<libc::sockaddr_storage>());
+        // SAFETY: so many bytes lie there, all of them zero since they were made but for what the kernel wrote, and the
+        // structure has no padding.
+        unsafe { std::slice::from_raw_parts((&raw const self.names[at]).cast(), len) }
+    }
+
+    /// Whether one of those that were received last is a train.
+    #[must_use]
+    pub fn has_train(&self) -> bool {
+        self.headers[..self.count].iter().any(|header| {
+            // SAFETY: the header is as the kernel left it, and its control buffer ours.
+            let segment = unsafe { ancillary::read(&header.msg_hdr) }.segment;
+            segment.is_some_and(|segment| u32::from(segment) < header.msg_len)
+        })
     }
 
     /// What was in one of those that were received last, as far as there was room.

@@ -22,12 +22,26 @@ pub fn tell_local(socket: impl AsFd, v6: bool) -> io::Result<()> {
     }
 }
 
-/// Has a UDP socket receive packets of one sender that came in a train as one (`UDP_GRO`, `udp(7)`).
+/// Has a UDP socket receive packets of one sender that came in a train as one (`UDP_GRO`, `udp(7)`), or not any more. Those
+/// that wait already stay as they are. It is true of the socket in every process that has it.
 ///
 /// # Errors
 /// What `setsockopt(2)` says; `ENOPROTOOPT` of a kernel that does not know it.
 pub fn join_trains(socket: impl AsFd, on: bool) -> io::Result<()> {
     set(socket, libc::SOL_UDP, libc::UDP_GRO, on.into())
+}
+
+/// Whether it does.
+///
+/// # Errors
+/// What `getsockopt(2)` says; `ENOPROTOOPT` of a kernel that does not know it.
+pub fn joins_trains(socket: impl AsFd) -> io::Result<bool> {
+    let (mut value, mut len): (libc::c_int, _) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: `value` is an integer of the length that is told, both are ours and written during the call alone; the
+    // descriptor is borrowed.
+    let result = unsafe { libc::getsockopt(fd, libc::SOL_UDP, libc::UDP_GRO, (&raw mut value).cast(), &raw mut len) };
+    if result == 0 { Ok(value != 0) } else { Err(io::Error::last_os_error()) }
 }
 
 pub(super) fn set(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {

@@ -29,6 +29,10 @@ pub struct Outbox {
     letters: Vec<Letter>,
     /// So many of the first were sent, or given up.
     done: usize,
+    /// How many packets are in the others.
+    waiting: usize,
+    joins: bool,
+    refused: bool,
     // For one call: they point into the above, and are made anew for each.
     controls: Vec<Control>,
     parts: Vec<libc::iovec>,
@@ -40,16 +44,23 @@ unsafe impl Send for Outbox {}
 // SAFETY: as above; `&self` shows numbers alone.
 unsafe impl Sync for Outbox {}
 
+/// What one message of a call is made of: a packet, or a train.
 #[derive(Debug)]
 struct Letter {
     bytes: Range<usize>,
     to: Option<SocketAddrAny>,
     from: Option<Local>,
+    /// It is a train: the kernel cuts it into packets of so many bytes, the last of at most as many.
     segment: Option<u16>,
+    packets: usize,
 }
 
 /// How many packets go in one call at most; the kernel takes no more (`UIO_MAXIOV`).
 const AT_A_TIME: usize = 1024;
+/// How many packets a train has at most (`UDP_MAX_SEGMENTS` of every kernel that knows trains).
+const LONGEST: usize = 64;
+/// How many bytes: as many as the largest packet over IPv4, which is smaller than that over IPv6.
+const LARGEST: usize = 65_507;
 
 impl Outbox {
     /// Adds a packet: to `to`, or to the peer of a connected socket; sent from our end `from`, or from where the system
@@ -57,7 +68,53 @@ impl Outbox {
     pub fn push(&mut self, bytes: &[u8], to: Option<&SocketAddrAny>, from: Option<Local>) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        self.letters.push(Letter { bytes: start..self.bytes.len(), to: to.cloned(), from, segment: None });
+        self.waiting += 1;
+        if self.joins && self.join_last(bytes.len(), to, from) {
+            return;
+        }
+        self.letters.push(Letter { bytes: start..self.bytes.len(), to: to.cloned(), from, segment: None, packets: 1 });
+    }
+
+    /// Adds a train: packets of `segment` bytes each, the last of at most as many, at most 64 of them.
+    pub fn push_train(&mut self, bytes: &[u8], segment: Option<u16>, to: Option<&SocketAddrAny>, from: Option<Local>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        let segment = segment.filter(|segment| *segment > 0 && usize::from(*segment) < bytes.len());
+        let packets = segment.map_or(1, |segment| bytes.len().div_ceil(segment.into()));
+        self.waiting += packets;
+        self.letters.push(Letter { bytes: start..self.bytes.len(), to: to.cloned(), from, segment, packets });
+    }
+
+    /// Whether packets of one size that follow each other to one peer leave as a train from here on (`UDP_SEGMENT`,
+    /// `udp(7)`), which costs about as much as one of them: for UDP sockets alone. One that is smaller ends a train. At first
+    /// they do not.
+    #[inline]
+    pub fn join(&mut self, on: bool) {
+        self.joins = on;
+    }
+
+    /// Whether a train was refused since this was asked last: the way that it was to go knows none, or not of packets as
+    /// large. Its packets were sent one by one.
+    pub fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Makes the last `len` bytes part of the letter before, if they can be.
+    fn join_last(&mut self, len: usize, to: Option<&SocketAddrAny>, from: Option<Local>) -> bool {
+        let Some(last) = self.letters[self.done..].last_mut() else { return false };
+        // Its packets are all of one size: a smaller one has ended it.
+        let size = last.segment.map_or(last.bytes.len(), usize::from);
+        let fits = (1..=size).contains(&len)
+            && last.bytes.len() == size * last.packets
+            && last.packets < LONGEST
+            && last.bytes.len() + len <= LARGEST;
+        if !fits || last.to.as_ref() != to || last.from != from {
+            return false;
+        }
+        last.segment = u16::try_from(size).ok();
+        last.packets += 1;
+        last.bytes.end += len;
+        true
     }
 
     /// Takes over all that wait in another one.
@@ -70,13 +127,14 @@ impl Outbox {
             let bytes = moved(letter.bytes.start)..moved(letter.bytes.end);
             Letter { bytes, ..letter }
         }));
+        self.waiting += other.waiting;
         other.clear();
     }
 
     /// How many packets wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.letters.len() - self.done
+        self.waiting
     }
 
     /// Whether none waits.
@@ -96,19 +154,30 @@ impl Outbox {
         self.bytes.clear();
         self.letters.clear();
         self.done = 0;
+        self.waiting = 0;
     }
 
     /// Sends them, and does not wait. `false`: the socket's queue is full, and those that are left wait for the next call.
-    /// One that cannot be sent is given up, and `failed` told to whom it was and why.
+    /// One that cannot be sent is given up, and `failed` told to whom it was and why. A train that cannot is sent packet by
+    /// packet.
     pub fn send(&mut self, socket: impl AsFd, mut failed: impl FnMut(Option<&SocketAddrAny>, io::Error)) -> bool {
         while self.done < self.letters.len() {
             match self.send_some(&socket) {
-                Ok(count) => self.done += count,
+                Ok(count) => {
+                    self.waiting -= self.letters[self.done..][..count].iter().map(|sent| sent.packets).sum::<usize>();
+                    self.done += count;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                // Whatever it is, it need not be true of each.
+                Err(error) if self.letters[self.done].segment.is_some() => {
+                    self.refused |= is_refusal(&error);
+                    self.split();
+                }
                 Err(error) => {
                     failed(self.letters[self.done].to.as_ref(), error);
                     self.done += 1;
+                    self.waiting -= 1;
                 }
             }
         }
@@ -118,12 +187,31 @@ impl Outbox {
 
     /// Gives up the first that waits, and tells to whom it was.
     pub fn give_up(&mut self) -> Option<SocketAddrAny> {
-        let to = self.letters.get_mut(self.done)?.to.take();
+        if self.letters.get(self.done)?.segment.is_some() {
+            self.split();
+        }
+        let to = self.letters[self.done].to.take();
         self.done += 1;
+        self.waiting -= 1;
         if self.is_empty() {
             self.clear();
         }
         to
+    }
+
+    /// Makes letters of their own of the packets of the first train.
+    fn split(&mut self) {
+        let Letter { bytes, to, from, segment, .. } = &self.letters[self.done];
+        let (end, size) = (bytes.end, segment.map_or(bytes.len(), usize::from).max(1));
+        let single = |start| Letter {
+            bytes: start..end.min(start + size),
+            to: to.clone(),
+            from: *from,
+            segment: None,
+            packets: 1,
+        };
+        let singles: Vec<_> = bytes.clone().step_by(size).map(single).collect();
+        self.letters.splice(self.done..=self.done, singles);
     }
 
     /// One call.
@@ -165,6 +253,12 @@ impl Outbox {
         let sent = unsafe { libc::sendmmsg(socket.as_fd().as_raw_fd(), self.headers.as_mut_ptr(), count, flags as _) };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
+}
+
+/// Whether it is a train that the kernel does not want, and not its packets: a device that cannot cut it up (`EIO`), no
+/// checksums (`EINVAL`), or a path for smaller packets alone (`EMSGSIZE`; older kernels say `EINVAL`).
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
 }
 
 impl fmt::Debug for Outbox {
