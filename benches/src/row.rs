@@ -91,7 +91,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("line-tasks", LINE, &[plan(Peer::OursTasksLine, Peer::TokioEcho, &[rate(AtLeast(0.9))])]),
     row(
         "udp",
-        Work::Packets { depth: 64, size: 64 },
+        Work::Packets { depth: 64, size: 64, train: 1 },
         &[
             plan(Peer::OursTasksUdp, Peer::TokioUdp, &[rate(AtLeast(1.2)), cpu(AtMost(0.85))]),
             plan(Peer::OursTasksUdp, Peer::MmsgUdp, &[rate(AtLeast(0.97))]),
@@ -101,8 +101,24 @@ pub(crate) static ROWS: &[Row] = &[
     ),
     row(
         "udp-one",
-        Work::Packets { depth: 1, size: 64 },
+        Work::Packets { depth: 1, size: 64, train: 1 },
         &[plan(Peer::OursTasksUdp, Peer::RecvfromUdp, &[rate(AtLeast(1.0))])],
+    ),
+    row(
+        "udp-1200",
+        Work::Packets { depth: 64, size: 1200, train: 1 },
+        &[
+            plan(Peer::OursTasksUdp, Peer::MmsgUdp, &[rate(AtLeast(0.97))]),
+            plan(Peer::OursTasksUdp, Peer::TokioUdp, &[rate(AtLeast(1.0))]),
+        ],
+    ),
+    row(
+        "udp-gso",
+        Work::Packets { depth: 160, size: 1200, train: 40 },
+        &[
+            plan(Peer::OursTasksUdp, Peer::TokioUdp, &[rate(AtLeast(5.0))]),
+            plan(Peer::OursTasksUdp, Peer::GroUdp, &[rate(AtLeast(0.95))]),
+        ],
     ),
     row("connect-tasks", CONNECT, &[plan(Peer::OursTasksEcho, Peer::TokioEcho, &[cpu(AtMost(1.1))])]),
     Row {

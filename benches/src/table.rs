@@ -107,7 +107,10 @@ fn work(work: Work) -> String {
             let plural = if connections == 1 { "" } else { "s" };
             format!("{what}{}, {} connection{plural}, depth {depth}", bytes(size as f64), thousands(connections as f64))
         }
-        Work::Packets { depth, size } => format!("UDP, {}, {depth} in flight", bytes(size as f64)),
+        Work::Packets { depth, size, train } => {
+            let trains = if train > 1 { format!(", in trains of {train}") } else { String::new() };
+            format!("UDP, {} B, {depth} in flight{trains}", thousands(size as f64))
+        }
         Work::ConnectEchoClose { parallel } => format!("connect, 64 B, reset; {parallel} in parallel"),
         Work::Idle { connections } => format!("{} connections, idle after one message", thousands(connections as f64)),
     }

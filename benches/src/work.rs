@@ -22,8 +22,8 @@ pub(crate) enum Work {
     Echo { connections: usize, depth: usize, size: usize, lines: bool },
     /// A connection for each message, reset by the client.
     ConnectEchoClose { parallel: usize },
-    /// Packets of 64 bytes over one UDP socket, so many in flight.
-    Packets { depth: usize, size: usize },
+    /// Packets over one UDP socket, so many in flight, of which so many leave as a train.
+    Packets { depth: usize, size: usize, train: usize },
     /// Connections that have one message echoed and then stay idle, for as long as other visits are measured.
     Idle { connections: usize },
 }
@@ -59,7 +59,10 @@ impl Work {
                 let load = load.depth(depth).size(size).warmup(WARMUP).duration(duration);
                 if lines { load.lines() } else { load }
             }
-            Self::Packets { depth, size } => load.depth(depth).size(size).warmup(WARMUP).duration(duration),
+            Self::Packets { depth, size, train } => {
+                let load = load.depth(depth).size(size).warmup(WARMUP).duration(duration);
+                if train > 1 { load.trains(train) } else { load }
+            }
             Self::ConnectEchoClose { .. } => {
                 load.warmup(WARMUP).duration(duration).connect_per_request(ConnectClose::Reset)
             }

@@ -54,6 +54,8 @@ pub(crate) enum Peer {
     RecvfromUdp,
     /// One thread, many packets a system call.
     MmsgUdp,
+    /// One thread, many trains of packets a system call, sent back as they came.
+    GroUdp,
     /// tokio on one thread: `UdpSocket::recv_from` and `send_to`.
     TokioUdp,
     /// This project: a datagram handler on one shard of the `Tasks` model.
@@ -71,7 +73,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::EpollEcho,
         Self::ThreadsEcho,
         Self::ThreadsLineChunks,
@@ -89,6 +91,7 @@ impl Peer {
         Self::OursTasksIdle,
         Self::RecvfromUdp,
         Self::MmsgUdp,
+        Self::GroUdp,
         Self::TokioUdp,
         Self::OursTasksUdp,
         Self::OursSerialUdp,
@@ -117,6 +120,7 @@ impl Peer {
             Self::OursTasksIdle => "ours-tasks-idle",
             Self::RecvfromUdp => "recvfrom-udp",
             Self::MmsgUdp => "mmsg-udp",
+            Self::GroUdp => "gro-udp",
             Self::TokioUdp => "tokio-udp",
             Self::OursTasksUdp => "ours-tasks-udp",
             Self::OursSerialUdp => "ours-serial-udp",
@@ -159,6 +163,7 @@ impl Peer {
             Self::OursTasksIdle => tasks::idle(),
             Self::RecvfromUdp => udp::recvfrom(),
             Self::MmsgUdp => udp::mmsg(),
+            Self::GroUdp => udp::gro(),
             Self::TokioUdp => udp::tokio(),
             Self::OursTasksUdp => udp::ours_tasks(),
             Self::OursSerialUdp => udp::ours_serial(),

@@ -4,13 +4,18 @@ use std::io;
 use std::net::UdpSocket;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use socketserver::{Datagram, Serial, Server, Tasks};
-use socketserver_sys::{Inbox, Outbox};
+use socketserver_sys::{Inbox, Outbox, join_trains};
 
 use super::announce;
 
+/// Room for what is in flight, as much as most systems give (`net.core.rmem_max`).
+const QUEUE: usize = 212_992;
+
 fn bind() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
+    set_socket_recv_buffer_size(&socket, QUEUE)?;
     announce(socket.local_addr()?)?;
     Ok(socket)
 }
@@ -46,12 +51,35 @@ pub(super) fn mmsg() -> io::Result<()> {
     }
 }
 
+/// The same with whole trains.
+pub(super) fn gro() -> io::Result<()> {
+    let socket = bind()?;
+    join_trains(&socket, true)?;
+    let (mut inbox, mut outbox) = (Inbox::new(64, 65_535), Outbox::default());
+    loop {
+        match inbox.receive(&socket) {
+            Ok(count) => {
+                for at in 0..count {
+                    let packet = inbox.packet(at);
+                    outbox.push_train(packet.bytes, packet.segment, packet.from.as_ref(), None);
+                }
+                outbox.send(&socket, |_, _| {});
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll(&mut [PollFd::new(&socket, PollFlags::IN)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// As its documentation shows it.
 pub(super) fn tokio() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
-        announce(socket.local_addr()?)?;
+        let socket = bind()?;
+        socket.set_nonblocking(true)?;
+        let socket = tokio::net::UdpSocket::from_std(socket)?;
         let mut buffer = vec![0; 65_535];
         loop {
             let (received, from) = socket.recv_from(&mut buffer).await?;
@@ -66,9 +94,7 @@ fn echo(d: &mut Datagram) -> socketserver::Result {
 }
 
 fn server() -> io::Result<Server> {
-    let server = Server::bind("udp://127.0.0.1:0").map_err(io::Error::other)?;
-    announce(&server.endpoints()[0])?;
-    Ok(server)
+    Server::bind(bind()?).map_err(io::Error::other)
 }
 
 /// This project, on one shard.

@@ -13,6 +13,10 @@ use crate::{LoadError, Outcome, Target, connect, echo, packets};
 /// How long a run is when neither its duration nor its number of requests was given.
 const DEFAULT_DURATION: Duration = Duration::from_secs(1);
 
+/// What the system takes in one call (`UDP_MAX_SEGMENTS`, and the largest packet over IPv4).
+const MOST_IN_TRAIN: usize = 64;
+const LARGEST_TRAIN: usize = 65_507;
+
 /// A load to put on a server: build it, then [`run`](Self::run) it.
 ///
 /// By default one connection with one message of 64 bytes in flight, for one second, without warm-up.
@@ -47,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) warmup: Duration,
     pub(crate) stall: Duration,
     pub(crate) connect: Option<ConnectClose>,
+    /// How many packets go together.
+    pub(crate) trains: Option<usize>,
     /// The number of the first message.
     pub(crate) first: u64,
     /// What connections are bound to in turn; nothing when empty.
@@ -121,6 +127,7 @@ impl Load {
                 warmup: Duration::ZERO,
                 stall: Duration::from_secs(10),
                 connect: None,
+                trains: None,
                 first: 0,
                 sources: Vec::new(),
             },
@@ -187,6 +194,14 @@ impl Load {
     /// [`connections`](Self::connections) of them in parallel.
     pub fn connect_per_request(mut self, close: ConnectClose) -> Self {
         self.plan.connect = Some(close);
+        self
+    }
+
+    /// UDP packets leave in trains of so many, each sent at once and cut up by the system (`UDP_SEGMENT`, `udp(7)`), and are
+    /// received in trains (`UDP_GRO`); default: each by itself. The next train leaves when there is room for all of it, so
+    /// [`depth`](Self::depth) is at least as many. At most 64, and 65,507 bytes together.
+    pub fn trains(mut self, packets: usize) -> Self {
+        self.plan.trains = Some(packets);
         self
     }
 
@@ -265,6 +280,9 @@ impl Load {
         if !plan.sources.is_empty() && matches!(self.target, Target::Unix(_)) {
             return Err(LoadError::invalid("a client of a Unix socket has no IP address"));
         }
+        if let Some(packets) = plan.trains {
+            self.check_trains(packets)?;
+        }
         if plan.stall.is_zero() {
             return Err(LoadError::invalid("the stall bound must not be zero"));
         }
@@ -272,5 +290,19 @@ impl Load {
             plan.duration = Some(DEFAULT_DURATION);
         }
         Ok(plan)
+    }
+
+    fn check_trains(&self, packets: usize) -> Result<(), LoadError> {
+        let size = self.message.fixed.as_ref().map_or(self.message.size, Vec::len);
+        if !matches!(self.target, Target::Udp(_)) {
+            return Err(LoadError::invalid("only UDP packets go in trains"));
+        }
+        if !(1..=MOST_IN_TRAIN).contains(&packets) || packets.saturating_mul(size) > LARGEST_TRAIN {
+            return Err(LoadError::invalid("a train has 1 to 64 packets, and at most 65,507 bytes"));
+        }
+        if self.plan.depth < packets {
+            return Err(LoadError::invalid("as many packets as a train has need to be in flight"));
+        }
+        Ok(())
     }
 }

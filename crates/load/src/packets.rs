@@ -5,7 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use socket2::{SockAddr, Socket, Type};
-use socketserver_sys::{Inbox, Outbox};
+use socketserver_sys::{Inbox, Outbox, join_trains};
 
 use crate::errors::Failure;
 use crate::load::Plan;
@@ -16,6 +16,10 @@ use crate::{LoadError, Outcome};
 
 /// Received in one call at most.
 const AT_A_TIME: usize = 64;
+/// Room for what comes back, as much as most systems give (`net.core.rmem_max`). They count it twice, see `socket(7)`.
+const QUEUE: usize = 212_992;
+/// How large a train is at most.
+const TRAIN: usize = 65_535;
 
 /// Runs the load until its window closes, all sockets are lost, or nothing moves any more.
 pub(crate) fn run<'a>(
@@ -59,14 +63,17 @@ struct Flow {
     waiting: VecDeque<(u64, Instant)>,
     inbox: Inbox,
     outbox: Outbox,
-    /// What one is to be compared with.
-    expected: Vec<u8>,
+    /// The one that is being composed.
+    message: Vec<u8>,
 }
 
 impl Engine<'_> {
     fn open_all(&mut self, address: &SockAddr) {
         for token in 0..self.plan.connections {
             let opened = open(address, self.plan.source(token)).and_then(|socket| {
+                if self.plan.trains.is_some() {
+                    join_trains(&socket, true)?;
+                }
                 self.poller.add(&socket, token, true)?;
                 Ok(socket)
             });
@@ -74,7 +81,8 @@ impl Engine<'_> {
                 Ok(socket) => {
                     self.meter.opened();
                     self.alive += 1;
-                    let inbox = Inbox::new(AT_A_TIME.min(self.plan.depth), self.payload.len() + 1);
+                    let size = if self.plan.trains.is_some() { TRAIN } else { self.payload.len() + 1 };
+                    let inbox = Inbox::new(AT_A_TIME.min(self.plan.depth), size);
                     self.flows.push(Some(Flow {
                         socket,
                         token,
@@ -82,7 +90,7 @@ impl Engine<'_> {
                         waiting: VecDeque::new(),
                         inbox,
                         outbox: Outbox::default(),
-                        expected: Vec::new(),
+                        message: Vec::new(),
                     }));
                 }
                 Err(error) => {
@@ -136,11 +144,14 @@ impl Engine<'_> {
                 Err(error) => return Err(Failure::from(&error)),
             };
             let now = Instant::now();
+            let Flow { inbox, waiting, .. } = flow;
             for at in 0..count {
-                let since = flow.verify(at, self.payload).ok_or(Failure::Mismatch)?;
-                self.meter.received(now, self.payload.len());
-                self.meter.completed(now, since, 1);
-                self.in_flight -= 1;
+                for bytes in inbox.packet(at).parts() {
+                    let since = verify(waiting, bytes, self.payload).ok_or(Failure::Mismatch)?;
+                    self.meter.received(now, self.payload.len());
+                    self.meter.completed(now, since, 1);
+                    self.in_flight -= 1;
+                }
             }
             self.top_up(flow, now)?;
             if count < flow.inbox.capacity() {
@@ -149,15 +160,17 @@ impl Engine<'_> {
         }
     }
 
-    /// Starts packets until the socket has its number in flight.
+    /// Starts packets until the socket has its number in flight; in whole trains, if they go in trains.
     fn top_up(&mut self, flow: &mut Flow, now: Instant) -> Result<(), Failure> {
         let room = self.plan.depth - flow.waiting.len();
-        for _ in 0..self.meter.take(room as u64) {
+        let train = self.plan.trains.unwrap_or(1);
+        for at in 0..self.meter.take((room - room % train) as u64) {
             let number = self.plan.first + flow.composed * self.plan.connections as u64 + flow.token as u64;
             flow.composed += 1;
-            flow.expected.clear();
-            self.payload.append(number, &mut flow.expected);
-            flow.outbox.push(&flow.expected, None, None);
+            flow.message.clear();
+            self.payload.append(number, &mut flow.message);
+            flow.outbox.join(at % train as u64 > 0);
+            flow.outbox.push(&flow.message, None, None);
             flow.waiting.push_back((number, now));
             self.in_flight += 1;
         }
@@ -179,18 +192,13 @@ impl Flow {
         self.outbox.send(&self.socket, |_, error| failed = Some(Failure::from(&error)));
         failed.map_or(Ok(()), Err)
     }
+}
 
-    /// When the packet was sent that this is the echo of; `None`: it is of none.
-    fn verify(&mut self, at: usize, payload: &Payload) -> Option<Instant> {
-        let bytes = self.inbox.bytes(at);
-        // In order, but for servers that handle several at a time.
-        let place = self.waiting.iter().position(|(number, _)| {
-            self.expected.clear();
-            payload.append(*number, &mut self.expected);
-            self.expected == bytes
-        })?;
-        self.waiting.remove(place).map(|(_, since)| since)
-    }
+/// When the packet was sent that this is the echo of; `None`: it is of none.
+fn verify(waiting: &mut VecDeque<(u64, Instant)>, bytes: &[u8], payload: &Payload) -> Option<Instant> {
+    // In order, but for servers that handle several at a time.
+    let place = waiting.iter().position(|(number, _)| payload.is(*number, bytes))?;
+    waiting.remove(place).map(|(_, since)| since)
 }
 
 fn open(address: &SockAddr, source: Option<&SockAddr>) -> io::Result<Socket> {
@@ -198,6 +206,7 @@ fn open(address: &SockAddr, source: Option<&SockAddr>) -> io::Result<Socket> {
     if let Some(source) = source {
         socket.bind(source)?;
     }
+    socket.set_recv_buffer_size(QUEUE)?;
     socket.connect(address)?;
     Ok(socket)
 }

@@ -44,6 +44,17 @@ impl Payload {
         }
     }
 
+    /// Whether these bytes are message `number`.
+    pub(crate) fn is(&self, number: u64, mut bytes: &[u8]) -> bool {
+        self.parts(number, &head(number)).iter().all(|part| match bytes.split_at_checked(part.len()) {
+            Some((begin, rest)) if begin == *part => {
+                bytes = rest;
+                true
+            }
+            _ => false,
+        }) && bytes.is_empty()
+    }
+
     /// Head, pattern and newline of message `number`.
     fn parts<'a>(&'a self, number: u64, head: &'a [u8; HEAD]) -> [&'a [u8]; 3] {
         match self {
@@ -93,6 +104,19 @@ mod tests {
         let (one, two) = (message(&payload, 7), message(&payload, 8));
         assert_ne!(one[..HEAD], two[..HEAD]);
         assert!((HEAD..64).all(|place| one[place] != two[place]));
+    }
+
+    #[test]
+    fn a_message_is_that_of_its_number_alone() {
+        for payload in [Payload::distinct(64, false), Payload::distinct(5, true), Payload::Fixed(b"ping".to_vec())] {
+            let bytes = message(&payload, 7);
+            assert!(payload.is(7, &bytes));
+            assert_eq!(payload.is(8, &bytes), matches!(payload, Payload::Fixed(_)));
+            assert!(!payload.is(7, &bytes[1..]) && !payload.is(7, &[&bytes[..], b"x"].concat()) && !payload.is(7, b""));
+            let mut spoilt = bytes;
+            *spoilt.last_mut().unwrap() ^= 1;
+            assert!(!payload.is(7, &spoilt));
+        }
     }
 
     #[test]
