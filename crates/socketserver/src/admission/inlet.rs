@@ -21,6 +21,9 @@ pub(crate) struct Inlet {
     index: usize,
 }
 
+/// How many batches are handled in one go, at most.
+const IN_A_ROW: usize = 4;
+
 impl Inlet {
     /// Watched by the runtime that this is called in.
     pub(crate) fn new(
@@ -37,13 +40,15 @@ impl Inlet {
 
     /// Has the packets handled as they come, until the server stops. The end of the run ends it too, while it waits.
     pub(crate) async fn serve<S: Service<Async>>(&self, service: &S) -> Result<(), Error> {
+        let mut in_a_row = 0;
         while let Some(mut batch) = self.next().await? {
-            let is_full = batch.is_full();
+            in_a_row = if batch.is_busy() { in_a_row + 1 } else { 0 };
             batch.handle::<Async, S>(service);
             self.send(&mut batch).await;
             drop(batch);
-            if is_full {
+            if in_a_row >= IN_A_ROW {
                 // A flood gives way to others.
+                in_a_row = 0;
                 tokio::task::yield_now().await;
             }
         }
@@ -83,7 +88,7 @@ impl Inlet {
         let is_empty = match &tried {
             Tried::Nothing(_) => true,
             // Asking again would find that out at the price of a system call.
-            Tried::Packets(batch) => !batch.is_full(),
+            Tried::Packets(batch) => !batch.is_busy(),
             _ => false,
         };
         if let (true, Poll::Ready(Ok(mut ready))) = (is_empty, ready) {

@@ -28,6 +28,10 @@ pub(crate) struct Batch {
     place: Place,
 }
 
+/// With as many packets in a batch, asking for more at once costs less than waiting for the system to tell that there are.
+#[cfg(feature = "tokio")]
+const BUSY: usize = 8;
+
 /// Why a packet is not handled.
 enum Unwanted {
     Nonsense,
@@ -59,6 +63,12 @@ impl Batch {
     #[cfg(feature = "tokio")]
     pub(crate) fn is_full(&self) -> bool {
         self.datagram.as_ref().is_some_and(|datagram| datagram.inbox.is_full())
+    }
+
+    /// So many came at once that more have come meanwhile, most likely.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.count >= BUSY
     }
 
     fn run(&self) -> &Arc<Run> {
