@@ -5,7 +5,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use socketserver::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, Hogged, HookFailed, Observer, Opened,
-    Refused, Report, SpawnFailed, Totals,
+    Refused, Report, SpawnFailed, Totals, Undelivered, Unsent,
 };
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
@@ -76,6 +76,7 @@ impl Log {
                 ("nonsense", totals.nonsense.into()),
                 ("unwelcome", totals.unwelcome.into()),
                 ("unsent", totals.unsent.into()),
+                ("undelivered", totals.undelivered.into()),
                 ("packets-failed", totals.packets_failed.into()),
             ],
         );
@@ -129,6 +130,21 @@ impl Observer for Log {
                 ("shed", shed),
             ],
         );
+    }
+
+    fn unsent(&self, e: &Unsent<'_>) {
+        self.event("unsent", &[("peer", text(e.peer)), ("endpoint", text(e.endpoint)), ("error", text(e.error))]);
+    }
+
+    fn undelivered(&self, e: &Undelivered<'_>) {
+        let fields = [
+            ("peer", text(e.peer)),
+            ("endpoint", text(e.endpoint)),
+            ("by", e.by.map_or(Value::Null, text)),
+            ("error", text(e.error)),
+            ("mtu", e.mtu.map_or(Value::Null, Into::into)),
+        ];
+        self.event("undelivered", &fields);
     }
 
     fn spawn_failed(&self, e: &SpawnFailed<'_>) {

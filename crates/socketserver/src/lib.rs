@@ -57,7 +57,7 @@ pub use events::MetricsObserver;
 pub use events::TracingObserver;
 pub use events::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refusal,
-    Refused, SpawnFailed, Unsent,
+    Refused, SpawnFailed, Undelivered, Unsent,
 };
 #[cfg(feature = "tokio")]
 pub use handler::{AsyncDatagramHandler, Handler, SessionHandler};

@@ -156,3 +156,25 @@ fn an_error_names_whom_it_concerns_on_both_families() {
         assert!(next_error(&socket).unwrap().is_some());
     }
 }
+
+#[test]
+fn what_icmp_says_of_one_packet_costs_no_other() {
+    // Deaf to us, and the port is nobody else's meanwhile.
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    deaf.connect("127.0.0.1:9").unwrap();
+    let nobody = name(&deaf);
+    let (ours, theirs) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    socketserver_sys::tell_errors(&ours, false).unwrap();
+    let (mut outbox, mut inbox) = (Outbox::default(), Inbox::new(64, 100));
+    // The second time the error of the last packet is there when the first is sent.
+    for _ in 0..2 {
+        for _ in 0..10 {
+            outbox.push(b"to somebody", Some(&name(&theirs)), None);
+            outbox.push(b"to nobody", Some(&nobody), None);
+        }
+        assert!(outbox.send(&ours, no_failure));
+        assert_eq!(received(&mut inbox, &theirs), 10);
+    }
+    let errors = std::iter::from_fn(|| socketserver_sys::next_error(&ours).unwrap());
+    assert!(errors.map(|bounce| bounce.to).eq(vec![SocketAddr::try_from(nobody.clone()).ok(); 20]));
+}

@@ -89,6 +89,32 @@ fn packets_are_counted() {
 }
 
 #[test]
+fn who_has_left_is_named_and_the_others_are_answered() {
+    let Some(python) = Python::find() else { return };
+    for model in MODELS {
+        let served = Served::start(&["echo", "udp://127.0.0.1:0", "--model", model]);
+        // It talks to one and hears another alone: to the server it is as if it had gone, and nobody gets its port meanwhile.
+        let told = program(
+            &python,
+            served.addresses(),
+            "
+gone, other = client('udp://127.0.0.1:9'), client(sys.argv[1])
+gone.sendto(b'x', other.getpeername())
+for _ in range(5): assert ask(other, b'x') == b'x'
+print(*gone.getsockname(), sep=':', end='')
+",
+        );
+        let line = served.line("undelivered ");
+        let expected = format!(
+            "undelivered peer={told} endpoint={} by=127.0.0.1 error=\"Connection refused (os error 111)\"",
+            served.address()
+        );
+        assert_eq!(line, expected, "{model}");
+        assert_eq!(served.stop().status, Some(0));
+    }
+}
+
+#[test]
 fn udp_beyond_this_machine_is_refused_before_anything_is_bound() {
     for address in ["udp://*:0", "udp://0.0.0.0:0"] {
         let output = crate::harness::run(&["serve", "echo", address], b"");

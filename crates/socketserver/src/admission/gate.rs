@@ -2,7 +2,7 @@ use super::rules::{OverLimit, Rules};
 use super::{Admitted, Place};
 use crate::connection::pipeline::catch;
 use crate::datagram::session::Newcomer;
-use crate::datagram::{Batch, DatagramSocket};
+use crate::datagram::{Batch, DatagramSocket, Received, tell_bounces};
 use crate::endpoint::{Accepted, Listener, Listeners, Waits, poll_until, readable};
 use crate::events::{AcceptFailed, AcceptThen, Refusal, Refused};
 use crate::lifecycle::Run;
@@ -126,7 +126,14 @@ impl Gate {
                         return Ok(Next::Admitted(admitted));
                     }
                     Tried::Packets(batch) => return Ok(Next::Packets(batch)),
-                    Tried::Nothing(unused) | Tried::More(unused) => place = unused,
+                    Tried::Nothing(unused) => {
+                        place = unused;
+                        if let (true, Some(socket)) = (reported, listeners.all[index].packets()) {
+                            // It was for something else than a packet, and would be again.
+                            tell_bounces(&self.run, socket, index);
+                        }
+                    }
+                    Tried::More(unused) => place = unused,
                     Tried::Full(unused) => {
                         place = unused;
                         waited = true;
@@ -219,8 +226,17 @@ impl Gate {
             return Ok(Tried::Full(place));
         }
         match socket.receive(&self.run.handle(), index) {
-            Ok(Some(batch)) => Ok(Tried::Packets(Batch::new(batch, socket, index, place))),
-            Ok(None) => Ok(Tried::Nothing(place)),
+            Ok(Received { packets, bounced }) => {
+                if bounced {
+                    tell_bounces(&self.run, socket, index);
+                }
+                Ok(match packets {
+                    Some(packets) => Tried::Packets(Batch::new(packets, socket, index, place)),
+                    // Packets may wait behind so many errors.
+                    None if bounced => Tried::More(place),
+                    None => Tried::Nothing(place),
+                })
+            }
             Err(error) => {
                 let endpoint = &self.run.shared.endpoints[index];
                 let tried = self.cannot_accept(&mut self.state(), endpoint, || None, error)?;

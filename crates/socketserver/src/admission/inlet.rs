@@ -1,22 +1,30 @@
 use super::{Gate, Place, Tried};
-use crate::datagram::{Batch, Datagram, DatagramSocket, Dispatch};
+use crate::datagram::{self, Batch, Datagram, DatagramSocket, Dispatch};
 use crate::engine::Async;
 use crate::handler::Service;
 use crate::lifecycle::Run;
 use crate::{Error, clock};
 use socketserver_sys::{Outbox, Watched};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
+use tokio::task::JoinSet;
 
 /// Where packets come to one shard of the async engine: the same [`Gate`], and waits that a reactor watches.
 pub(crate) struct Inlet {
     run: Arc<Run>,
     gate: Arc<Gate>,
     socket: Arc<DatagramSocket>,
-    watched: Watched,
+    watched: Rc<Watched>,
+    /// Watched anew for each wait for room: once the runtime has seen an error (of a packet that did not arrive, say) it
+    /// takes the socket for writable, whatever comes.
+    room: RefCell<Option<Watched>>,
+    /// Tells of packets that did not arrive, and ends with this.
+    _teller: JoinSet<()>,
     /// Which of the server's endpoints it is of.
     index: usize,
 }
@@ -32,10 +40,14 @@ impl Inlet {
         socket: &Arc<DatagramSocket>,
         index: usize,
     ) -> Result<Self, Error> {
-        // For both: replies leave through it.
-        let watched = socket.as_fd().try_clone_to_owned().and_then(Watched::for_both);
-        let watched = watched.map_err(|error| Error::io("cannot wait for packets", error))?;
-        Ok(Self { run: run.clone(), gate: gate.clone(), socket: socket.clone(), watched, index })
+        let watched = socket.as_fd().try_clone_to_owned().and_then(Watched::for_reading);
+        let watched = Rc::new(watched.map_err(|error| Error::io("cannot wait for packets", error))?);
+        let mut teller = JoinSet::new();
+        if socket.bound().is_some() {
+            teller.spawn_local(tell_bounces(run.clone(), socket.clone(), index, watched.clone()));
+        }
+        let (run, gate, socket, room) = (run.clone(), gate.clone(), socket.clone(), RefCell::default());
+        Ok(Self { run, gate, socket, watched, room, _teller: teller, index })
     }
 
     /// Has the packets handled as they come, until the server stops. The end of the run ends it too, while it waits.
@@ -108,9 +120,18 @@ impl Inlet {
         self.watched.poll_read_ready(cx).map(drop)
     }
 
-    /// Waits for room to send.
+    /// Waits for room to send, after there was none.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.watched.poll_write_ready(cx).map(drop)
+        match &*self.room.borrow() {
+            Some(room) => room.poll_write_ready(cx).map(drop),
+            // Out of descriptors, say: the deadline ends it.
+            None => Poll::Pending,
+        }
+    }
+
+    /// Watches for room, after there was none. `None`: out of descriptors.
+    fn watch_room(&self) -> Option<Watched> {
+        self.socket.as_fd().try_clone_to_owned().and_then(Watched::for_writing).ok()
     }
 
     /// Sends what has gathered, without waiting. What the socket does not take within the write deadline is lost.
@@ -119,16 +140,12 @@ impl Inlet {
             return;
         }
         let dispatch = Dispatch { run: &self.run, socket: &self.socket, index: self.index, own: None };
-        // Taken before the attempt: room that comes after it is not cleared with it.
-        let ready = self.watched.poll_write_ready(&mut Context::from_waker(Waker::noop()));
         let before = outbox.len();
         if dispatch.send(outbox) {
             *stuck = None;
             return;
         }
-        if let Poll::Ready(Ok(mut ready)) = ready {
-            ready.clear_ready();
-        }
+        *self.room.borrow_mut() = self.watch_room();
         if outbox.len() < before {
             *stuck = None;
         }
@@ -164,23 +181,35 @@ impl Inlet {
     /// Attempts it until all is sent, whenever the socket takes more. `false`: it took nothing for too long.
     async fn send_on(&self, mut attempt: impl FnMut() -> bool) -> bool {
         loop {
-            // Taken before the attempt: room that comes after it is not cleared with it.
-            let writable = poll_fn(|cx| self.watched.poll_write_ready(cx));
+            // One of its own, for others may wait beside it.
+            let Some(room) = self.watch_room() else { return false };
+            let writable = poll_fn(|cx| room.poll_write_ready(cx).map_ok(drop));
             let until = self.run.settings.write.and_then(|time| clock::now().checked_add(time));
             let ready = match until {
                 Some(until) => tokio::time::timeout_at(until.into(), writable).await.ok(),
                 None => Some(writable.await),
             };
-            let Some(Ok(mut ready)) = ready else { return false };
+            let Some(Ok(())) = ready else { return false };
             if attempt() {
                 return true;
             }
-            ready.clear_ready();
         }
     }
 
     /// Which of the server's endpoints it is of.
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+}
+
+/// Tells of packets that did not arrive as soon as the socket hears of them, whether or not others come in.
+async fn tell_bounces(run: Arc<Run>, socket: Arc<DatagramSocket>, index: usize, watched: Rc<Watched>) {
+    // The runtime has ended otherwise.
+    while let Ok(mut ready) = watched.error_ready().await {
+        if datagram::tell_bounces(&run, &socket, index) {
+            ready.clear_ready();
+        } else {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -1,4 +1,4 @@
-use super::DatagramSocket;
+use super::{DatagramSocket, tell_bounces};
 use crate::Peer;
 use crate::events::Unsent;
 use crate::lifecycle::Run;
@@ -38,6 +38,10 @@ impl Dispatch<'_> {
             self.socket.trains.refused();
         }
         self.run.shared.control.count_replies(before - outbox.len() - lost);
+        // A child leaves it to its parent. With errors to tell the socket would seem to have room.
+        if self.own.is_none() && (outbox.has_stumbled() || !all) {
+            tell_bounces(self.run, self.socket, self.index);
+        }
         all
     }
 

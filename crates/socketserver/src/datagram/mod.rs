@@ -2,6 +2,7 @@
 //! leaves in trains.
 
 mod batch;
+mod bounces;
 mod dispatch;
 mod packet;
 pub(crate) mod session;
@@ -11,8 +12,9 @@ mod trains;
 pub(crate) use batch::Batch;
 #[cfg(feature = "tokio")]
 pub(crate) use batch::{judge_outcome, verify};
+pub(crate) use bounces::tell_bounces;
 pub(crate) use dispatch::Dispatch;
 #[cfg(feature = "tokio")]
 use packet::GATHER;
 pub use packet::{Datagram, Replies};
-pub(crate) use socket::DatagramSocket;
+pub(crate) use socket::{DatagramSocket, Received};

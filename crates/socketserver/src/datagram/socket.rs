@@ -1,7 +1,7 @@
 use super::Datagram;
 use super::trains::Trains;
 use crate::lifecycle::Handle;
-use socketserver_sys::{Forked, disown};
+use socketserver_sys::{Bounce, Forked, disown, may_be_anothers, next_error};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -27,8 +27,19 @@ pub(crate) struct DatagramSocket {
 /// Makes a socket and binds it, with `SO_REUSEPORT` or without; tells where it is bound.
 type Make = Box<dyn Fn(SocketAddr, bool) -> io::Result<(OwnedFd, SocketAddr)> + Send + Sync>;
 
+/// What came of a look for packets.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// The packets, and how many they are; `None`: none waits.
+    pub(crate) packets: Option<(Box<Datagram>, usize)>,
+    /// The socket has told that packets which it sent did not arrive: [`DatagramSocket::next_bounce`] says which.
+    pub(crate) bounced: bool,
+}
+
 /// So many are kept.
 const SPARE: usize = 4;
+/// How often packets are looked for while ICMP messages come that keep the call from it. Each keeps it once.
+const TRIES: u32 = 4;
 
 impl DatagramSocket {
     pub(crate) fn new(fd: OwnedFd, bound: Option<SocketAddr>) -> Self {
@@ -61,11 +72,18 @@ impl DatagramSocket {
         Ok(Some(Self::new(fd, Some(bound))))
     }
 
-    /// Receives what waits, for `endpoint` of that server; `None`: nothing does.
-    pub(crate) fn receive(&self, handle: &Handle, endpoint: usize) -> io::Result<Option<(Box<Datagram>, usize)>> {
+    /// Receives what waits, for `endpoint` of that server.
+    pub(crate) fn receive(&self, handle: &Handle, endpoint: usize) -> io::Result<Received> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut datagram = spare.unwrap_or_else(|| Box::new(Datagram::new(handle.clone(), endpoint)));
-        let received = datagram.inbox.receive_at_most(self.trains.at_a_time(), &self.fd);
+        let mut tries = 0;
+        let received = loop {
+            match datagram.inbox.receive_at_most(self.trains.at_a_time(), &self.fd) {
+                Err(error) if self.bound.is_some() && may_be_anothers(&error) && tries < TRIES => tries += 1,
+                received => break received,
+            }
+        };
+        let bounced = tries > 0;
         match received {
             Ok(count) => {
                 self.trains.saw(&datagram.inbox, count, &self.fd);
@@ -73,13 +91,21 @@ impl DatagramSocket {
                 datagram.handle = handle.clone();
                 datagram.endpoint = endpoint;
                 datagram.bound = self.bound;
-                Ok(Some((datagram, count)))
+                Ok(Received { packets: Some((datagram, count)), bounced })
             }
             Err(error) => {
                 self.give_back(datagram);
-                if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
+                // With as many in a row packets are for the next look.
+                let none = error.kind() == io::ErrorKind::WouldBlock || tries == TRIES;
+                if none { Ok(Received { packets: None, bounced }) } else { Err(error) }
             }
         }
+    }
+
+    /// What the socket was told of a packet that it sent and that did not arrive; `None`: nothing more, or it is none that
+    /// is told such things.
+    pub(super) fn next_bounce(&self) -> Option<Bounce> {
+        self.bound.and_then(|_| next_error(&self.fd).ok().flatten())
     }
 
     pub(super) fn give_back(&self, mut datagram: Box<Datagram>) {
@@ -103,7 +129,7 @@ impl DatagramSocket {
     }
 
     /// Where it is bound; `None` over Unix sockets.
-    pub(super) fn bound(&self) -> Option<SocketAddr> {
+    pub(crate) fn bound(&self) -> Option<SocketAddr> {
         self.bound
     }
 

@@ -470,6 +470,8 @@ fn prepare_udp(socket: &Socket, bound: SocketAddr) -> io::Result<()> {
     if bound.ip().is_unspecified() {
         socketserver_sys::tell_local(socket, bound.is_ipv6())?;
     }
+    // One that cannot tell them, whoever made it, is served all the same.
+    let _ = socketserver_sys::tell_errors(socket, bound.is_ipv6());
     socketserver_sys::tell_dropped(socket)
 }
 

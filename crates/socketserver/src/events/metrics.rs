@@ -1,6 +1,6 @@
 use super::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Hogged, HookFailed, Observer, Opened, Refusal, Refused,
-    SpawnFailed,
+    SpawnFailed, Undelivered, Unsent,
 };
 use crate::Reason;
 use metrics::{
@@ -21,6 +21,8 @@ use std::time::Duration;
 /// | `socketserver_refused_total` | counter | peers | `why`, a [`Refusal`] | those turned away before their connection was opened |
 /// | `socketserver_accept_failures_total` | counter | failures | `then`: `retry`, `back-off`, `give-up` ([`AcceptThen`]) | failures of `accept(2)` |
 /// | `socketserver_shed_total` | counter | peers | | those closed unheard when descriptors or memory ran out |
+/// | `socketserver_unsent_total` | counter | packets | | those that could not be sent |
+/// | `socketserver_undelivered_total` | counter | packets | | those that did not arrive, as far as ICMP tells |
 /// | `socketserver_spawn_failures_total` | counter | failures | | threads and processes that could not be had |
 /// | `socketserver_children_ended_total` | counter | processes | | children that ended and should not have |
 /// | `socketserver_hook_failures_total` | counter | failures | | hooks beside the handler that failed or panicked |
@@ -59,6 +61,8 @@ pub struct MetricsObserver {
     refused: Family,
     accept_failures: Family,
     shed: Counter,
+    unsent: Counter,
+    undelivered: Counter,
     spawn_failures: Counter,
     children_ended: Counter,
     hook_failures: Counter,
@@ -83,6 +87,8 @@ impl MetricsObserver {
             refused: Family::new(REFUSED, "why", Refusal::ALL.map(Refusal::as_str)),
             accept_failures: Family::new(ACCEPT_FAILURES, "then", then.map(AcceptThen::as_str)),
             shed: counter!(SHED),
+            unsent: counter!(UNSENT),
+            undelivered: counter!(UNDELIVERED),
             spawn_failures: counter!(SPAWN_FAILURES),
             children_ended: counter!(CHILDREN_ENDED),
             hook_failures: counter!(HOOK_FAILURES),
@@ -121,6 +127,14 @@ impl Observer for MetricsObserver {
         if let AcceptThen::BackedOff { shed, .. } = e.then {
             self.shed.increment(shed as u64);
         }
+    }
+
+    fn unsent(&self, _: &Unsent<'_>) {
+        self.unsent.increment(1);
+    }
+
+    fn undelivered(&self, _: &Undelivered<'_>) {
+        self.undelivered.increment(1);
     }
 
     fn spawn_failed(&self, _: &SpawnFailed<'_>) {
@@ -176,6 +190,8 @@ const WRITTEN: &str = "socketserver_written_bytes_total";
 const REFUSED: &str = "socketserver_refused_total";
 const ACCEPT_FAILURES: &str = "socketserver_accept_failures_total";
 const SHED: &str = "socketserver_shed_total";
+const UNSENT: &str = "socketserver_unsent_total";
+const UNDELIVERED: &str = "socketserver_undelivered_total";
 const SPAWN_FAILURES: &str = "socketserver_spawn_failures_total";
 const CHILDREN_ENDED: &str = "socketserver_children_ended_total";
 const HOOK_FAILURES: &str = "socketserver_hook_failures_total";
@@ -192,6 +208,8 @@ fn describe() {
     describe_counter!(REFUSED, Unit::Count, "Peers turned away before their connection was opened, by why");
     describe_counter!(ACCEPT_FAILURES, Unit::Count, "Failures of accept(2), by what the server did then");
     describe_counter!(SHED, Unit::Count, "Peers closed unheard when descriptors or memory ran out");
+    describe_counter!(UNSENT, Unit::Count, "Packets that could not be sent");
+    describe_counter!(UNDELIVERED, Unit::Count, "Packets that did not arrive, as far as ICMP tells");
     describe_counter!(SPAWN_FAILURES, Unit::Count, "Threads and processes that could not be had");
     describe_counter!(CHILDREN_ENDED, Unit::Count, "Child processes that ended and should not have");
     describe_counter!(HOOK_FAILURES, Unit::Count, "Hooks beside the handler that failed or panicked");
@@ -221,6 +239,24 @@ mod tests {
         let (duration, reason, failure) = (Duration::ZERO, Reason::Finished, None);
         observer.closed(&Closed { id: 1, peer, endpoint, read: 0, written: 0, duration, reason, failure });
         assert_eq!(open(), Some(DebugValue::Gauge(2.0.into())));
+    }
+
+    #[test]
+    fn packets_that_get_lost_are_counted() {
+        let recorder = DebuggingRecorder::new();
+        let observer = metrics::with_local_recorder(&recorder, MetricsObserver::new);
+        let (peer, endpoint) = (&Peer::unnamed(), &"udp://127.0.0.1:1".parse().unwrap());
+        let error = &std::io::Error::other("out of order");
+        observer.unsent(&Unsent { peer, endpoint, error });
+        for _ in 0..2 {
+            observer.undelivered(&Undelivered { peer, endpoint, by: None, error, mtu: None });
+        }
+        let snapshot = recorder.snapshotter().snapshot().into_hashmap();
+        let counted = |name: &str| {
+            let mut found = snapshot.iter().filter(|(key, _)| key.key().name() == name);
+            found.next().map(|(_, (.., value))| format!("{value:?}"))
+        };
+        assert_eq!([UNSENT, UNDELIVERED].map(counted), ["Counter(1)", "Counter(2)"].map(|count| Some(count.into())));
     }
 
     #[test]

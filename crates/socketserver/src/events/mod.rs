@@ -15,6 +15,7 @@ use crate::{Peer, Reason};
 use socketserver_proto::Endpoint;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use std::time::Duration;
 /// | [`refused`](Self::refused) | a peer was turned away before its connection was opened |
 /// | [`accept_failed`](Self::accept_failed) | `accept(2)` failed |
 /// | [`unsent`](Self::unsent) | a packet could not be sent |
+/// | [`undelivered`](Self::undelivered) | a packet was sent over UDP and did not arrive: an ICMP message says so |
 /// | [`spawn_failed`](Self::spawn_failed) | no thread or process could be had |
 /// | [`child_ended`](Self::child_ended) | a child process ended that should not have |
 /// | [`hook_failed`](Self::hook_failed) | one of your hooks that stands beside the handler failed or panicked |
@@ -75,6 +77,10 @@ pub trait Observer: Send + Sync + 'static {
     fn unsent(&self, event: &Unsent<'_>) {
         let _ = event;
     }
+    /// A packet did not arrive.
+    fn undelivered(&self, event: &Undelivered<'_>) {
+        let _ = event;
+    }
     /// No thread or process could be had.
     fn spawn_failed(&self, event: &SpawnFailed<'_>) {
         let _ = event;
@@ -117,6 +123,9 @@ impl<O: Observer> Observer for Arc<O> {
     }
     fn unsent(&self, event: &Unsent<'_>) {
         (**self).unsent(event);
+    }
+    fn undelivered(&self, event: &Undelivered<'_>) {
+        (**self).undelivered(event);
     }
     fn spawn_failed(&self, event: &SpawnFailed<'_>) {
         (**self).spawn_failed(event);
@@ -279,6 +288,51 @@ pub struct Unsent<'a> {
     pub endpoint: &'a Endpoint,
     /// Why. `WouldBlock`: a Unix peer does not take what it is sent.
     pub error: &'a io::Error,
+}
+
+/// A packet was sent over UDP and did not arrive: an ICMP message came back (RFC 792, RFC 4443; `IP_RECVERR`, `ip(7)`). The
+/// server goes on. See [`Observer`].
+///
+/// Not every packet that gets lost is told of, and anybody who knows of a packet can forge such a message: it is a hint, for
+/// people.
+///
+/// ```
+/// use socketserver::{Datagram, Observer, Serial, Server, Undelivered};
+/// use std::sync::mpsc::{Sender, channel};
+///
+/// struct Tell(Sender<String>);
+/// impl Observer for Tell {
+///     fn undelivered(&self, e: &Undelivered<'_>) {
+///         let _ = self.0.send(format!("{}: {}", e.peer, e.error));
+///     }
+/// }
+/// let (tell, told) = channel();
+/// let server = Server::bind("udp://127.0.0.1:0")?.observe(Tell(tell));
+/// let socketserver::Endpoint::Udp { port, .. } = server.endpoints()[0] else { unreachable!() };
+/// let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
+/// let from = client.local_addr()?;
+/// client.send_to(b"anybody there?", ("127.0.0.1", port))?;
+/// // It does not wait for the answer.
+/// drop(client);
+/// let server = server.spawn(Serial::default(), |d: &mut Datagram| Ok(d.reply(b"yes")?))?;
+/// assert!(told.recv()?.starts_with(&format!("{from}: Connection refused")));
+/// assert_eq!(server.stop()?.totals.undelivered, 1);
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Undelivered<'a> {
+    /// To whom it was sent.
+    pub peer: &'a Peer,
+    /// From which endpoint.
+    pub endpoint: &'a Endpoint,
+    /// Who says so: the peer's machine, or one on the way.
+    pub by: Option<IpAddr>,
+    /// What came of it, as `connect(2)` would say it: nobody has that port (`ConnectionRefused`), no way there
+    /// (`HostUnreachable`, `NetworkUnreachable`), too large (`EMSGSIZE`).
+    pub error: &'a io::Error,
+    /// The largest packet that gets through, headers and all, in bytes, if it was too large.
+    pub mtu: Option<u32>,
 }
 
 /// No thread or process could be had; the server goes on with those it has. See [`Observer`].

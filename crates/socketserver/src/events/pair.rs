@@ -1,5 +1,6 @@
 use super::{
-    AcceptFailed, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused, SpawnFailed, Unsent,
+    AcceptFailed, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused, SpawnFailed,
+    Undelivered, Unsent,
 };
 use crate::connection::pipeline::catch;
 
@@ -39,6 +40,9 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
     fn unsent(&self, event: &Unsent<'_>) {
         both(self, |observer| observer.unsent(event));
+    }
+    fn undelivered(&self, event: &Undelivered<'_>) {
+        both(self, |observer| observer.undelivered(event));
     }
     fn spawn_failed(&self, event: &SpawnFailed<'_>) {
         both(self, |observer| observer.spawn_failed(event));
@@ -105,6 +109,12 @@ mod tests {
         fn accept_failed(&self, _: &AcceptFailed<'_>) {
             self.write("accept_failed");
         }
+        fn unsent(&self, _: &Unsent<'_>) {
+            self.write("unsent");
+        }
+        fn undelivered(&self, _: &Undelivered<'_>) {
+            self.write("undelivered");
+        }
         fn spawn_failed(&self, _: &SpawnFailed<'_>) {
             self.write("spawn_failed");
         }
@@ -127,11 +137,13 @@ mod tests {
 
     impl Observer for () {}
 
-    const EVENTS: [&str; 10] = [
+    const EVENTS: [&str; 12] = [
         "opened",
         "closed",
         "refused",
         "accept_failed",
+        "unsent",
+        "undelivered",
         "spawn_failed",
         "child_ended",
         "hook_failed",
@@ -149,6 +161,8 @@ mod tests {
         observer.closed(&Closed { id, peer, endpoint, read: 0, written: 0, duration: time, reason, failure });
         observer.refused(&Refused { peer, endpoint, why: Refusal::Full });
         observer.accept_failed(&AcceptFailed { endpoint, error, then: AcceptThen::GaveUp });
+        observer.unsent(&Unsent { peer, endpoint, error });
+        observer.undelivered(&Undelivered { peer, endpoint, by: None, error, mtu: None });
         observer.spawn_failed(&SpawnFailed { what: "thread", error });
         observer.child_ended(&ChildEnded { pid: 1, how: Reason::Killed(9), connection: None });
         observer.hook_failed(&HookFailed { hook: "every", failure: "no" });

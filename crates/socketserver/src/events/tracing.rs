@@ -1,6 +1,6 @@
 use super::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused,
-    SpawnFailed, Unsent,
+    SpawnFailed, Undelivered, Unsent,
 };
 use tracing::{debug, info, warn};
 
@@ -15,6 +15,8 @@ use tracing::{debug, info, warn};
 /// | `closed` | debug; warn when the handler failed or panicked, or its process was lost | `id`, `peer`, `endpoint`, `read`, `written`, `duration`, `reason`, `detail`, `failure` |
 /// | `refused` | info | `peer`, `endpoint`, `why` |
 /// | `accept_failed` | warn | `endpoint`, `error`, `then`, `delay`, `shed` |
+/// | `unsent` | debug | `peer`, `endpoint`, `error` |
+/// | `undelivered` | debug | `peer`, `endpoint`, `by`, `error`, `mtu` |
 /// | `spawn_failed` | warn | `what`, `error` |
 /// | `child_ended` | warn | `pid`, `connection`, `reason`, `detail` |
 /// | `hook_failed` | warn | `hook`, `failure` |
@@ -100,6 +102,11 @@ impl Observer for TracingObserver {
 
     fn unsent(&self, e: &Unsent<'_>) {
         debug!(target: TARGET, peer = %e.peer, endpoint = %e.endpoint, error = %e.error, "unsent");
+    }
+
+    fn undelivered(&self, e: &Undelivered<'_>) {
+        let (by, mtu) = (e.by.map(tracing::field::display), e.mtu);
+        debug!(target: TARGET, peer = %e.peer, endpoint = %e.endpoint, by, error = %e.error, mtu, "undelivered");
     }
 
     fn spawn_failed(&self, e: &SpawnFailed<'_>) {

@@ -79,7 +79,8 @@ const UNSENT: usize = PACKETS + 6;
 const PACKETS_FAILED: usize = PACKETS + 7;
 const QUEUE_FULL: usize = PACKETS + 8;
 const EVICTED: usize = PACKETS + 9;
-const WORDS: usize = EVICTED + 1;
+const UNDELIVERED: usize = PACKETS + 10;
+const WORDS: usize = UNDELIVERED + 1;
 
 const NEVER: u64 = u64::MAX;
 
@@ -393,6 +394,10 @@ impl Control {
         self.word(UNSENT).fetch_add(1, SeqCst);
     }
 
+    pub(crate) fn count_undelivered(&self) {
+        self.word(UNDELIVERED).fetch_add(1, SeqCst);
+    }
+
     pub(crate) fn count_queue_full(&self) {
         self.word(QUEUE_FULL).fetch_add(1, SeqCst);
     }
@@ -427,6 +432,7 @@ impl Control {
             nonsense: get(NONSENSE),
             unwelcome: get(UNWELCOME),
             unsent: get(UNSENT),
+            undelivered: get(UNDELIVERED),
             packets_failed: get(PACKETS_FAILED),
             queue_full: get(QUEUE_FULL),
             evicted: get(EVICTED),

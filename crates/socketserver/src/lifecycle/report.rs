@@ -87,6 +87,8 @@ pub struct Totals {
     pub unwelcome: u64,
     /// Packets that could not be sent.
     pub unsent: u64,
+    /// Packets that were sent and did not arrive, as far as ICMP tells.
+    pub undelivered: u64,
     /// Packets whose handler failed or panicked.
     pub packets_failed: u64,
     /// Packets dropped because the queue of their session was full.

@@ -2,7 +2,7 @@ use super::{Model, Work};
 use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
 use crate::connection::{Connection, Core, Peer, Reason, Record, Slot, SyncIo, now, pipeline};
-use crate::datagram::Batch;
+use crate::datagram::{Batch, tell_bounces};
 use crate::endpoint::{Listeners, is_ready, poll_until, readable};
 use crate::engine::{Blocking, Conn};
 use crate::events::{ChildEnded, SpawnFailed};
@@ -208,6 +208,7 @@ impl<S: Service<Blocking>> Parent<S> {
                 }
                 Ok(Tried::Packets(batch)) => {
                     empty = 0;
+                    self.tell_bounces(index);
                     self.handle(batch);
                 }
                 Ok(Tried::Rest(_, until)) => self.rests = Some(until),
@@ -215,9 +216,21 @@ impl<S: Service<Blocking>> Parent<S> {
                     self.full = true;
                     return;
                 }
-                Ok(Tried::Nothing(_) | Tried::More(_)) => empty += 1,
+                Ok(Tried::Nothing(_)) => {
+                    empty += 1;
+                    // Unheard they would make it look again at once.
+                    self.tell_bounces(index);
+                }
+                Ok(Tried::More(_)) => empty += 1,
                 Err(error) => self.fail(error),
             }
+        }
+    }
+
+    /// Tells of packets that did not arrive: children leave it to this process.
+    fn tell_bounces(&self, index: usize) {
+        if let Some(socket) = self.listeners.all[index].packets() {
+            tell_bounces(self.run_state(), socket, index);
         }
     }
 

@@ -1,11 +1,12 @@
 use super::Work;
 use crate::admission::{Place, Tried};
-use crate::datagram::DatagramSocket;
 use crate::datagram::session::{Host, Mailbox, Newcomer, Newcomers, Ready, Router};
+use crate::datagram::{DatagramSocket, tell_bounces};
 use crate::endpoint::{Listeners, poll_until, readable};
 use crate::engine::Blocking;
 use crate::handler::Service;
 use crate::{Error, Reason, clock};
+use rustix::event::PollFlags;
 use socketserver_sys::Wake;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -162,6 +163,10 @@ impl<S: Service<Blocking> + Send + Sync> Sorter<S> {
             fds.push(readable(self.hall.socket.as_fd()));
         }
         poll_until(&mut fds, until).map_err(|error| Error::io("cannot wait for packets", error))?;
+        if fds.get(2).is_some_and(|socket| socket.revents().contains(PollFlags::ERR)) {
+            // It would not wait again before they are told of.
+            tell_bounces(&self.work.run, &self.hall.socket, self.index);
+        }
         self.work.gate.forget_old_wishes();
         Ok(())
     }

@@ -13,13 +13,13 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
-fn upper(d: &mut Datagram) -> socketserver::Result {
+pub(crate) fn upper(d: &mut Datagram) -> socketserver::Result {
     let upper = d.packet().to_ascii_uppercase();
     d.reply(&upper)?;
     Ok(())
 }
 
-fn port(server: &Running) -> u16 {
+pub(crate) fn port(server: &Running) -> u16 {
     match server.handle().endpoints()[0] {
         Endpoint::Udp { port, .. } => port,
         ref other => panic!("{other}"),
@@ -27,14 +27,14 @@ fn port(server: &Running) -> u16 {
 }
 
 /// A socket that hears nobody but that server.
-fn client(local: &str, server: impl Into<IpAddr>, port: u16) -> UdpSocket {
+pub(crate) fn client(local: &str, server: impl Into<IpAddr>, port: u16) -> UdpSocket {
     let socket = UdpSocket::bind((local, 0)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.connect(SocketAddr::new(server.into(), port)).unwrap();
     socket
 }
 
-fn exchange(socket: &UdpSocket, sent: &[u8]) -> Vec<u8> {
+pub(crate) fn exchange(socket: &UdpSocket, sent: &[u8]) -> Vec<u8> {
     socket.send(sent).unwrap();
     let mut reply = vec![0; 70_000];
     let count = socket.recv(&mut reply).unwrap();

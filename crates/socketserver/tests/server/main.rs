@@ -18,6 +18,7 @@ mod tasks;
 mod threads;
 mod trains;
 mod transports;
+mod undelivered;
 mod unix;
 
 use socketserver::{Closed, Endpoint, Observer, Reason, Running, Server, Threads, blocking};

@@ -58,6 +58,14 @@ impl<T> Watched<T> {
         self.0.poll_read_ready(cx)
     }
 
+    /// As [`readable_or_failed`](Self::readable_or_failed), but for an error alone: the guard clears nothing else.
+    ///
+    /// # Errors
+    /// As [`poll_read_ready`](Self::poll_read_ready).
+    pub async fn error_ready(&self) -> io::Result<AsyncFdReadyGuard<'_, SharedFd<T>>> {
+        self.0.ready(Interest::ERROR).await
+    }
+
     /// Waits until it may be written to.
     ///
     /// # Errors
@@ -104,6 +112,17 @@ impl Watched {
     /// As [`new`](Self::new).
     pub fn for_both(descriptor: OwnedFd) -> io::Result<Self> {
         Self::new(SharedFd::new(descriptor))
+    }
+
+    /// Watched for writing alone.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn for_writing(descriptor: OwnedFd) -> io::Result<Self> {
+        Self::register(SharedFd::new(descriptor), Interest::WRITABLE)
     }
 
     /// Watched for reading alone.

@@ -63,6 +63,37 @@ pub enum Origin {
     },
 }
 
+/// Whether the error of a call on a UDP socket may be what ICMP said of a packet that was sent before, to whomever: one of
+/// those that `icmp(7)` messages come to. By telling it the call has cleared it, and done nothing else: made again it does
+/// what it was made for, or says what is wrong with that.
+///
+/// ```
+/// use socketserver_sys::{may_be_anothers, tell_errors};
+/// use std::net::UdpSocket;
+/// let nobody = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+/// let (socket, somebody) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+/// tell_errors(&socket, false)?;
+/// socket.send_to(b"anybody there?", nobody)?;
+/// assert!(may_be_anothers(&socket.send_to(b"hello", somebody.local_addr()?).unwrap_err()));
+/// assert_eq!(socket.send_to(b"hello", somebody.local_addr()?)?, 5);
+/// # std::io::Result::Ok(())
+/// ```
+#[must_use]
+pub fn may_be_anothers(error: &io::Error) -> bool {
+    must_be_anothers(error) || {
+        const EITHERS: [i32; 5] =
+            [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EMSGSIZE, libc::EOPNOTSUPP, libc::EACCES];
+        error.raw_os_error().is_some_and(|number| EITHERS.contains(&number))
+    }
+}
+
+/// Whether nothing else can have brought it about, on a socket of the internet. The two lists together are those of the
+/// kernel, `icmp_err_convert` and `icmpv6_err_convert`.
+pub(super) fn must_be_anothers(error: &io::Error) -> bool {
+    const ANOTHERS: [i32; 5] = [libc::ECONNREFUSED, libc::ENOPROTOOPT, libc::EHOSTDOWN, libc::ENONET, libc::EPROTO];
+    error.raw_os_error().is_some_and(|number| ANOTHERS.contains(&number))
+}
+
 /// Has a UDP socket keep the errors of packets that it sent, for [`next_error`]. One that is still unread there is told by
 /// the next call that sends or receives as well, whomever that one is for.
 ///

@@ -7,7 +7,7 @@ mod options;
 mod outbox;
 
 pub use ancillary::Local;
-pub use errors::{Bounce, Origin, next_error, tell_errors};
+pub use errors::{Bounce, Origin, may_be_anothers, next_error, tell_errors};
 pub use inbox::{Inbox, Packet};
 pub use options::{join_trains, joins_trains, tell_dropped, tell_local};
 pub use outbox::Outbox;

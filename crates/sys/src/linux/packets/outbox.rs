@@ -1,6 +1,7 @@
 use super::Local;
 use super::ancillary::{self, Control};
-use rustix::net::SocketAddrAny;
+use super::errors::{may_be_anothers, must_be_anothers};
+use rustix::net::{AddressFamily, SocketAddrAny};
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -33,6 +34,8 @@ pub struct Outbox {
     waiting: usize,
     joins: bool,
     refused: bool,
+    /// In the last [`send`](Self::send) the system took fewer than it was given.
+    stumbled: bool,
     // For one call: they point into the above, and are made anew for each.
     controls: Vec<Control>,
     parts: Vec<libc::iovec>,
@@ -61,6 +64,11 @@ const AT_A_TIME: usize = 1024;
 const LONGEST: usize = 64;
 /// How many bytes: as many as the largest packet over IPv4, which is smaller than that over IPv6.
 const LARGEST: usize = 65_507;
+/// How often a packet is tried when it may be of another what keeps it from leaving: each error that somebody reads from the
+/// socket's queue meanwhile brings up the next.
+const TRIES: u32 = 16;
+/// The same, when it must be. The queue seldom has as many.
+const MORE_TRIES: u32 = 512;
 
 impl Outbox {
     /// Adds a packet: to `to`, or to the peer of a connected socket; sent from our end `from`, or from where the system
@@ -159,23 +167,36 @@ impl Outbox {
 
     /// Sends them, and does not wait. `false`: the socket's queue is full, and those that are left wait for the next call.
     /// One that cannot be sent is given up, and `failed` told to whom it was and why. A train that cannot is sent packet by
-    /// packet.
+    /// packet. None is given up for what ICMP says of another ([`may_be_anothers`]).
     pub fn send(&mut self, socket: impl AsFd, mut failed: impl FnMut(Option<&SocketAddrAny>, io::Error)) -> bool {
+        let mut tries = 0;
+        self.stumbled = false;
         while self.done < self.letters.len() {
             match self.send_some(&socket) {
                 Ok(count) => {
                     self.waiting -= self.letters[self.done..][..count].iter().map(|sent| sent.packets).sum::<usize>();
                     self.done += count;
+                    tries = 0;
+                    // What it stopped at it has forgotten.
+                    self.stumbled |= self.done < self.letters.len() && count < AT_A_TIME;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                // Whatever it is, it need not be true of each.
-                Err(error) if self.letters[self.done].segment.is_some() => {
-                    self.refused |= is_refusal(&error);
-                    self.split();
-                }
                 Err(error) => {
-                    failed(self.letters[self.done].to.as_ref(), error);
+                    tries += 1;
+                    self.stumbled = true;
+                    let Letter { to, segment, .. } = &self.letters[self.done];
+                    if tries < tries_for(to.as_ref(), &error) {
+                        continue;
+                    }
+                    tries = 0;
+                    if segment.is_some() {
+                        // Whatever it is, it need not be true of each.
+                        self.refused |= is_refusal(&error);
+                        self.split();
+                        continue;
+                    }
+                    failed(to.as_ref(), error);
                     self.done += 1;
                     self.waiting -= 1;
                 }
@@ -183,6 +204,13 @@ impl Outbox {
         }
         self.clear();
         true
+    }
+
+    /// Whether the last [`send`](Self::send) came upon something: the socket may keep errors, for
+    /// [`next_error`](super::next_error).
+    #[must_use]
+    pub fn has_stumbled(&self) -> bool {
+        self.stumbled
     }
 
     /// Gives up the first that waits, and tells to whom it was.
@@ -227,7 +255,7 @@ impl Outbox {
         self.headers.reserve(letters.len());
         for (letter, control) in letters.iter().zip(&mut self.controls) {
             let bytes = &self.bytes[letter.bytes.clone()];
-            let v6 = letter.to.as_ref().is_some_and(|to| to.address_family() == rustix::net::AddressFamily::INET6);
+            let v6 = letter.to.as_ref().is_some_and(|to| to.address_family() == AddressFamily::INET6);
             let beside = ancillary::write(control, v6, letter.from, letter.segment);
             self.parts.push(libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() });
             // SAFETY: zero is a value of this structure of integers and pointers.
@@ -259,6 +287,15 @@ impl Outbox {
 /// checksums (`EINVAL`), or a path for smaller packets alone (`EMSGSIZE`; older kernels say `EINVAL`).
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
+}
+
+fn tries_for(to: Option<&SocketAddrAny>, error: &io::Error) -> u32 {
+    match to.map(SocketAddrAny::address_family) {
+        Some(AddressFamily::INET | AddressFamily::INET6) if must_be_anothers(error) => MORE_TRIES,
+        Some(AddressFamily::UNIX) => 1,
+        _ if may_be_anothers(error) => TRIES,
+        _ => 1,
+    }
 }
 
 impl fmt::Debug for Outbox {
