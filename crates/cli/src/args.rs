@@ -63,6 +63,20 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "off", value_name = "RATE", value_parser = or_off(rate), help_heading = LETTING_IN)]
     pub(crate) accept_rate: Limit<Rate>,
 
+    /// How many UDP packets one peer may send in a time, or `off`; those that come faster are dropped, so no peer is
+    /// answered more often
+    ///
+    /// As many as the rate allows in a second, at least one, may come at once.
+    #[arg(long, default_value = "1000/s", value_name = "RATE", value_parser = or_off(rate), help_heading = LETTING_IN)]
+    pub(crate) packet_rate: Limit<Rate>,
+
+    /// How many times the bytes of a UDP peer's first packet it may be sent before a second one comes, or `off`
+    /// [default: 3 beyond the loopback]
+    ///
+    /// Who sends packets with a forged address gets no more than that sent there.
+    #[arg(long, value_name = "N", value_parser = or_off(factor), help_heading = LETTING_IN)]
+    pub(crate) max_amplification: Option<Limit<u32>>,
+
     /// What becomes of who comes over a limit: `queue` lets it wait (over --max-per-ip it is closed), `close` closes it,
     /// `busy=TEXT` sends it TEXT, exactly, and closes it
     #[arg(long, default_value = "queue", value_name = "POLICY", value_parser = over_limit, help_heading = LETTING_IN)]
@@ -283,6 +297,13 @@ fn count(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("`{text}` is not a count from 1 to 1000k; for example `200` or `10k`"))
 }
 
+/// `3`, and `0` for none.
+fn factor(text: &str) -> Result<u32, String> {
+    number(text, 0..=1_000_000)
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or_else(|| format!("`{text}` is not a factor from 0 to 1000k; for example `3`"))
+}
+
 /// How many runtimes share the work.
 fn shards(text: &str) -> Result<usize, String> {
     number(text, 1..=1024)
@@ -378,6 +399,10 @@ mod tests {
         }
         assert_eq!(rate("100/s").map(|rate| rate.to_string()), Ok("100/s".into()));
         assert!(rate("fast").unwrap_err().contains("100/s"));
+        assert_eq!([factor("0"), factor("3")], [Ok(0), Ok(3)]);
+        for wrong in ["", "-1", "1.5", "x", "9999k"] {
+            assert!(factor(wrong).unwrap_err().contains("`3`"), "{wrong}");
+        }
     }
 
     #[test]

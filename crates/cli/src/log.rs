@@ -75,6 +75,8 @@ impl Log {
                 ("truncated", totals.truncated.into()),
                 ("nonsense", totals.nonsense.into()),
                 ("unwelcome", totals.unwelcome.into()),
+                ("over-rate", totals.over_rate.into()),
+                ("withheld", totals.withheld.into()),
                 ("unsent", totals.unsent.into()),
                 ("undelivered", totals.undelivered.into()),
                 ("packets-failed", totals.packets_failed.into()),

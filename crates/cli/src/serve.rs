@@ -1,7 +1,7 @@
 use crate::args::{Model, Serve};
 use crate::builtin::Packets;
 use crate::complain;
-use socketserver::{Endpoint, Failure, Forks, Report, Serial, Server, Signal, Tasks, Threads};
+use socketserver::{Failure, Forks, Report, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
 
 pub(crate) fn run(args: Serve) -> ExitCode {
@@ -11,18 +11,13 @@ pub(crate) fn run(args: Serve) -> ExitCode {
         complain("`--spin` is for `--model tasks` alone: the threads of the other models sleep in the kernel");
         return ExitCode::from(2);
     }
-    let mut server = match refuse_far_udp(&args.addresses).and_then(|()| set_up(args)) {
+    let mut server = match set_up(args) {
         Ok(server) => server,
         Err(error) => {
             complain(error);
             return ExitCode::from(2);
         }
     };
-    // Of an inherited socket only now.
-    if let Err(error) = refuse_far_udp(&server.endpoints()) {
-        complain(error);
-        return ExitCode::from(2);
-    }
     for endpoint in server.endpoints() {
         log.listening(&endpoint);
     }
@@ -47,23 +42,13 @@ pub(crate) fn run(args: Serve) -> ExitCode {
     }
 }
 
-fn refuse_far_udp(endpoints: &[Endpoint]) -> Result<(), Failure> {
-    let far = endpoints.iter().find(|at| matches!(at, Endpoint::Udp { .. }) && !at.is_loopback());
-    far.map_or(Ok(()), |far| {
-        Err(format!(
-            "`{far}`: replies to packets with forged addresses would go to whoever the forger names; UDP is served on \
-             the loopback alone"
-        )
-        .into())
-    })
-}
-
 fn set_up(args: Serve) -> Result<Server, Failure> {
     let log = args.log;
-    let server = Server::bind(args.addresses)?
+    let mut server = Server::bind(args.addresses)?
         .max_connections(args.max_conns.0.map(|max| max as u64))
         .max_per_peer(args.max_per_ip.0)
         .accept_rate(args.accept_rate.0)
+        .packet_rate(args.packet_rate.0)
         .over_limit(args.over_limit)
         .allow(args.allow)
         .deny(args.deny)
@@ -79,6 +64,9 @@ fn set_up(args: Serve) -> Result<Server, Failure> {
             log.totals(handle.totals());
             Ok(())
         })?;
+    if let Some(factor) = args.max_amplification {
+        server = server.max_amplification(factor.0);
+    }
     Ok(server)
 }
 

@@ -21,6 +21,7 @@ pub mod backoff;
 pub mod cidr;
 pub mod endpoint;
 pub mod pace;
+pub mod peers;
 pub mod permits;
 mod quoted;
 

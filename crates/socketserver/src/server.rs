@@ -249,6 +249,66 @@ impl<E> Server<E> {
         self
     }
 
+    /// How many packets one peer may send in a time, over UDP; off unless said otherwise. A peer is an IPv4 address or an
+    /// IPv6 network ([`peer_prefix`](Self::peer_prefix)), whatever its ports; loopback is no exception. As many as the rate
+    /// allows in a second, at least one, may come at once. Those that come faster are dropped before the handler sees them,
+    /// and counted ([`Totals::over_rate`](crate::Totals::over_rate)).
+    ///
+    /// It is exact over all endpoints, shards, threads and children, for 65,536 peers at a time. If there are more, those that
+    /// are furthest below their rate are forgotten, which loses nothing; somebody with that many addresses gets past it, but
+    /// makes it no stricter for anybody.
+    ///
+    /// It keeps two servers that answer one another from doing so without bound: what one sends too fast the other drops.
+    ///
+    /// ```
+    /// use socketserver::Server;
+    /// let server = Server::bind("udp://127.0.0.1:0")?.packet_rate("1000/s".parse::<socketserver::Rate>()?);
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    #[must_use]
+    pub fn packet_rate(self, rate: impl Into<Option<Rate>>) -> Self {
+        self.handle().set_packet_rate(rate);
+        self
+    }
+
+    /// How many times the bytes of a peer's first packet may be sent to it, over UDP, before a second packet comes: 3 on
+    /// sockets that are bound beyond the loopback, any number on the loopback, unless said otherwise. `None` is any number
+    /// everywhere, zero answers no first packet. A reply that would go over it fails with `PermissionDenied` and is counted
+    /// ([`Totals::withheld`](crate::Totals::withheld)).
+    ///
+    /// Anybody can write anybody's address into a packet and have the answer sent there: if that is larger, the server
+    /// multiplies the attack. A peer is an address and a port, as in RFC 9000, section 8.1, and is known once a second packet
+    /// came from it; after 5 minutes without any it begins anew. Packets that are sent to somebody else
+    /// ([`Datagram::send_to`](crate::Datagram::send_to)) are held to what that one has sent, if it has; to whom a handler
+    /// writes first is its own affair. 65,536 peers are known at a time, and those that were heard from once give way
+    /// first.
+    ///
+    /// It makes a server a poor amplifier, and no proof of who asks: whoever forges two packets gets past it. A
+    /// protocol with large answers has to see to that itself, with something that only the true owner of the address can
+    /// send back (a token, RFC 9000, section 8.1; a cookie, RFC 7873). [`packet_rate`](Self::packet_rate) bounds the rest.
+    ///
+    /// ```
+    /// use socketserver::{Datagram, Serial, Server};
+    /// let server = Server::bind("udp://127.0.0.1:0")?
+    ///     .max_amplification(3)
+    ///     .spawn(Serial::default(), |d: &mut Datagram| {
+    ///         // Too much for a stranger; then not even an error leaves.
+    ///         Ok(d.reply(&[b'x'; 1000])?)
+    ///     })?;
+    /// let socketserver::Endpoint::Udp { port, .. } = server.handle().endpoints()[0] else { unreachable!() };
+    /// let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"who's there?", ("127.0.0.1", port))?;
+    /// client.send_to(b"still here", ("127.0.0.1", port))?;
+    /// assert_eq!(client.recv(&mut [0; 2000])?, 1000);
+    /// assert_eq!(server.stop()?.totals.withheld, 1);
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    #[must_use]
+    pub fn max_amplification(self, factor: impl Into<Option<u32>>) -> Self {
+        self.handle().set_max_amplification(factor);
+        self
+    }
+
     /// Only peers in these blocks may come in. Without any, everybody may. Peers without an address are not spoken of.
     ///
     /// ```

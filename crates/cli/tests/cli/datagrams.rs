@@ -114,37 +114,93 @@ print(*gone.getsockname(), sep=':', end='')
     }
 }
 
-#[test]
-fn udp_beyond_this_machine_is_refused_before_anything_is_bound() {
-    for address in ["udp://*:0", "udp://0.0.0.0:0"] {
-        let output = crate::harness::run(&["serve", "echo", address], b"");
-        assert_eq!(output.status, Some(2));
-        assert!(output.stderr.contains(address) && output.stderr.contains("loopback"), "{}", output.stderr);
+/// So many of the totals.
+fn total(served: &Served, name: &str) -> u64 {
+    served.signal(rustix::process::Signal::USR1);
+    let line = served.line("totals ");
+    let value = line.split(' ').find_map(|field| field.strip_prefix(&format!("{name}=")));
+    value.unwrap_or_else(|| panic!("no {name} in {line}")).parse().unwrap()
+}
+
+#[track_caller]
+fn until_total(served: &Served, name: &str, expected: u64) {
+    let give_up = std::time::Instant::now() + socketserver_testkit::PATIENCE;
+    while total(served, name) != expected {
+        assert!(std::time::Instant::now() < give_up, "{name} is never {expected}");
     }
 }
 
 #[test]
-fn an_inherited_socket_of_udp_is_served_on_this_machine_alone() {
+fn a_peer_is_answered_no_more_often_than_the_rate_says() {
+    let Some(python) = Python::find() else { return };
+    for model in MODELS {
+        let served = Served::start(&["echo", "udp://127.0.0.1:0", "--model", model, "--packet-rate", "1/h"]);
+        let asked = "
+s = client(sys.argv[1])
+assert ask(s, b'once') == b'once'
+for _ in range(5): s.send(b'again')
+other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+other.bind(('127.0.0.2', 0))
+other.connect(s.getpeername())
+assert ask(other, b'me too') == b'me too'
+";
+        program(&python, served.addresses(), asked);
+        until_total(&served, "over-rate", 5);
+        until_total(&served, "replies", 2);
+        assert_eq!(served.stop().status, Some(0), "{model}");
+    }
+}
+
+#[test]
+fn a_first_packet_is_answered_with_little_beyond_this_machine() {
+    let Some(python) = Python::find() else { return };
+    let first = "s = client(sys.argv[1])\ns.send(b'hi')\nprint(s.getsockname()[1], end='')";
+    for model in MODELS {
+        // It says `hello client`: six times as much.
+        let served = Served::start(&["hello", "udp://*:0", "--model", model]);
+        let address = served.address().replace('*', "127.0.0.1");
+        let port = program(&python, std::slice::from_ref(&address), first);
+        until_total(&served, "withheld", 1);
+        let second = format!(
+            "
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('127.0.0.1', {port}))
+s.connect(('127.0.0.1', {}))
+assert ask(s, b'hi') == b'hello client'
+",
+            address.rsplit(':').next().unwrap()
+        );
+        program(&python, &[], &second);
+        assert_eq!(served.stop().status, Some(0), "{model}");
+        let off = Served::start(&["hello", "udp://*:0", "--model", model, "--max-amplification", "off"]);
+        let address = off.address().replace('*', "127.0.0.1");
+        program(&python, &[address], "assert ask(client(sys.argv[1]), b'hi') == b'hello client'");
+    }
+}
+
+#[test]
+fn an_inherited_socket_of_udp_is_served_and_minded_by_where_it_is_bound() {
     let Some(python) = Python::find() else { return };
     let program = "
 import os, socket, subprocess, sys
-for bound, served in [('127.0.0.1', True), ('0.0.0.0', False)]:
+for bound, withheld in [('127.0.0.1', 0), ('0.0.0.0', 1)]:
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind((bound, 0))
     os.dup2(udp.fileno(), 3)
-    command = [sys.argv[1], 'serve', 'upper', 'fd:3']
+    command = [sys.argv[1], 'serve', 'hello', 'fd:3']
     server = subprocess.Popen(command, pass_fds=[3], stderr=subprocess.PIPE, text=True)
     try:
-        line = server.stderr.readline()
-        if served:
-            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            client.settimeout(30)
-            client.sendto(b'hello', udp.getsockname())
-            assert client.recv(100) == b'HELLO'
-            server.terminate()
-        else:
-            assert 'the loopback alone' in line, line
-        assert server.wait(30) == (0 if served else 2), line
+        assert server.stderr.readline().startswith('listening on ')
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.settimeout(30)
+        client.connect(('127.0.0.1', udp.getsockname()[1]))
+        for _ in range(1 + withheld):
+            client.send(b'hi')
+        assert client.recv(100) == b'hello client'
+        server.send_signal(10)
+        assert f' withheld={withheld} ' in server.stderr.readline()
+        server.terminate()
+        assert server.wait(30) == 0
     finally:
         server.kill()
 ";

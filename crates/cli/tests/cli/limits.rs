@@ -251,7 +251,18 @@ fn who_takes_nothing_is_let_go() {
 /// The defaults would let these in as well: what shows is that `off` is neither a small number nor a deadline of none.
 #[test]
 fn every_limit_may_be_off() {
-    let off = ["max-conns", "max-per-ip", "accept-rate", "first-byte", "idle", "write-timeout", "lifetime", "min-rate"];
+    let off = [
+        "max-conns",
+        "max-per-ip",
+        "accept-rate",
+        "packet-rate",
+        "max-amplification",
+        "first-byte",
+        "idle",
+        "write-timeout",
+        "lifetime",
+        "min-rate",
+    ];
     let flags: Vec<String> = off.iter().map(|flag| format!("--{flag}=off")).collect();
     for model in PARALLEL {
         let mut args = vec!["echo", ":0", "--model", model];

@@ -1,6 +1,7 @@
 //! Who may come in: the accept path, from the listener to a connection that is let in.
 
 mod admitted;
+mod crowd;
 #[cfg(feature = "tokio")]
 mod ears;
 mod farewell;
@@ -12,6 +13,7 @@ mod rules;
 pub use rules::OverLimit;
 
 pub(crate) use admitted::{Admitted, Place};
+pub(crate) use crowd::Crowd;
 #[cfg(feature = "tokio")]
 pub(crate) use ears::Ears;
 pub(crate) use farewell::{AT_A_TIME, Farewell};

@@ -1,7 +1,9 @@
+use super::Crowd;
 use crate::Peer;
+use socketserver_proto::peers::PeerRate;
 use socketserver_proto::{Cidr, Pace, Rate, peer_key};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,12 +50,28 @@ pub(crate) struct Rules {
     /// Of an IPv6 address so many bits say who it is.
     pub(crate) v6_prefix: u8,
     pub(crate) rate: Option<Rate>,
+    /// How many packets one peer may send.
+    pub(crate) packet_rate: Option<PeerRate>,
+    /// How many times the bytes that came from a peer may be sent to it before a second packet comes; `None`: nobody has said.
+    pub(crate) amplification: Option<Option<u32>>,
     pub(crate) over: OverLimit,
 }
 
+/// Unless said otherwise, as in RFC 9000, section 8.1.
+const AMPLIFICATION: u32 = 3;
+
 impl Default for Rules {
     fn default() -> Self {
-        Self { allow: Vec::new(), deny: Vec::new(), per_peer: None, v6_prefix: 64, rate: None, over: OverLimit::Queue }
+        Self {
+            allow: Vec::new(),
+            deny: Vec::new(),
+            per_peer: None,
+            v6_prefix: 64,
+            rate: None,
+            packet_rate: None,
+            amplification: None,
+            over: OverLimit::Queue,
+        }
     }
 }
 
@@ -64,11 +82,20 @@ impl Rules {
         let is_in = |blocks: &[Cidr]| blocks.iter().any(|block| block.contains(addr.ip()));
         !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
     }
+
+    /// How many times the bytes that came from a peer may be sent to it before a second packet comes, through a socket that is
+    /// bound there; `None`: any number.
+    pub(crate) fn amplification(&self, bound: SocketAddr) -> Option<u32> {
+        let is_far = !bound.ip().to_canonical().is_loopback();
+        self.amplification.unwrap_or(is_far.then_some(AMPLIFICATION))
+    }
 }
 
 /// The rules as they are now, and who is in.
 #[derive(Debug, Default)]
 pub(crate) struct Door {
+    /// Those whose packets come; `None` where none come over UDP.
+    pub(crate) crowd: Option<Crowd>,
     rules: Mutex<Arc<Rules>>,
     /// How often they were changed.
     version: AtomicU64,
@@ -79,6 +106,10 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    pub(crate) fn new(crowd: Option<Crowd>) -> Self {
+        Self { crowd, ..Self::default() }
+    }
+
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -89,8 +120,11 @@ impl Door {
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Rules)) {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        let rate = rules.rate;
+        let (rate, packet_rate) = (rules.rate, rules.packet_rate);
         change(Arc::make_mut(&mut rules));
+        if let (true, Some(crowd)) = (rules.packet_rate != packet_rate, &self.crowd) {
+            crowd.forget_pace();
+        }
         if rules.rate != rate {
             *self.pace() = rules.rate.map(Pace::from);
         }
@@ -154,7 +188,6 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::SocketAddr;
 
     fn peer(addr: &str) -> Peer {
         addr.parse::<SocketAddr>().unwrap().into()

@@ -1,4 +1,4 @@
-use super::{Datagram, DatagramSocket, Dispatch};
+use super::{Datagram, DatagramSocket, Dispatch, Standing};
 use crate::admission::{Place, Rules};
 use crate::connection::pipeline::catch;
 use crate::endpoint::poll_until;
@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Packets that came in together, and their place: so a drain waits until they are handled.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ const BUSY: usize = 8;
 enum Unwanted {
     Nonsense,
     Denied,
+    OverRate,
 }
 
 impl Batch {
@@ -91,7 +92,11 @@ impl Batch {
     pub(crate) fn each(&mut self, mut take: impl FnMut(&mut Datagram)) {
         let Some(mut datagram) = self.datagram.take() else { return };
         let control = &self.run().shared.control;
-        let rules = self.run().shared.door.rules();
+        let door = &self.run().shared.door;
+        let rules = door.rules();
+        let factor = self.socket.bound().and_then(|bound| rules.amplification(bound));
+        // They came together.
+        let now = if rules.packet_rate.is_some() || factor.is_some() { control.elapsed() } else { Duration::ZERO };
         let (mut so_far, mut packets) = (None, 0);
         while datagram.turn(self.count) {
             packets += 1;
@@ -99,10 +104,20 @@ impl Batch {
             if datagram.is_truncated() {
                 control.count_truncated();
             }
-            match self.judge(&datagram, &rules) {
+            match self.judge(&datagram, &rules, now) {
                 Err(Unwanted::Nonsense) => control.count_nonsense(),
                 Err(Unwanted::Denied) => control.count_unwelcome(),
-                Ok(()) => take(&mut datagram),
+                Err(Unwanted::OverRate) => control.count_over_rate(),
+                Ok(()) => {
+                    datagram.standing = match (factor, &door.crowd, datagram.source) {
+                        (Some(factor), Some(crowd), Some(source)) => {
+                            let is_known = crowd.hear(source, datagram.packet().len(), factor, now);
+                            if is_known { Standing::Known } else { Standing::Stranger }
+                        }
+                        _ => Standing::Unasked,
+                    };
+                    take(&mut datagram);
+                }
             }
         }
         control.count_packets(packets);
@@ -112,13 +127,16 @@ impl Batch {
         self.datagram = Some(datagram);
     }
 
-    fn judge(&self, datagram: &Datagram, rules: &Rules) -> Result<(), Unwanted> {
+    fn judge(&self, datagram: &Datagram, rules: &Rules, now: Duration) -> Result<(), Unwanted> {
         if let Some(source) = datagram.source {
             if is_nonsense(source, self.socket.bound(), datagram.local()) {
                 return Err(Unwanted::Nonsense);
             }
             if !rules.permit(datagram.peer()) {
                 return Err(Unwanted::Denied);
+            }
+            if self.run().shared.door.crowd.as_ref().is_some_and(|crowd| !crowd.is_in_pace(source, rules, now)) {
+                return Err(Unwanted::OverRate);
             }
         }
         Ok(())

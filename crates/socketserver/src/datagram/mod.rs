@@ -7,6 +7,7 @@ mod dispatch;
 mod packet;
 pub(crate) mod session;
 mod socket;
+mod standing;
 mod trains;
 
 pub(crate) use batch::Batch;
@@ -18,3 +19,4 @@ pub(crate) use dispatch::Dispatch;
 use packet::GATHER;
 pub use packet::{Datagram, Replies};
 pub(crate) use socket::{DatagramSocket, Received};
+pub(crate) use standing::Standing;

@@ -1,3 +1,4 @@
+use super::Standing;
 use crate::Peer;
 use crate::lifecycle::Handle;
 use rustix::net::SocketAddrAny;
@@ -70,6 +71,7 @@ pub struct Datagram {
     truncated: bool,
     /// How many packets the socket's queue had no room for so far.
     pub(super) dropped: Option<u32>,
+    pub(super) standing: Standing,
 }
 
 impl Datagram {
@@ -93,6 +95,7 @@ impl Datagram {
             bound: None,
             truncated: false,
             dropped: None,
+            standing: Standing::Unasked,
         }
     }
 
@@ -113,6 +116,7 @@ impl Datagram {
         (self.peer, self.from, self.source) = (of.peer.clone(), of.from.clone(), of.source);
         (self.local, self.bound, self.truncated) = (of.local, of.bound, of.truncated);
         self.may_join = of.may_join;
+        self.standing = of.standing;
     }
 
     /// Comes before the first of those that were received just now. Whether replies may leave in trains is told too.
@@ -204,7 +208,8 @@ impl Datagram {
     ///
     /// # Errors
     /// `AddrNotAvailable` for a Unix peer without a name, which cannot be answered; `WouldBlock` when 1 MiB of replies
-    /// waits already. What goes wrong later, on the way, is an event.
+    /// waits already; `PermissionDenied` for more than a peer that was heard from once may be sent
+    /// ([`Server::max_amplification`](crate::Server::max_amplification)). What goes wrong later, on the way, is an event.
     pub fn reply(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.split().1.send(bytes)
     }
@@ -229,8 +234,9 @@ impl Datagram {
     /// # Ok::<_, socketserver::Failure>(())
     /// ```
     pub fn split(&mut self) -> (&[u8], Replies<'_>) {
-        let Self { inbox, outbox, own, from, local, may_join, .. } = self;
-        let replies = Replies { outbox, from: from.as_ref(), local: *local, may_join: *may_join };
+        let Self { inbox, outbox, own, from, local, may_join, source, standing, handle, .. } = self;
+        let (local, may_join, source, standing) = (*local, *may_join, *source, *standing);
+        let replies = Replies { outbox, from: from.as_ref(), local, may_join, source, standing, handle };
         let packet = own.as_deref().unwrap_or_else(|| &inbox.bytes(self.at)[self.part.clone()]);
         (packet, replies)
     }
@@ -242,6 +248,9 @@ pub struct Replies<'a> {
     from: Option<&'a SocketAddrAny>,
     local: Option<Local>,
     may_join: bool,
+    source: Option<SocketAddr>,
+    standing: Standing,
+    handle: &'a Handle,
 }
 
 impl Replies<'_> {
@@ -255,6 +264,7 @@ impl Replies<'_> {
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, words));
         };
         self.make_room(bytes)?;
+        self.standing.permit_reply(self.handle, self.source, bytes.len())?;
         self.outbox.push(bytes, Some(from), self.local);
         self.outbox.join(self.may_join);
         Ok(())
@@ -266,6 +276,7 @@ impl Replies<'_> {
     /// As there.
     pub fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
         self.make_room(bytes)?;
+        self.standing.permit(self.handle, to, bytes.len())?;
         self.outbox.push(bytes, Some(&to.into()), None);
         self.outbox.join(self.may_join);
         Ok(())

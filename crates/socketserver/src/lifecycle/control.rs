@@ -80,7 +80,9 @@ const PACKETS_FAILED: usize = PACKETS + 7;
 const QUEUE_FULL: usize = PACKETS + 8;
 const EVICTED: usize = PACKETS + 9;
 const UNDELIVERED: usize = PACKETS + 10;
-const WORDS: usize = UNDELIVERED + 1;
+const OVER_RATE: usize = PACKETS + 11;
+const WITHHELD: usize = PACKETS + 12;
+const WORDS: usize = WITHHELD + 1;
 
 const NEVER: u64 = u64::MAX;
 
@@ -394,6 +396,14 @@ impl Control {
         self.word(UNSENT).fetch_add(1, SeqCst);
     }
 
+    pub(crate) fn count_over_rate(&self) {
+        self.word(OVER_RATE).fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn count_withheld(&self) {
+        self.word(WITHHELD).fetch_add(1, SeqCst);
+    }
+
     pub(crate) fn count_undelivered(&self) {
         self.word(UNDELIVERED).fetch_add(1, SeqCst);
     }
@@ -433,6 +443,8 @@ impl Control {
             unwelcome: get(UNWELCOME),
             unsent: get(UNSENT),
             undelivered: get(UNDELIVERED),
+            over_rate: get(OVER_RATE),
+            withheld: get(WITHHELD),
             packets_failed: get(PACKETS_FAILED),
             queue_full: get(QUEUE_FULL),
             evicted: get(EVICTED),

@@ -3,7 +3,9 @@ use super::UntilDraining;
 use super::{ConnectionInfo, Shared, Totals};
 use crate::OverLimit;
 use crate::connection::Reason;
+use socketserver_proto::peers::PeerRate;
 use socketserver_proto::{Cidr, Endpoint, Rate};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,6 +187,18 @@ impl Handle {
         self.change(|rules| rules.rate = rate);
     }
 
+    /// As [`Server::packet_rate`](crate::Server::packet_rate), from now on. Another rate begins anew.
+    pub fn set_packet_rate(&self, rate: impl Into<Option<Rate>>) {
+        let rate = rate.into().map(PeerRate::from);
+        self.change(|rules| rules.packet_rate = rate);
+    }
+
+    /// As [`Server::max_amplification`](crate::Server::max_amplification), for packets that come from now on.
+    pub fn set_max_amplification(&self, factor: impl Into<Option<u32>>) {
+        let factor = factor.into();
+        self.change(|rules| rules.amplification = Some(factor));
+    }
+
     /// As [`Server::allow`](crate::Server::allow), for those who come from now on, in place of what was allowed before.
     pub fn set_allow(&self, blocks: impl IntoIterator<Item = Cidr>) {
         let blocks = blocks.into_iter().collect();
@@ -215,6 +229,18 @@ impl Handle {
     /// What the process that accepts knows; a child has but an old copy.
     fn parents(&self) -> Option<&Arc<Shared>> {
         self.shared.as_ref().filter(|shared| shared.is_ours())
+    }
+
+    /// So many bytes are to be sent there. `Some(false)`: they may not. `None`: no packet has come from there.
+    pub(crate) fn may_be_sent(&self, to: SocketAddr, bytes: usize) -> Option<bool> {
+        let shared = self.shared.as_ref()?;
+        shared.door.crowd.as_ref()?.spend(to, bytes, shared.control.elapsed())
+    }
+
+    pub(crate) fn count_withheld(&self) {
+        if let Some(shared) = &self.shared {
+            shared.control.count_withheld();
+        }
     }
 
     pub(crate) fn give_back_permit(&self) {

@@ -85,6 +85,12 @@ pub struct Totals {
     pub nonsense: u64,
     /// Packets dropped unread because their peer may not send any.
     pub unwelcome: u64,
+    /// Packets dropped unread because their peer sends them faster than it may
+    /// ([`Server::packet_rate`](crate::Server::packet_rate)).
+    pub over_rate: u64,
+    /// Replies refused because their peer was heard from once, and they would have come to more than may be sent it
+    /// ([`Server::max_amplification`](crate::Server::max_amplification)).
+    pub withheld: u64,
     /// Packets that could not be sent.
     pub unsent: u64,
     /// Packets that were sent and did not arrive, as far as ICMP tells.

@@ -1,5 +1,5 @@
 use super::{Registry, control::Control};
-use crate::admission::Door;
+use crate::admission::{Crowd, Door};
 use socketserver_proto::Endpoint;
 use std::io;
 use std::sync::atomic::AtomicI32;
@@ -25,10 +25,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(endpoints: Vec<Endpoint>) -> io::Result<Self> {
+        let has_udp = endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Udp { .. }));
+        let crowd = has_udp.then(Crowd::new).transpose()?;
         Ok(Self {
             control: Control::new()?,
             registry: Registry::default(),
-            door: Door::default(),
+            door: Door::new(crowd),
             #[cfg(feature = "tokio")]
             stopping: tokio::sync::watch::Sender::new(0),
             #[cfg(feature = "tokio")]

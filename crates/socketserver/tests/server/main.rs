@@ -13,6 +13,7 @@ mod models;
 mod serving;
 mod sessions;
 mod sources;
+mod strangers;
 mod streams;
 mod tasks;
 mod threads;

@@ -2,7 +2,9 @@ use super::Budget;
 use super::table::Key;
 use crate::clock::Moment;
 use crate::connection::pipeline::Ending;
+use crate::datagram::Standing;
 use crate::events::Cut;
+use crate::lifecycle::Handle;
 use crate::{Peer, Reason};
 use rustix::net::SocketAddrAny;
 use socketserver_proto::Endpoint;
@@ -31,6 +33,8 @@ pub struct Mailbox {
     /// It is on the list already.
     listed: AtomicBool,
     common: Arc<Common>,
+    /// Of the packet that began it.
+    standing: Standing,
     state: Mutex<State>,
 }
 
@@ -41,10 +45,13 @@ pub(super) struct Common {
     pub(super) budget: Arc<Budget>,
     /// IPv4 peers are `::ffff:a.b.c.d` to the socket.
     pub(super) is_v6: bool,
+    pub(super) handle: Handle,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// More than one packet has come.
+    is_known: bool,
     /// The packet that is next, and those after it: most queues hold one at most.
     first: Option<Vec<u8>>,
     #[expect(clippy::box_collection, reason = "most have none, and there are many of this")]
@@ -83,6 +90,8 @@ pub(super) struct End {
     pub(super) unix: Option<Box<SocketAddrAny>>,
     /// Our end, where there are several.
     pub(super) local: Option<Arc<Local>>,
+    /// Of the packet that it begins with.
+    pub(super) standing: Standing,
 }
 
 /// What became of a packet.
@@ -94,9 +103,9 @@ pub(super) enum Delivered {
 
 impl Mailbox {
     pub(super) fn new(id: u64, end: End, index: u32, common: Arc<Common>) -> Self {
-        let End { peer, unix, local } = end;
+        let End { peer, unix, local, standing } = end;
         let (begun, listed, state) = (Moment::now(), AtomicBool::new(false), Mutex::default());
-        Self { id, peer, unix, local, begun, index, listed, common, state }
+        Self { id, peer, unix, local, begun, index, listed, common, standing, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -122,6 +131,11 @@ impl Mailbox {
             SocketAddr::V4(v4) if self.common.is_v6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
             addr => addr,
         })
+    }
+
+    /// A packet came that is not the first.
+    pub(super) fn hear_again(&self) {
+        self.state().is_known = true;
     }
 
     /// A packet came.
@@ -204,12 +218,15 @@ impl Mailbox {
     /// The handler is about to send so many bytes.
     ///
     /// # Errors
-    /// It has no time left.
+    /// It has no time left; it may not send so much yet.
     pub(super) fn sends(&self, bytes: usize) -> io::Result<()> {
         let mut state = self.state();
         if state.closed == Some(Reason::Aborted) {
             state.told = true;
             return Err(aborted());
+        }
+        if !state.is_known {
+            self.standing.permit_reply(&self.common.handle, self.peer.addr(), bytes)?;
         }
         state.written += bytes as u64;
         Ok(())

@@ -47,7 +47,8 @@ impl Router {
     pub(crate) fn new(run: &Arc<Run>, index: usize, socket: &Arc<DatagramSocket>, budget: &Arc<Budget>) -> Self {
         socket.trains.queued(true);
         let is_v6 = socket.bound().is_some_and(|bound| bound.is_ipv6());
-        let common = Arc::new(Common { ready: Arc::default(), budget: budget.clone(), is_v6 });
+        let (budget, handle) = (budget.clone(), run.handle());
+        let common = Arc::new(Common { ready: Arc::default(), budget, is_v6, handle });
         run.watch_sessions(common.ready.clone());
         let (run, socket) = (run.clone(), socket.clone());
         Self { run, socket, index, common, table: Table::default(), local: None, place: None }
@@ -97,6 +98,7 @@ impl Router {
         };
         match self.table.hear(&key, now) {
             Known::Session(mailbox) => {
+                mailbox.hear_again();
                 if mailbox.deliver(datagram.packet()) == Delivered::Full {
                     control.count_queue_full();
                 }
@@ -117,7 +119,8 @@ impl Router {
         if self.local.as_deref() != local.as_ref() {
             self.local = local.map(Arc::new);
         }
-        let end = End { peer: datagram.peer().clone(), unix, local: self.local.clone() };
+        let (peer, standing) = (datagram.peer().clone(), datagram.standing);
+        let end = End { peer, unix, local: self.local.clone(), standing };
         let common = self.common.clone();
         let mailbox = self.table.add(&key, now, |index| Mailbox::new(id, end, index, common));
         self.place.get_or_insert_with(|| Place::take(&self.run));

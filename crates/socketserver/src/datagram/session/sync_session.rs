@@ -64,7 +64,8 @@ impl Session {
     ///
     /// # Errors
     /// What `sendmsg(2)` says: a packet that is too large, a peer that cannot be reached; `TimedOut`; `ConnectionAborted`
-    /// once the drain's deadline has passed.
+    /// once the drain's deadline has passed; `PermissionDenied` for more than a peer that was heard from once may be sent
+    /// ([`Server::max_amplification`](crate::Server::max_amplification)).
     pub fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         self.mailbox.sends(packet.len())?;
         self.mailbox.with_address(|to| self.outbox.push(packet, to, self.mailbox.local()));

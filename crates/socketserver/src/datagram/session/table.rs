@@ -240,6 +240,8 @@ mod tests {
     use super::super::{Budget, sessions};
     use super::*;
     use crate::Peer;
+    use crate::datagram::Standing;
+    use crate::lifecycle::Handle;
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
@@ -260,7 +262,7 @@ mod tests {
         #[test]
         fn keeps_the_order_in_which_they_were_heard_from(steps in prop::collection::vec((0_u16..12, 0..4), 0..200)) {
             let budget = Arc::new(Budget::new(sessions(()).options));
-            let common = Arc::new(Common { ready: Arc::default(), budget, is_v6: false });
+            let common = Arc::new(Common { ready: Arc::default(), budget, is_v6: false, handle: Handle::nobodys() });
             let mut table = Table::default();
             let (mut once, mut known) = (VecDeque::new(), VecDeque::new());
             for (at, (port, what)) in steps.into_iter().enumerate() {
@@ -284,7 +286,7 @@ mod tests {
                     (_, None) => {
                         prop_assert_eq!(index(&mut table, port, now), None);
                         let peer = Peer::from(SocketAddr::from(([127, 0, 0, 1], port)));
-                        let end = End { peer, unix: None, local: None };
+                        let end = End { peer, unix: None, local: None, standing: Standing::Unasked };
                         let mailbox = table.add(&key(port), now, |at| Mailbox::new(1, end, at, common.clone()));
                         once.push_back((port, mailbox.index));
                     }

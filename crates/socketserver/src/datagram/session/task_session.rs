@@ -91,7 +91,8 @@ impl Session {
     /// Cancel-safe: dropped before it is ready it has sent nothing.
     ///
     /// # Errors
-    /// `InvalidInput` for a packet that is larger than any may be, 65,535 bytes.
+    /// `InvalidInput` for a packet that is larger than any may be, 65,535 bytes; `PermissionDenied` for more than a peer
+    /// that was heard from once may be sent ([`Server::max_amplification`](crate::Server::max_amplification)).
     pub fn send(&mut self, packet: &[u8]) -> impl Future<Output = io::Result<()>> {
         poll_fn(move |cx| {
             if packet.len() > usize::from(u16::MAX) {
