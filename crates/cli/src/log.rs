@@ -66,6 +66,7 @@ impl Log {
                 ("lost", totals.lost.into()),
                 ("exhausted", totals.exhausted.into()),
                 ("shed", totals.shed.into()),
+                ("given-up", totals.given_up.into()),
                 ("failed", totals.failed.into()),
                 ("read", totals.read.into()),
                 ("written", totals.written.into()),
@@ -80,6 +81,8 @@ impl Log {
                 ("unsent", totals.unsent.into()),
                 ("undelivered", totals.undelivered.into()),
                 ("packets-failed", totals.packets_failed.into()),
+                ("queue-full", totals.queue_full.into()),
+                ("evicted", totals.evicted.into()),
             ],
         );
     }

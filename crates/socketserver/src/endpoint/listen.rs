@@ -1,4 +1,5 @@
 use super::listener::Listener;
+use super::tuning::Tuning;
 use super::unix_file::SocketFile;
 use crate::datagram::DatagramSocket;
 use crate::{Error, ErrorKind, Server};
@@ -20,6 +21,12 @@ type BindHook = Arc<Mutex<dyn FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()>
 /// | [`reuse_address`](Self::reuse_address) (`SO_REUSEADDR`) | on: a restart need not wait for old connections to time out; never for UDP, where it would let another program take the port as well |
 /// | [`reuse_port`](Self::reuse_port) (`SO_REUSEPORT`) | off: two servers on one port are a mistake more often than a wish |
 /// | [`backlog`](Self::backlog) | the system's maximum, `/proc/sys/net/core/somaxconn` |
+/// | [`receive_buffer`](Self::receive_buffer) (`SO_RCVBUF`), [`send_buffer`](Self::send_buffer) (`SO_SNDBUF`) | the system's: of TCP they grow with the traffic, `tcp(7)`; of UDP see `/proc/sys/net/core/rmem_default`, `wmem_default` |
+/// | [`broadcast`](Self::broadcast) (`SO_BROADCAST`) | off |
+/// | [`dont_fragment`](Self::dont_fragment) (`IP_MTU_DISCOVER`, `IPV6_MTU_DISCOVER`) | off: what is too large for the way is sent in fragments |
+///
+/// Any other option can be set in [`on_bind`](Self::on_bind), which comes after these. Sockets that were made elsewhere keep
+/// what they have.
 ///
 /// Without delay (`TCP_NODELAY`) is always on. An IPv6 address takes IPv6 alone, `*` takes both families.
 ///
@@ -39,6 +46,7 @@ pub struct ListenOptions {
     reuse_address: bool,
     reuse_port: bool,
     backlog: i32,
+    tuning: Tuning,
     on_bind: Option<BindHook>,
 }
 
@@ -46,7 +54,8 @@ impl ListenOptions {
     /// The defaults above.
     #[must_use]
     pub fn new() -> Self {
-        Self { reuse_address: true, reuse_port: false, backlog: i32::MAX, on_bind: None }
+        let tuning = Tuning::default();
+        Self { reuse_address: true, reuse_port: false, backlog: i32::MAX, tuning, on_bind: None }
     }
 
     /// `SO_REUSEADDR`, `socket(7)`.
@@ -70,9 +79,70 @@ impl ListenOptions {
         self
     }
 
+    /// `SO_RCVBUF`, `socket(7)`: how much may wait in a socket to be received, in bytes. The system makes twice as much of
+    /// it, for what it notes beside each packet, and no more than twice `/proc/sys/net/core/rmem_max`, without saying so:
+    /// raise that first.
+    ///
+    /// Over UDP what comes while it is full is lost ([`Totals::overflowed`](crate::Totals::overflowed)): it says how large a
+    /// burst may be. Connections over TCP inherit it, and their buffers do not grow with the traffic any more. On Unix sockets
+    /// it has no effect.
+    #[must_use]
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.tuning.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// `SO_SNDBUF`, `socket(7)`: how much may wait in a socket to be sent, in bytes. The system makes twice as much of it, and
+    /// no more than twice `/proc/sys/net/core/wmem_max`, without saying so.
+    ///
+    /// Connections over TCP inherit it, as [`receive_buffer`](Self::receive_buffer) says; those over Unix sockets do not. A
+    /// Unix datagram socket sends no packet that is larger.
+    #[must_use]
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.tuning.send_buffer = Some(bytes);
+        self
+    }
+
+    /// `SO_BROADCAST`, `socket(7)`: UDP sockets may send to broadcast addresses. Without it that fails
+    /// (`PermissionDenied`, as [`Observer::unsent`](crate::Observer::unsent) tells). To receive what is broadcast a socket
+    /// has to be bound to every address, and needs no option.
+    ///
+    /// Binding fails with [`ErrorKind::Unsupported`] when no UDP socket is bound.
+    #[must_use]
+    pub fn broadcast(mut self, on: bool) -> Self {
+        self.tuning.broadcast = on;
+        self
+    }
+
+    /// `IP_MTU_DISCOVER`, `ip(7)`; `IPV6_MTU_DISCOVER`, `ipv6(7)`: UDP packets are sent whole or not at all. One that is larger
+    /// than the way to its peer is known to take fails with `EMSGSIZE`, as [`Observer::unsent`](crate::Observer::unsent)
+    /// tells; one that turns out to be larger on the way comes back as [`Observer::undelivered`](crate::Observer::undelivered),
+    /// with the size that gets through, which the system minds from then on.
+    ///
+    /// For protocols that choose the size of their packets themselves (RFC 8899), and those that must not depend on
+    /// fragments, of which one that is lost loses all (RFC 8900). Binding fails with [`ErrorKind::Unsupported`] when no UDP
+    /// socket is bound.
+    #[must_use]
+    pub fn dont_fragment(mut self, on: bool) -> Self {
+        self.tuning.dont_fragment = on;
+        self
+    }
+
     /// A look at each socket before it is bound, for options of your own. An error ends the bind. Sockets that were
     /// bound elsewhere do not come by. A UDP port that several shards of the async engine serve has a socket for each of
     /// them: they come by when the server begins to serve.
+    ///
+    /// ```
+    /// use socketserver::{Endpoint, ListenOptions};
+    /// // Packets of this service go before others, on this machine and on the way (`ip(7)`).
+    /// let server = ListenOptions::new()
+    ///     .on_bind(|endpoint, socket| match endpoint {
+    ///         Endpoint::Udp { .. } => Ok(rustix::net::sockopt::set_ip_tos(socket, 0x10)?),
+    ///         _ => Ok(()),
+    ///     })
+    ///     .bind(["udp://127.0.0.1:0", "tcp://127.0.0.1:0"])?;
+    /// # Ok::<_, socketserver::Error>(())
+    /// ```
     #[must_use]
     pub fn on_bind(mut self, hook: impl FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Send + 'static) -> Self {
         self.on_bind = Some(Arc::new(Mutex::new(hook)));
@@ -89,7 +159,12 @@ impl ListenOptions {
 
     /// All or none: an error closes what was bound before it, and unlinks its files.
     fn listeners(mut self, endpoints: impl Endpoints) -> Result<Vec<Listener>, Error> {
-        endpoints.places()?.into_iter().map(|place| self.listen(place)).collect()
+        let places = endpoints.places()?;
+        self.tuning.suits(places.iter().filter_map(|place| match &place.0 {
+            Place::Endpoint(endpoint) => Some(endpoint),
+            Place::Listener(_) => None,
+        }))?;
+        places.into_iter().map(|place| self.listen(place)).collect()
     }
 
     fn listen(&mut self, place: Where) -> Result<Listener, Error> {
@@ -144,7 +219,7 @@ impl ListenOptions {
     }
 
     fn bind_udp(&mut self, endpoint: &Endpoint, addr: SocketAddr, only_v6: bool) -> io::Result<Listener> {
-        let hook = self.on_bind.clone();
+        let (hook, tuning) = (self.on_bind.clone(), self.tuning);
         let endpoint = endpoint.clone();
         let make = move |addr: SocketAddr, reuse_port: bool| {
             let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)?;
@@ -153,6 +228,7 @@ impl ListenOptions {
             }
             // Not the address: then another program could bind the port as well, and take the packets.
             socket.set_reuse_port(reuse_port)?;
+            tuning.set_udp(&socket, addr.is_ipv6())?;
             look(hook.as_ref(), &endpoint, &socket)?;
             socket.bind(&addr.into())?;
             let addr = bound(&socket)?.1;
@@ -167,7 +243,7 @@ impl ListenOptions {
     fn bind_unixgram(&mut self, endpoint: &Endpoint, name: &UnixName, mode: Option<u32>) -> Result<Listener, Error> {
         let failed = |e: io::Error| Error::io(format!("cannot bind `{endpoint}`"), e);
         let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).map_err(failed)?;
-        self.look(endpoint, &socket).map_err(failed)?;
+        self.tuning.set(&socket).and_then(|()| self.look(endpoint, &socket)).map_err(failed)?;
         let file = match name {
             UnixName::Path(path) => Some(SocketFile::bind(&socket, path, mode, || Ok(()))?),
             UnixName::Abstract(name) => {
@@ -186,6 +262,7 @@ impl ListenOptions {
         }
         socket.set_reuse_address(self.reuse_address)?;
         socket.set_reuse_port(self.reuse_port)?;
+        self.tuning.set(&socket)?;
         self.look(endpoint, &socket)?;
         socket.bind(&addr.into())?;
         socket.listen(self.backlog)?;
@@ -197,7 +274,7 @@ impl ListenOptions {
     fn listen_unix(&mut self, endpoint: &Endpoint, name: &UnixName, mode: Option<u32>) -> Result<Listener, Error> {
         let failed = |e: io::Error| Error::io(format!("cannot listen on `{endpoint}`"), e);
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
-        self.look(endpoint, &socket).map_err(failed)?;
+        self.tuning.set(&socket).and_then(|()| self.look(endpoint, &socket)).map_err(failed)?;
         let file = match name {
             UnixName::Path(path) => Some(SocketFile::bind(&socket, path, mode, || socket.listen(self.backlog))?),
             UnixName::Abstract(name) => {
@@ -228,6 +305,7 @@ impl fmt::Debug for ListenOptions {
             .field("reuse_address", &self.reuse_address)
             .field("reuse_port", &self.reuse_port)
             .field("backlog", &self.backlog)
+            .field("tuning", &self.tuning)
             .finish_non_exhaustive()
     }
 }

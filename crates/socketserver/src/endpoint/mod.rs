@@ -6,6 +6,7 @@ mod listeners;
 mod source;
 #[cfg(feature = "tokio")]
 mod task_source;
+mod tuning;
 mod unix_file;
 
 pub use listen::{Endpoints, ListenOptions, Where};

@@ -2,8 +2,8 @@
 
 use crate::{eventually, within};
 use socketserver::{
-    AsyncDatagramHandler, Datagram, DatagramHandler, Endpoint, ErrorKind, Failure, Model, Peer, Running, Serial,
-    Server, Stream, Tasks, Threads, Totals, UnixName, Unsent, blocking,
+    AsyncDatagramHandler, Datagram, DatagramHandler, Endpoint, ErrorKind, Failure, ListenOptions, Model, Peer, Running,
+    Serial, Server, Stream, Tasks, Threads, Totals, UnixName, Unsent, blocking,
 };
 use socketserver_testkit::{Client, PATIENCE};
 use std::io;
@@ -528,4 +528,60 @@ fn a_failure_in_async_code_is_that_of_one_packet() {
     assert_eq!(exchange(&client, b"still there?"), b"got it");
     let totals = server.stop().unwrap().totals;
     assert_eq!((totals.packets, totals.unwelcome, totals.packets_failed, totals.replies), (5, 1, 2, 4));
+}
+
+/// As large as a packet over IPv6 may be: with its headers it is larger than what the loopback takes, 65,536 bytes.
+const LARGE: usize = 65_527;
+
+#[test]
+fn a_packet_that_is_not_to_be_cut_is_sent_whole_or_not_at_all() {
+    struct TellUnsent(Mutex<Sender<(Option<SocketAddr>, Option<i32>)>>);
+    impl socketserver::Observer for TellUnsent {
+        fn unsent(&self, event: &Unsent<'_>) {
+            let _ = self.0.lock().unwrap().send((event.peer.addr(), event.error.raw_os_error()));
+        }
+    }
+    fn check<M: Model + Send + 'static>(model: M)
+    where
+        socketserver::AnyEngine: socketserver::Suits<M::Engine>,
+    {
+        let (tell, told) = channel();
+        let options = ListenOptions::new().dont_fragment(true);
+        let server = options.bind("udp://[::1]:0").unwrap().observe(TellUnsent(Mutex::new(tell)));
+        let server = server
+            .spawn(model, |d: &mut Datagram| {
+                d.reply(&vec![b'x'; LARGE])?;
+                Ok(d.reply(b"small")?)
+            })
+            .unwrap();
+        let client = client("::1", [0, 0, 0, 0, 0, 0, 0, 1], port(&server));
+        assert_eq!(exchange(&client, b"?"), b"small");
+        let too_large = rustix::io::Errno::MSGSIZE.raw_os_error();
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), (client.local_addr().ok(), Some(too_large)));
+        let totals = server.stop().unwrap().totals;
+        // It is told once: this machine has found out by itself.
+        assert_eq!((totals.replies, totals.unsent, totals.undelivered), (1, 1, 0), "{totals:?}");
+    }
+    on_each_model!(check);
+    // Otherwise it is cut, and arrives.
+    let server = Server::bind("udp://[::1]:0").unwrap();
+    let server = server.spawn(Serial::default(), |d: &mut Datagram| Ok(d.reply(&vec![b'x'; LARGE])?)).unwrap();
+    assert_eq!(exchange(&client("::1", [0, 0, 0, 0, 0, 0, 0, 1], port(&server)), b"?").len(), LARGE);
+    server.stop().unwrap();
+}
+
+#[test]
+fn broadcasting_is_for_those_who_asked_for_it() {
+    // Nobody hears it: the loopback has no broadcast, but the system asks for the option all the same.
+    for (on, unsent) in [(false, 1), (true, 0)] {
+        let server = ListenOptions::new().broadcast(on).bind("udp://127.0.0.1:0").unwrap();
+        let server = server
+            .spawn(Serial::default(), |d: &mut Datagram| {
+                d.send_to(b"to all", "127.255.255.255:9".parse()?)?;
+                upper(d)
+            })
+            .unwrap();
+        assert_eq!(exchange(&client("127.0.0.1", [127, 0, 0, 1], port(&server)), b"sent"), b"SENT");
+        assert_eq!(server.stop().unwrap().totals.unsent, unsent, "{on}");
+    }
 }

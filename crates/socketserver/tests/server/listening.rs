@@ -149,3 +149,69 @@ fn the_backlog_is_the_systems_maximum_unless_told() {
     assert_eq!(backlog(&Server::bind("tcp://127.0.0.1:0").unwrap()), maximum);
     assert_eq!(backlog(&ListenOptions::new().backlog(7).bind("tcp://127.0.0.1:0").unwrap()), 7);
 }
+
+#[test]
+fn sockets_have_the_options_that_were_asked_for() {
+    use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
+    let options = |options: ListenOptions| {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let note = seen.clone();
+        let look = move |endpoint: &Endpoint, socket: BorrowedFd<'_>| {
+            let mtu = match endpoint {
+                Endpoint::Udp { .. } => Some((
+                    sockopt::ip_mtu_discover(socket)? == Ipv4PathMtuDiscovery::DO,
+                    sockopt::ipv6_mtu_discover(socket)? == Ipv6PathMtuDiscovery::DO,
+                )),
+                _ => None,
+            };
+            let options = SockRef::from(&socket);
+            let sizes = (options.recv_buffer_size()?, options.send_buffer_size()?);
+            note.lock().unwrap().push((sizes, options.broadcast()?, mtu));
+            Ok(())
+        };
+        let places = ["udp://[::1]:0", "tcp://127.0.0.1:0", "unixgram:@socketserver-tuned", "unix:@socketserver-tuned"];
+        drop(options.on_bind(look).bind(places).unwrap());
+        std::mem::take(&mut *seen.lock().unwrap())
+    };
+    let plain = options(ListenOptions::new());
+    assert!(plain.iter().all(|(_, broadcast, _)| !broadcast) && plain[0].2 == Some((false, false)));
+    let tuned =
+        options(ListenOptions::new().receive_buffer(10_000).send_buffer(20_000).broadcast(true).dont_fragment(true));
+    // Twice as much.
+    assert_eq!(tuned.iter().map(|(sizes, ..)| *sizes).collect::<Vec<_>>(), [(20_000, 40_000); 4]);
+    let of_udp = |(_, broadcast, mtu): &(_, bool, _)| (*broadcast, *mtu);
+    assert_eq!(of_udp(&tuned[0]), (true, Some((true, true))));
+    assert!(tuned[1..].iter().all(|seen| of_udp(seen) == (false, None)));
+    // Without end is as much as the system gives.
+    drop(ListenOptions::new().receive_buffer(usize::MAX).bind("udp://127.0.0.1:0").unwrap());
+}
+
+#[test]
+fn connections_inherit_the_buffers_of_their_listener() {
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let server = ListenOptions::new().receive_buffer(30_000).bind("tcp://127.0.0.1:0").unwrap();
+    let server = server
+        .spawn(Threads::default(), move |c: &mut blocking::Stream| {
+            Ok(tell.lock().unwrap().send(SockRef::from(&*c).recv_buffer_size()?)?)
+        })
+        .unwrap();
+    Client::connect(&server.handle().endpoints()[0]).unwrap().expect_end();
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), 60_000);
+    server.stop().unwrap();
+}
+
+#[test]
+fn what_is_for_udp_alone_is_refused_where_there_is_none() {
+    let elsewhere = || Where::from(std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    for (options, name) in [
+        (ListenOptions::new().broadcast(true), "`broadcast`"),
+        (ListenOptions::new().dont_fragment(true), "`dont_fragment`"),
+    ] {
+        let error = options.bind(vec![Where::parse("tcp://127.0.0.1:0").unwrap(), elsewhere()]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains(name) && error.to_string().contains("`udp://host:port`"), "{error}");
+    }
+    let beside = ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"];
+    drop(ListenOptions::new().broadcast(true).dont_fragment(true).bind(beside).unwrap());
+}
