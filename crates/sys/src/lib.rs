@@ -26,8 +26,8 @@ mod linux {
     pub use descriptor::{descriptor_limit, set_descriptor_limit};
     pub use fork::{Child, Ended, Fork, Forked, exit_child, fork, thread_count};
     pub use packets::{
-        Bounce, Inbox, Local, Origin, Outbox, Packet, join_trains, joins_trains, may_be_anothers, next_error,
-        tell_dropped, tell_errors, tell_local,
+        Bounce, Inbox, Local, Origin, Outbox, Packet, dropped, join_trains, joins_trains, may_be_anothers, next_error,
+        tell_errors, tell_local,
     };
     pub use shared::SharedWords;
     pub use wake::Wake;

@@ -226,7 +226,10 @@ impl Gate {
             return Ok(Tried::Full(place));
         }
         match socket.receive(&self.run.handle(), index) {
-            Ok(Received { packets, bounced }) => {
+            Ok(Received { packets, bounced, dropped }) => {
+                if dropped > 0 {
+                    self.run.shared.control.count_overflowed(dropped);
+                }
                 if bounced {
                     tell_bounces(&self.run, socket, index);
                 }

@@ -66,10 +66,10 @@ impl Batch {
         self.datagram.as_ref().is_some_and(|datagram| datagram.inbox.is_full())
     }
 
-    /// So many came at once that more have come meanwhile, most likely.
+    /// So many came at once that more wait, or most likely have come meanwhile.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_busy(&self) -> bool {
-        self.count >= BUSY
+        self.count >= BUSY || self.is_full()
     }
 
     fn run(&self) -> &Arc<Run> {
@@ -97,10 +97,9 @@ impl Batch {
         let factor = self.socket.bound().and_then(|bound| rules.amplification(bound));
         // They came together.
         let now = if rules.packet_rate.is_some() || factor.is_some() { control.elapsed() } else { Duration::ZERO };
-        let (mut so_far, mut packets) = (None, 0);
+        let mut packets = 0;
         while datagram.turn(self.count) {
             packets += 1;
-            so_far = datagram.dropped.or(so_far);
             if datagram.is_truncated() {
                 control.count_truncated();
             }
@@ -121,9 +120,6 @@ impl Batch {
             }
         }
         control.count_packets(packets);
-        if let Some(so_far) = so_far {
-            control.count_overflowed(self.socket.note_dropped(so_far));
-        }
         self.datagram = Some(datagram);
     }
 

@@ -69,8 +69,6 @@ pub struct Datagram {
     /// Where the socket is bound; `None` over Unix sockets.
     pub(super) bound: Option<SocketAddr>,
     truncated: bool,
-    /// How many packets the socket's queue had no room for so far.
-    pub(super) dropped: Option<u32>,
     pub(super) standing: Standing,
 }
 
@@ -94,7 +92,6 @@ impl Datagram {
             local: None,
             bound: None,
             truncated: false,
-            dropped: None,
             standing: Standing::Unasked,
         }
     }
@@ -149,7 +146,6 @@ impl Datagram {
         self.from = packet.from;
         self.local = packet.local;
         self.truncated = packet.truncated;
-        self.dropped = packet.dropped;
         self.len = packet.bytes.len();
         self.segment = packet.segment.map_or(self.len, usize::from);
         self.part = 0..self.len.min(self.segment);

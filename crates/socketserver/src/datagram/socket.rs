@@ -1,11 +1,12 @@
 use super::Datagram;
 use super::trains::Trains;
 use crate::lifecycle::Handle;
-use socketserver_sys::{Bounce, Forked, disown, may_be_anothers, next_error};
+use socketserver_sys::{Bounce, Forked, Inbox, disown, dropped, may_be_anothers, next_error};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 /// A bound socket that packets come to, and the memory for them.
@@ -19,8 +20,10 @@ pub(crate) struct DatagramSocket {
     /// Those that are in nobody's hands. The one used last is warm in the cache and used next.
     #[expect(clippy::vec_box, reason = "each is handed about, and large")]
     spare: Mutex<Vec<Box<Datagram>>>,
-    /// How many packets its queue has had no room for, as far as it told.
+    /// How many packets it has had no room for, when it was asked last.
     dropped: Mutex<u32>,
+    /// How often it might have been asked.
+    looks: AtomicU32,
     pub(super) trains: Trains,
 }
 
@@ -34,12 +37,18 @@ pub(crate) struct Received {
     pub(crate) packets: Option<(Box<Datagram>, usize)>,
     /// The socket has told that packets which it sent did not arrive: [`DatagramSocket::next_bounce`] says which.
     pub(crate) bounced: bool,
+    /// So many more packets the socket has had no room for.
+    pub(crate) dropped: u32,
 }
 
 /// So many are kept.
 const SPARE: usize = 4;
 /// How often packets are looked for while ICMP messages come that keep the call from it. Each keeps it once.
 const TRIES: u32 = 4;
+/// With as many packets at a time, or as large a one, some may have been dropped; else it is asked every so many times.
+const MANY: usize = 8;
+const LARGE: usize = 4096;
+const SELDOM: u32 = 64;
 
 impl DatagramSocket {
     pub(crate) fn new(fd: OwnedFd, bound: Option<SocketAddr>) -> Self {
@@ -48,7 +57,10 @@ impl DatagramSocket {
 
     fn made(fd: OwnedFd, bound: Option<SocketAddr>, make: Option<Make>) -> Self {
         let trains = Trains::new(&fd, bound.is_some());
-        Self { fd, bound, make, spare: Mutex::default(), dropped: Mutex::default(), trains }
+        // What was dropped before it was ours is none of ours.
+        let known = dropped(&fd).unwrap_or(0);
+        let (spare, dropped, looks) = (Mutex::default(), Mutex::new(known), AtomicU32::new(0));
+        Self { fd, bound, make, spare, dropped, looks, trains }
     }
 
     /// One that more can be made of.
@@ -91,13 +103,14 @@ impl DatagramSocket {
                 datagram.handle = handle.clone();
                 datagram.endpoint = endpoint;
                 datagram.bound = self.bound;
-                Ok(Received { packets: Some((datagram, count)), bounced })
+                let dropped = self.new_drops(&datagram.inbox, count);
+                Ok(Received { packets: Some((datagram, count)), bounced, dropped })
             }
             Err(error) => {
                 self.give_back(datagram);
                 // With as many in a row packets are for the next look.
                 let none = error.kind() == io::ErrorKind::WouldBlock || tries == TRIES;
-                if none { Ok(Received { packets: None, bounced }) } else { Err(error) }
+                if none { Ok(Received { packets: None, bounced, dropped: 0 }) } else { Err(error) }
             }
         }
     }
@@ -116,16 +129,18 @@ impl DatagramSocket {
         }
     }
 
-    /// Notes what the socket told of packets that it had no room for, and gives how many are new.
-    pub(super) fn note_dropped(&self, so_far: u32) -> u32 {
-        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
-        // Threads may come here in another order than their packets.
-        let new = so_far.wrapping_sub(*dropped);
-        if new > u32::MAX / 2 {
+    /// How many packets the socket has had no room for since this was asked last. It is not asked each time: they are
+    /// dropped when many wait, or large ones.
+    fn new_drops(&self, inbox: &Inbox, count: usize) -> u32 {
+        let may_be =
+            count >= MANY || inbox.bytes(0).len() >= LARGE || self.looks.fetch_add(1, Relaxed).is_multiple_of(SELDOM);
+        if !may_be || self.bound.is_none() {
             return 0;
         }
-        *dropped = so_far;
-        new
+        // Held for the call too: so no thread takes what another has counted for new.
+        let mut known = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        let so_far = dropped(&self.fd).unwrap_or(*known);
+        so_far.wrapping_sub(std::mem::replace(&mut known, so_far))
     }
 
     /// Where it is bound; `None` over Unix sockets.

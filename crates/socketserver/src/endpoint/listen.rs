@@ -550,7 +550,7 @@ fn prepare_udp(socket: &Socket, bound: SocketAddr) -> io::Result<()> {
     }
     // One that cannot tell them, whoever made it, is served all the same.
     let _ = socketserver_sys::tell_errors(socket, bound.is_ipv6());
-    socketserver_sys::tell_dropped(socket)
+    Ok(())
 }
 
 fn unixgram(socket: Socket, endpoint: Endpoint, file: Option<SocketFile>) -> io::Result<Listener> {

@@ -32,6 +32,10 @@ fn crowd(how: How, _: &str) {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let honest = UdpSocket::bind("127.0.0.1:0").unwrap();
     honest.connect(server).unwrap();
+    // What comes before it serves comes to the first shard, whomever it is from. It serves once somebody is answered.
+    let first = UdpSocket::bind("127.0.0.1:0").unwrap();
+    first.connect(server).unwrap();
+    assert_eq!(talk(&first, 1), 1);
     assert_eq!(talk(&honest, 1), 1);
     assert_eq!(talk(&honest, 2), 2);
     let before = stage.process().resident();

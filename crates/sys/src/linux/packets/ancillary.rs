@@ -18,7 +18,6 @@ pub struct Local {
 pub(super) struct Beside {
     pub(super) local: Option<Local>,
     pub(super) segment: Option<u16>,
-    pub(super) dropped: Option<u32>,
     /// Process, user, group.
     pub(super) credentials: Option<(i32, u32, u32)>,
 }
@@ -29,7 +28,7 @@ pub(super) struct Beside {
 pub(super) struct Control([MaybeUninit<u8>; Self::SIZE]);
 
 impl Control {
-    /// Packet info of IPv6 (40), the size of a segment (24), packets dropped (24), credentials (32).
+    /// Packet info of IPv6 (40), the size of a segment (24), credentials (32); an error and whose it is (64).
     pub(super) const SIZE: usize = 128;
     pub(super) const EMPTY: Self = Self([MaybeUninit::uninit(); Self::SIZE]);
 
@@ -74,8 +73,6 @@ unsafe impl Plain for libc::in6_pktinfo {}
 // SAFETY: as above.
 unsafe impl Plain for libc::c_int {}
 // SAFETY: as above.
-unsafe impl Plain for u32 {}
-// SAFETY: as above.
 unsafe impl Plain for libc::ucred {}
 
 /// Reads what the kernel wrote beside a packet.
@@ -110,7 +107,6 @@ pub(super) unsafe fn read(header: &libc::msghdr) -> Beside {
             let size = read_as::<libc::c_int>(data);
             beside.segment = size.and_then(|size| u16::try_from(size).ok()).filter(|size| *size > 0);
         }
-        (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => beside.dropped = read_as::<u32>(data),
         (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
             beside.credentials = read_as::<libc::ucred>(data).map(|cred| (cred.pid, cred.uid, cred.gid));
         }

@@ -76,8 +76,6 @@ pub struct Packet<'a> {
     pub truncated: bool,
     /// It is several of one sender, of so many bytes each, the last of at most as many (`UDP_GRO`, `udp(7)`).
     pub segment: Option<u16>,
-    /// How many packets the socket's queue has had no room for so far (`SO_RXQ_OVFL`, `socket(7)`).
-    pub dropped: Option<u32>,
     /// Which process sent it (`SO_PASSCRED`, `unix(7)`).
     pub credentials: Option<Credentials>,
 }
@@ -240,7 +238,6 @@ impl Inbox {
             local: beside.local,
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             segment: beside.segment,
-            dropped: beside.dropped,
             credentials: beside.credentials.map(Credentials::new),
         }
     }

@@ -9,5 +9,5 @@ mod outbox;
 pub use ancillary::Local;
 pub use errors::{Bounce, Origin, may_be_anothers, next_error, tell_errors};
 pub use inbox::{Inbox, Packet};
-pub use options::{join_trains, joins_trains, tell_dropped, tell_local};
+pub use options::{dropped, join_trains, joins_trains, tell_local};
 pub use outbox::Outbox;
