@@ -23,7 +23,7 @@
 //! ```
 //!
 //! - [`Target`]: where the server is: TCP, a Unix socket or UDP. Of UDP a connection is a connected socket, and a packet that is
-//!   lost is in flight to the end.
+//!   lost is in flight to the end; unless it is a load of [many peers](Load::peers), which have one socket and send again.
 //! - [`Load`]: what to do; [`ConnectClose`] makes it a connection a message.
 //! - [`Outcome`]: what came of it: counts, [`Latency`], [`Errors`], the generator's own CPU time.
 //! - [`LoadError`]: the load could not be run at all. What the server did wrong is in [`Errors`] instead.
@@ -33,6 +33,7 @@
 compile_error!("socketserver-load is one epoll thread: it runs on Linux and nowhere else");
 
 mod connect;
+mod crowd;
 mod echo;
 mod error;
 mod errors;

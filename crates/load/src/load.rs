@@ -8,7 +8,7 @@ use socket2::SockAddr;
 use crate::meter::Meter;
 use crate::payload::Payload;
 use crate::poller::Poller;
-use crate::{LoadError, Outcome, Target, connect, echo, packets};
+use crate::{LoadError, Outcome, Target, connect, crowd, echo, packets};
 
 /// How long a run is when neither its duration nor its number of requests was given.
 const DEFAULT_DURATION: Duration = Duration::from_secs(1);
@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) connect: Option<ConnectClose>,
     /// How many packets go together.
     pub(crate) trains: Option<usize>,
+    /// How many addresses packets come from.
+    pub(crate) peers: Option<usize>,
     /// The number of the first message.
     pub(crate) first: u64,
     /// What connections are bound to in turn; nothing when empty.
@@ -128,6 +130,7 @@ impl Load {
                 stall: Duration::from_secs(10),
                 connect: None,
                 trains: None,
+                peers: None,
                 first: 0,
                 sources: Vec::new(),
             },
@@ -205,6 +208,36 @@ impl Load {
         self
     }
 
+    /// UDP packets come from so many peers in turn, 127.1.0.0, 127.1.0.1 and so on, so that the server takes each of them for
+    /// somebody else; default: there is one, the [connection](Self::connections). It is one socket that forges their addresses
+    /// (`IP_PKTINFO`, `ip(7)`) and is given the replies to all of them, for every address of 127.0.0.0/8 is this machine's. So
+    /// the server's is to be one of those too, and [`depth`](Self::depth) is of all peers together. With as many
+    /// [`requests`](Self::requests) each is heard once.
+    ///
+    /// A reply counts if it came to the peer that sent the message. A message that was not answered for 200 ms is sent again
+    /// from the same peer: it counts once, and its latency begins when it was sent first. At most 16,646,144 peers; no trains
+    /// and no [`sources`](Self::sources).
+    ///
+    /// ```
+    /// use socketserver_load::{Load, Target};
+    ///
+    /// let server = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let load = Load::new(Target::Udp(server.local_addr()?)).peers(3).depth(3).requests(3);
+    /// # std::thread::spawn(move || {
+    /// #     let mut buffer = [0; 100];
+    /// #     while let Ok((received, from)) = server.recv_from(&mut buffer) {
+    /// #         server.send_to(&buffer[..received], from).unwrap();
+    /// #     }
+    /// # });
+    /// let outcome = load.run()?;
+    /// assert_eq!((outcome.messages, outcome.opened), (3, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peers(mut self, peers: usize) -> Self {
+        self.plan.peers = Some(peers);
+        self
+    }
+
     /// Numbers the messages from here on; default 0. Loads that run on one server at a time want their numbers far
     /// apart, so that a reply meant for another load is a mismatch too. A message shows 48 bits of its number.
     pub fn numbered_from(mut self, first: u64) -> Self {
@@ -241,10 +274,14 @@ impl Load {
     pub fn run_watched(&self, mut watch: impl FnMut(Window)) -> Result<Outcome, LoadError> {
         let payload = self.payload()?;
         let plan = self.plan()?;
+        let crowd = plan.peers.map(|peers| Ok((peers, crowd::check(&plan, peers, &self.target)?))).transpose()?;
         let address = self.target.address();
         let address: SockAddr = address.map_err(LoadError::system("use that address"))?;
         let poller = Poller::new().map_err(LoadError::system("make an epoll instance"))?;
         let meter = Meter::new(&plan, &mut watch);
+        if let Some((peers, server)) = crowd {
+            return crowd::run(&plan, peers, &payload, server, poller, meter);
+        }
         match plan.connect {
             _ if matches!(self.target, Target::Udp(_)) => packets::run(&plan, &payload, &address, poller, meter),
             None => echo::run(&plan, &payload, &address, poller, meter),

@@ -15,9 +15,9 @@ use crate::poller::Poller;
 use crate::{LoadError, Outcome};
 
 /// Received in one call at most.
-const AT_A_TIME: usize = 64;
+pub(crate) const AT_A_TIME: usize = 64;
 /// Room for what comes back, as much as most systems give (`net.core.rmem_max`). They count it twice, see `socket(7)`.
-const QUEUE: usize = 212_992;
+pub(crate) const QUEUE: usize = 212_992;
 /// How large a train is at most.
 const TRAIN: usize = 65_535;
 
