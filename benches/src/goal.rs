@@ -20,7 +20,7 @@ pub(crate) enum Measure {
     P50,
     /// The latency that 99 % of the messages do not exceed.
     P99,
-    /// Bytes by which the server's resident memory has grown, a connection.
+    /// Bytes by which the server's resident memory has grown, a connection or session.
     Memory,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::goal::Target::{About, AtLeast, AtMost, None, OwnAtMost};
 use crate::goal::{Goal, cpu, memory, p50, p99, rate};
-use crate::peer::Peer;
+use crate::peer::{Peer, SESSIONS};
 use crate::work::Work;
 
 /// One kind of work, and who is compared with whom at it.
@@ -119,6 +119,20 @@ pub(crate) static ROWS: &[Row] = &[
             plan(Peer::OursTasksUdp, Peer::TokioUdp, &[rate(AtLeast(5.0))]),
             plan(Peer::OursTasksUdp, Peer::GroUdp, &[rate(AtLeast(0.95))]),
         ],
+    ),
+    row(
+        "sessions",
+        Work::Packets { depth: 64, size: 64, train: 1 },
+        &[
+            plan(Peer::OursTasksSessionsCrowd, Peer::OursTasksSessions, &[rate(AtLeast(0.9))]),
+            plan(Peer::OursTasksSessions, Peer::OursTasksUdp, &[rate(None)]),
+        ],
+    ),
+    row(
+        "sessions-memory",
+        Work::Sessions { sessions: SESSIONS },
+        // Its own figure is judged alone; it is its own reference, which tells whether it is the same each time.
+        &[plan(Peer::OursTasksSessions, Peer::OursTasksSessions, &[memory(OwnAtMost(512.0))])],
     ),
     row("connect-tasks", CONNECT, &[plan(Peer::OursTasksEcho, Peer::TokioEcho, &[cpu(AtMost(1.1))])]),
     Row {

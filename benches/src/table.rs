@@ -60,7 +60,7 @@ pub(crate) fn lines(comparison: &Comparison) -> Vec<String> {
     let goals = comparison.plan.goals;
     let beside: &[Measure] = match comparison.row.work {
         Work::Echo { .. } | Work::ConnectEchoClose { .. } | Work::Packets { .. } => &[Measure::Rate, Measure::Cpu],
-        Work::Idle { .. } => &[],
+        Work::Idle { .. } | Work::Sessions { .. } => &[],
     };
     let beside = beside.iter().filter(|measure| goals.iter().all(|goal| goal.measure != **measure));
     let beside = beside.map(|measure| line(comparison, *measure, None));
@@ -112,6 +112,9 @@ fn work(work: Work) -> String {
             format!("UDP, {} B, {depth} in flight{trains}", thousands(size as f64))
         }
         Work::ConnectEchoClose { parallel } => format!("connect, 64 B, reset; {parallel} in parallel"),
+        Work::Sessions { sessions } => {
+            format!("UDP, {} sessions, idle after one packet of 64 B", thousands(sessions as f64))
+        }
         Work::Idle { connections } => format!("{} connections, idle after one message", thousands(connections as f64)),
     }
 }
@@ -121,9 +124,11 @@ fn name(measure: Measure, work: Work) -> &'static str {
         (Measure::Rate, _) => "rate",
         (Measure::Cpu, Work::Echo { .. }) => "CPU a message",
         (Measure::Cpu, Work::Packets { .. }) => "CPU a packet",
+        (Measure::Cpu, Work::Sessions { .. }) => "CPU a session",
         (Measure::Cpu, Work::ConnectEchoClose { .. } | Work::Idle { .. }) => "CPU a connection",
         (Measure::P50, _) => "p50",
         (Measure::P99, _) => "p99",
+        (Measure::Memory, Work::Sessions { .. }) => "memory a session",
         (Measure::Memory, _) => "memory a connection",
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Visit {
     pub(crate) cpu_each: Duration,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// Bytes by which the server's resident memory grew from its start to the end of the visit, a connection.
+    /// Bytes by which the server's resident memory grew from its start to the end of the visit, a connection or session.
     pub(crate) memory_each: f64,
     /// The generator's CPU time as a share of its core; the busiest one's, if there are more.
     pub(crate) generator: f64,
@@ -51,7 +51,7 @@ pub(crate) fn make(peer: Peer, row: &Row, duration: Duration, cores: &Cores) -> 
     })?;
     let mut visit = Visit::of(&outcomes);
     match &readings[..] {
-        [Ok(opened), Ok(closed)] => visit.charge(&outcomes, work.connections(), [&fresh, opened, closed]),
+        [Ok(opened), Ok(closed)] => visit.charge(&outcomes, work.clients(), [&fresh, opened, closed]),
         _ => visit.fail("the server is gone"),
     }
     Ok(visit)
@@ -84,11 +84,11 @@ impl Visit {
         visit
     }
 
-    /// Charges what the server used to its messages and connections.
-    fn charge(&mut self, outcomes: &[Outcome], connections: usize, [fresh, opened, closed]: [&Usage; 3]) {
+    /// Charges what the server used to its messages and clients.
+    fn charge(&mut self, outcomes: &[Outcome], clients: usize, [fresh, opened, closed]: [&Usage; 3]) {
         let messages: u64 = outcomes.iter().map(|outcome| outcome.messages).sum();
         self.cpu_each = closed.cpu.saturating_sub(opened.cpu).div_f64(messages.max(1) as f64);
-        self.memory_each = closed.resident.saturating_sub(fresh.resident) as f64 / connections as f64;
+        self.memory_each = closed.resident.saturating_sub(fresh.resident) as f64 / clients as f64;
     }
 
     /// The first thing that goes wrong is the one told.

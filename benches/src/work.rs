@@ -24,6 +24,9 @@ pub(crate) enum Work {
     ConnectEchoClose { parallel: usize },
     /// Packets over one UDP socket, so many in flight, of which so many leave as a train.
     Packets { depth: usize, size: usize, train: usize },
+    /// So many peers of a server over UDP, each an address of its own that has one message echoed, 64 at a time; then all are
+    /// idle, for as long as other visits are measured.
+    Sessions { sessions: usize },
     /// Connections that have one message echoed and then stay idle, for as long as other visits are measured.
     Idle { connections: usize },
 }
@@ -39,14 +42,26 @@ impl Work {
         match self {
             Self::Echo { connections, .. } | Self::Idle { connections } => connections,
             Self::ConnectEchoClose { parallel } => parallel,
-            Self::Packets { .. } => 1,
+            // Sockets.
+            Self::Packets { .. } | Self::Sessions { .. } => 1,
+        }
+    }
+
+    /// Among whom the server's memory is divided: as many as it knows of.
+    pub(crate) fn clients(self) -> usize {
+        match self {
+            Self::Sessions { sessions } => sessions,
+            _ => self.connections(),
         }
     }
 
     /// The load of this work on a server, shared among that many generators.
     pub(crate) fn loads(self, address: SocketAddr, duration: Duration, generators: usize) -> Vec<Load> {
         let share = |generator| {
-            let target = if matches!(self, Self::Packets { .. }) { Target::Udp(address) } else { Target::Tcp(address) };
+            let target = match self {
+                Self::Packets { .. } | Self::Sessions { .. } => Target::Udp(address),
+                Self::Echo { .. } | Self::ConnectEchoClose { .. } | Self::Idle { .. } => Target::Tcp(address),
+            };
             let load = Load::new(target).connections(self.connections() / generators);
             self.load(load, duration).numbered_from(generator as u64 * APART)
         };
@@ -66,6 +81,7 @@ impl Work {
             Self::ConnectEchoClose { .. } => {
                 load.warmup(WARMUP).duration(duration).connect_per_request(ConnectClose::Reset)
             }
+            Self::Sessions { sessions } => load.peers(sessions).requests(sessions as u64).depth(64),
             Self::Idle { connections } => {
                 load.requests(connections as u64).sources((1..=LAST_SOURCE).map(|last| IpAddr::from([127, 0, 0, last])))
             }
@@ -75,7 +91,7 @@ impl Work {
     /// How long the connections stay as they are before the server's clocks are read for the last time.
     pub(crate) fn rest(self, duration: Duration) -> Duration {
         match self {
-            Self::Idle { .. } => duration,
+            Self::Idle { .. } | Self::Sessions { .. } => duration,
             Self::Echo { .. } | Self::ConnectEchoClose { .. } | Self::Packets { .. } => Duration::ZERO,
         }
     }

@@ -3,6 +3,7 @@
 mod bare_tokio;
 mod epoll;
 mod ours;
+mod sessions;
 mod tasks;
 mod threads;
 mod udp;
@@ -16,6 +17,9 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// What the system gives at most (`/proc/sys/net/core/somaxconn`), which this project asks for too. std asks for 128.
 const BACKLOG: u32 = 4096;
+
+/// How many sessions are many.
+pub(crate) const SESSIONS: usize = 100_000;
 
 /// A server to compare. Each binds a port of 127.0.0.1 and prints `listening on …` when it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,10 @@ pub(crate) enum Peer {
     OursTasksUdp,
     /// This project: a datagram handler on the `Serial` model.
     OursSerialUdp,
+    /// This project: a session handler on one shard of the `Tasks` model, packets of all peers over one UDP socket.
+    OursTasksSessions,
+    /// The same, with [`SESSIONS`] others open.
+    OursTasksSessionsCrowd,
     /// Python `ThreadingUDPServer`.
     PythonUdp,
     /// Python `asyncio`.
@@ -73,7 +81,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 27] = [
         Self::EpollEcho,
         Self::ThreadsEcho,
         Self::ThreadsLineChunks,
@@ -95,6 +103,8 @@ impl Peer {
         Self::TokioUdp,
         Self::OursTasksUdp,
         Self::OursSerialUdp,
+        Self::OursTasksSessions,
+        Self::OursTasksSessionsCrowd,
         Self::PythonUdp,
         Self::AsyncioUdp,
         Self::PythonEcho,
@@ -124,6 +134,8 @@ impl Peer {
             Self::TokioUdp => "tokio-udp",
             Self::OursTasksUdp => "ours-tasks-udp",
             Self::OursSerialUdp => "ours-serial-udp",
+            Self::OursTasksSessions => "ours-tasks-sessions",
+            Self::OursTasksSessionsCrowd => "ours-tasks-sessions-crowd",
             Self::PythonUdp => "python-udp",
             Self::AsyncioUdp => "asyncio-udp",
             Self::PythonEcho => "python-echo",
@@ -167,6 +179,8 @@ impl Peer {
             Self::TokioUdp => udp::tokio(),
             Self::OursTasksUdp => udp::ours_tasks(),
             Self::OursSerialUdp => udp::ours_serial(),
+            Self::OursTasksSessions => sessions::echo(),
+            Self::OursTasksSessionsCrowd => sessions::echo_in_a_crowd(SESSIONS),
             Self::PythonUdp | Self::AsyncioUdp | Self::PythonEcho | Self::PythonLine => {
                 Err(io::Error::other("run its script with python3"))
             }

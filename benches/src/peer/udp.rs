@@ -13,9 +13,15 @@ use super::announce;
 /// Room for what is in flight, as much as most systems give (`net.core.rmem_max`).
 const QUEUE: usize = 212_992;
 
-fn bind() -> io::Result<UdpSocket> {
+/// Bound, and not announced yet.
+pub(super) fn quiet() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     set_socket_recv_buffer_size(&socket, QUEUE)?;
+    Ok(socket)
+}
+
+fn bind() -> io::Result<UdpSocket> {
+    let socket = quiet()?;
     announce(socket.local_addr()?)?;
     Ok(socket)
 }
