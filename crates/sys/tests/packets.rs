@@ -175,3 +175,38 @@ fn what_icmp_says_of_one_packet_costs_no_other() {
     let errors = std::iter::from_fn(|| socketserver_sys::next_error(&ours).unwrap());
     assert!(errors.map(|bounce| bounce.to).eq(vec![SocketAddr::try_from(nobody.clone()).ok(); 20]));
 }
+
+#[test]
+fn what_is_sent_costs_no_memory_though_there_is_always_more() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    let mut outbox = Outbox::default();
+    let (mut pushed, mut most) = (0_u32, 0);
+    for _ in 0..4000 {
+        while outbox.bytes() < 500_000 {
+            outbox.push(&pushed.to_ne_bytes().repeat(250), None, None);
+            pushed += 1;
+        }
+        assert!(!outbox.send(&ours, no_failure), "the queue of the other is full");
+        for _ in 0..5 {
+            theirs.recv(&mut [0; 1000]).unwrap();
+        }
+        most = most.max(outbox.held());
+    }
+    assert!(most < 1_100_000, "{most} bytes are held for 500,000 that wait");
+    // In their order, none twice and none left out.
+    let mut last = None;
+    loop {
+        let sent = outbox.send(&ours, no_failure);
+        theirs.set_nonblocking(true).unwrap();
+        let mut packet = [0; 1000];
+        while let Ok(1000) = theirs.recv(&mut packet) {
+            let number = u32::from_ne_bytes(packet[..4].try_into().unwrap());
+            assert!(last.is_none_or(|last| number == last + 1));
+            last = Some(number);
+        }
+        if sent {
+            break;
+        }
+    }
+    assert_eq!(last, Some(pushed - 1));
+}

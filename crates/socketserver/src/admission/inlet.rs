@@ -30,7 +30,7 @@ pub(crate) struct Inlet {
 }
 
 /// How many batches are handled in one go, at most.
-const IN_A_ROW: usize = 4;
+const IN_A_ROW: usize = 8;
 
 impl Inlet {
     /// Watched by the runtime that this is called in.

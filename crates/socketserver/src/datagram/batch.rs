@@ -84,7 +84,7 @@ impl Batch {
                 return run.shared.control.count_unwelcome();
             }
             let outcome = catch(|| service.datagram(datagram)).unwrap_or_else(|panic| Err(panic.into()));
-            judge_outcome::<E, S>(&run, service, datagram, outcome);
+            judge_outcome::<E, S>(&run, service, datagram.peer(), outcome);
         });
     }
 
@@ -194,10 +194,10 @@ impl Drop for Batch {
 }
 
 /// What is done about what came of a packet's handler.
-pub(crate) fn judge_outcome<E: Engine, S: Service<E>>(run: &Run, service: &S, datagram: &Datagram, outcome: Result) {
+pub(crate) fn judge_outcome<E: Engine, S: Service<E>>(run: &Run, service: &S, peer: &Peer, outcome: Result) {
     let Err(failure) = outcome else { return };
     run.shared.control.count_packet_failed();
-    if let Err(panic) = catch(|| service.on_datagram_error(&failure, datagram.peer())) {
+    if let Err(panic) = catch(|| service.on_datagram_error(&failure, peer)) {
         run.hook_failed("on_error", &panic.to_string());
     }
     // Its drop is the user's code too.

@@ -22,7 +22,9 @@ pub(crate) struct DatagramSocket {
     spare: Mutex<Vec<Box<Datagram>>>,
     /// How many packets it has had no room for, when it was asked last.
     dropped: Mutex<u32>,
-    /// How often it might have been asked.
+    /// For how many batches it has been crowded.
+    crowded: AtomicU32,
+    /// How many batches there were else.
     looks: AtomicU32,
     pub(super) trains: Trains,
 }
@@ -45,9 +47,10 @@ pub(crate) struct Received {
 const SPARE: usize = 4;
 /// How often packets are looked for while ICMP messages come that keep the call from it. Each keeps it once.
 const TRIES: u32 = 4;
-/// With as many packets at a time, or as large a one, some may have been dropped; else it is asked every so many times.
-const MANY: usize = 8;
+/// Of packets as large as this a queue holds few.
 const LARGE: usize = 4096;
+/// Every so many batches it is asked how many packets were dropped: of crowded ones, and of others.
+const OFTEN: u32 = 16;
 const SELDOM: u32 = 64;
 
 impl DatagramSocket {
@@ -59,8 +62,9 @@ impl DatagramSocket {
         let trains = Trains::new(&fd, bound.is_some());
         // What was dropped before it was ours is none of ours.
         let known = dropped(&fd).unwrap_or(0);
-        let (spare, dropped, looks) = (Mutex::default(), Mutex::new(known), AtomicU32::new(0));
-        Self { fd, bound, make, spare, dropped, looks, trains }
+        let (spare, dropped) = (Mutex::default(), Mutex::new(known));
+        let (crowded, looks) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self { fd, bound, make, spare, dropped, crowded, looks, trains }
     }
 
     /// One that more can be made of.
@@ -103,7 +107,7 @@ impl DatagramSocket {
                 datagram.handle = handle.clone();
                 datagram.endpoint = endpoint;
                 datagram.bound = self.bound;
-                let dropped = self.new_drops(&datagram.inbox, count);
+                let dropped = self.new_drops(&datagram.inbox);
                 Ok(Received { packets: Some((datagram, count)), bounced, dropped })
             }
             Err(error) => {
@@ -129,11 +133,16 @@ impl DatagramSocket {
         }
     }
 
-    /// How many packets the socket has had no room for since this was asked last. It is not asked each time: they are
+    /// How many packets the socket has had no room for since this was asked last. It is not asked each time: packets are
     /// dropped when many wait, or large ones.
-    fn new_drops(&self, inbox: &Inbox, count: usize) -> u32 {
-        let may_be =
-            count >= MANY || inbox.bytes(0).len() >= LARGE || self.looks.fetch_add(1, Relaxed).is_multiple_of(SELDOM);
+    fn new_drops(&self, inbox: &Inbox) -> u32 {
+        let may_be = if inbox.is_full() || inbox.bytes(0).len() >= LARGE {
+            (self.crowded.fetch_add(1, Relaxed) + 1).is_multiple_of(OFTEN)
+        } else {
+            // The end of a crowd, or now and then.
+            (self.crowded.load(Relaxed) > 0 && self.crowded.swap(0, Relaxed) > 0)
+                || self.looks.fetch_add(1, Relaxed).is_multiple_of(SELDOM)
+        };
         if !may_be || self.bound.is_none() {
             return 0;
         }

@@ -28,7 +28,7 @@ const LONG: usize = 8;
 /// So many batches without any end a trial: packets that waited when it began come one by one, and may be some thousand.
 const TRIAL: u32 = 128;
 /// So many batches of many are let pass after a trial, at first and in the end.
-const PAUSES: (u32, u32) = (1024, 16_384);
+const PAUSES: (u32, u32) = (8_192, 65_536);
 /// So many batches are answered packet by packet when a train was refused. Asking is a call in vain.
 const REST: u32 = 1024;
 
@@ -179,7 +179,8 @@ mod tests {
             assert_eq!(batches_without(&mut state), TRIAL);
             waits.push(until_tried(&mut state));
         }
-        assert_eq!(waits, [0, 1024, 2048, 4096, 8192, 16_384, 16_384]);
+        let (first, last) = PAUSES;
+        assert_eq!(waits, [0, first, 2 * first, 4 * first, last, last, last]);
         // Nobody looks meanwhile.
         batches_without(&mut state);
         assert!(!state.saw_alone(|| panic!("it looks")));

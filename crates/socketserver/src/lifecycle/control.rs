@@ -408,8 +408,8 @@ impl Control {
         self.word(UNDELIVERED).fetch_add(1, SeqCst);
     }
 
-    pub(crate) fn count_queue_full(&self) {
-        self.word(QUEUE_FULL).fetch_add(1, SeqCst);
+    pub(crate) fn count_queue_full(&self, count: u64) {
+        self.word(QUEUE_FULL).fetch_add(count, SeqCst);
     }
 
     pub(crate) fn count_evicted(&self) {

@@ -97,7 +97,7 @@ pub struct Totals {
     pub undelivered: u64,
     /// Packets whose handler failed or panicked.
     pub packets_failed: u64,
-    /// Packets dropped because the queue of their session was full.
+    /// Packets dropped because the queue of their session was full, or because its handler returned without taking them.
     pub queue_full: u64,
     /// Sessions that gave way to newcomers.
     pub evicted: u64,

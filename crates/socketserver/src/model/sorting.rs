@@ -23,8 +23,13 @@ pub(super) struct Sorting {
 
 impl Sorting {
     /// `None`: the handler takes no sessions.
-    pub(super) fn start<S: Service<Blocking> + Send + Sync>(work: &Work<Blocking, S>) -> Result<Option<Self>, Error> {
+    pub(super) fn start<S: Service<Blocking> + Send + Sync>(
+        work: &Work<Blocking, S>,
+        threads: usize,
+    ) -> Result<Option<Self>, Error> {
         let (Some(budget), Some(listeners)) = (work.service.budget(), work.run.listeners()) else { return Ok(None) };
+        // Those that nobody could serve would only wait for one of the others to end.
+        budget.hold_to(threads);
         let failed = |error| Error::io("cannot sort packets into sessions", error);
         let newcomers = Arc::new(Newcomers::new().map_err(failed)?);
         listeners.sort(&newcomers).map_err(failed)?;
@@ -47,12 +52,14 @@ impl Sorting {
         Ok(Some(new))
     }
 
-    /// They are over when the run is.
-    pub(super) fn join(mut self) -> Result<(), Error> {
+    /// They are over when the run is, but for those that the drain `abandoned`.
+    pub(super) fn join(mut self, abandoned: bool) -> Result<(), Error> {
         let mut result = Ok(());
         for thread in std::mem::take(&mut self.threads) {
-            // They do not panic: what they call of a user's is caught.
-            result = result.and(thread.join().unwrap_or(Ok(())));
+            if !abandoned || thread.is_finished() {
+                // They do not panic: what they call of a user's is caught.
+                result = result.and(thread.join().unwrap_or(Ok(())));
+            }
         }
         result
     }
@@ -129,7 +136,7 @@ impl<S: Service<Blocking> + Send + Sync> Sorter<S> {
     /// Those that have ended go, and packets that came are sorted; if there are none it waits.
     fn turn(&mut self) -> Result<(), Error> {
         let run = self.work.run.clone();
-        let mut until = self.router.expire();
+        let mut until = self.router.expire(&mut self.hall);
         self.clear();
         let place = Place::take(&run);
         if run.is_stopping() {

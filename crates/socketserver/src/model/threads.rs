@@ -109,12 +109,13 @@ impl Model for Threads {
             changed: Condvar::new(),
         });
         // Before anybody waits for packets, which are not for the pool to take.
-        let sorting = Sorting::start(&pool.work)?;
+        let sorting = Sorting::start(&pool.work, pool.options.max)?;
         pool.census.grow(1);
         pool.start()?;
         pool.oversee();
         let joined = pool.join();
-        sorting.map_or(Ok(()), Sorting::join).and(joined)
+        let abandoned = pool.work.run.abandoned() > 0;
+        sorting.map_or(Ok(()), |sorting| sorting.join(abandoned)).and(joined)
     }
 }
 

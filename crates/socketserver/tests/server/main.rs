@@ -12,6 +12,7 @@ mod listening;
 mod models;
 mod serving;
 mod sessions;
+mod sessions_under_strain;
 mod sources;
 mod strangers;
 mod streams;

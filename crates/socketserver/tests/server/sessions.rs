@@ -77,7 +77,7 @@ impl Engine {
     }
 }
 
-fn udp() -> Server {
+pub(crate) fn udp() -> Server {
     Server::bind("udp://127.0.0.1:0").unwrap()
 }
 
@@ -88,24 +88,24 @@ fn port(server: &Running) -> u16 {
     }
 }
 
-fn client_at(local: &str, server: &Running) -> UdpSocket {
+pub(crate) fn client_at(local: &str, server: &Running) -> UdpSocket {
     let socket = UdpSocket::bind((local, 0)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.connect(("127.0.0.1", port(server))).unwrap();
     socket
 }
 
-fn client(server: &Running) -> UdpSocket {
+pub(crate) fn client(server: &Running) -> UdpSocket {
     client_at("127.0.0.1", server)
 }
 
-fn hear(socket: &UdpSocket) -> String {
+pub(crate) fn hear(socket: &UdpSocket) -> String {
     let mut reply = [0; 1000];
     let count = socket.recv(&mut reply).unwrap();
     String::from_utf8(reply[..count].to_vec()).unwrap()
 }
 
-fn exchange(socket: &UdpSocket, words: &str) -> String {
+pub(crate) fn exchange(socket: &UdpSocket, words: &str) -> String {
     socket.send(words.as_bytes()).unwrap();
     hear(socket)
 }

@@ -6,18 +6,26 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 #[derive(Debug)]
 pub struct Budget {
     pub(crate) options: Options,
+    /// How many there may be.
+    max: AtomicUsize,
     sessions: AtomicUsize,
     bytes: AtomicUsize,
 }
 
 impl Budget {
     pub(crate) fn new(options: Options) -> Self {
-        Self { options, sessions: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+        Self { max: AtomicUsize::new(options.max), options, sessions: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+    }
+
+    /// There may be no more than that, whatever was asked for.
+    pub(crate) fn hold_to(&self, max: usize) {
+        self.max.store(self.options.max.min(max), Relaxed);
     }
 
     /// Counts one more session, if there may be one more.
     pub(super) fn begin(&self) -> bool {
-        let more = |count| (count < self.options.max).then_some(count + 1);
+        let max = self.max.load(Relaxed);
+        let more = |count| (count < max).then_some(count + 1);
         self.sessions.fetch_update(AcqRel, Acquire, more).is_ok()
     }
 

@@ -50,7 +50,8 @@ pub(super) struct Common {
 
 #[derive(Debug, Default)]
 struct State {
-    /// More than one packet has come.
+    /// A packet has come, and more than one.
+    is_begun: bool,
     is_known: bool,
     /// The packet that is next, and those after it: most queues hold one at most.
     first: Option<Vec<u8>>,
@@ -73,6 +74,8 @@ struct State {
     /// Bytes that were given to the handler, and bytes that it sent.
     read: u64,
     written: u64,
+    /// How many packets were in the queue that nobody will take.
+    untaken: u64,
 }
 
 impl State {
@@ -99,6 +102,8 @@ pub(super) struct End {
 pub(super) enum Delivered {
     Queued,
     Full,
+    /// The handler has returned: it is another session's.
+    Over,
 }
 
 impl Mailbox {
@@ -133,14 +138,14 @@ impl Mailbox {
         })
     }
 
-    /// A packet came that is not the first.
-    pub(super) fn hear_again(&self) {
-        self.state().is_known = true;
-    }
-
     /// A packet came.
     pub(super) fn deliver(&self, packet: &[u8]) -> Delivered {
         let mut state = self.state();
+        if state.is_over {
+            return Delivered::Over;
+        }
+        state.is_known = state.is_begun;
+        state.is_begun = true;
         if state.closed.is_some() || state.waiting() >= self.common.budget.options.queue {
             return Delivered::Full;
         }
@@ -175,6 +180,17 @@ impl Mailbox {
         if let Some(waiter) = waiter {
             waiter.wake();
         }
+    }
+
+    /// The handler waits for a packet no more.
+    #[cfg(feature = "tokio")]
+    pub(super) fn stop_waiting(&self) {
+        self.state().waiter = None;
+    }
+
+    /// Whether the server has stopped waiting for the handler.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.state().closed == Some(Reason::Aborted)
     }
 
     /// Whether the handler does nothing but wait for a packet.
@@ -238,11 +254,11 @@ impl Mailbox {
         state.closed.filter(|_| state.told)
     }
 
-    /// How it ended, and what was read and written.
-    pub(super) fn outcome(&self) -> (Ending, u64, u64) {
+    /// How it ended, what was read and written, and how many packets nobody took.
+    pub(super) fn outcome(&self) -> (Ending, u64, u64, u64) {
         let mut state = self.state();
         let ending = state.ending.take().map_or_else(|| Ending::of(Reason::Aborted), |ending| *ending);
-        (ending, state.read, state.written)
+        (ending, state.read, state.written, state.untaken)
     }
 
     /// The handler has returned; [`end`](Self::end) follows.
@@ -302,6 +318,8 @@ impl Mailbox {
         let mut state = self.state();
         if !state.is_started {
             state.ending = state.closed.map(|why| Box::new(Ending::of(why)));
+            // Before the lock is let go: whoever is about to run it sees that.
+            state.is_over = true;
             drop(state);
             self.end();
         }
@@ -312,6 +330,7 @@ impl Mailbox {
     }
 
     fn forget(&self, state: &mut State) {
+        state.untaken += state.waiting() as u64;
         let others = state.others.take().into_iter().flat_map(|others| *others);
         let bytes = state.first.take().into_iter().chain(others).map(|packet| packet.len()).sum();
         self.common.budget.give_back(bytes);
@@ -320,11 +339,12 @@ impl Mailbox {
     /// It is being looked at: what happens from now on lists it again.
     #[cfg(feature = "tokio")]
     pub(crate) fn unlist(&self) {
-        self.listed.store(false, std::sync::atomic::Ordering::Release);
+        // What whoever listed it did before is seen by what is done now.
+        self.listed.swap(false, AcqRel);
     }
 }
 
-fn aborted() -> io::Error {
+pub(super) fn aborted() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "the server has stopped waiting for this session")
 }
 

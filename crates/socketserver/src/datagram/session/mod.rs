@@ -30,10 +30,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// It takes the place of the session that has been silent for longest; on `Tasks`, of those whose handler waits for a
-    /// packet. Those whose peer was heard from once alone go first; one that was heard from more often is let alone for an eighth of the idle
+    /// It takes the place of the session that has been silent for longest, of those that came to the same socket (every
+    /// endpoint has its own, and on `Tasks` every shard); on `Tasks`, of those whose handler waits for a packet. Those whose peer was heard from once alone go first; one that was heard from more often is let alone for an eighth of the idle
     /// deadline after each packet. So a flood of packets with forged addresses displaces its own kind, and whoever keeps up a
-    /// conversation keeps it.
+    /// conversation keeps it. Who forges two packets from each address, and enough of them, keeps newcomers out.
     #[default]
     EvictIdle,
     /// Its packets are dropped.
@@ -119,7 +119,8 @@ pub fn sessions<H>(handler: H) -> Sessions<H> {
 
 impl<H> Sessions<H> {
     /// How many sessions there may be at a time, over all endpoints and shards; at least 1, and at most 2^31. On
-    /// [`Threads`](crate::Threads) those that were evicted, and whose handlers are about to return, do not count.
+    /// [`Threads`](crate::Threads) no more than it has threads, one each; those that were evicted, and whose handlers are about
+    /// to return, do not count.
     #[must_use]
     pub fn max(mut self, sessions: usize) -> Self {
         self.options.max = sessions.clamp(1, 1 << 31);

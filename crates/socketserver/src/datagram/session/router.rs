@@ -97,18 +97,19 @@ impl Router {
             None => Key::unix(from),
         };
         match self.table.hear(&key, now) {
-            Known::Session(mailbox) => {
-                mailbox.hear_again();
-                if mailbox.deliver(datagram.packet()) == Delivered::Full {
-                    control.count_queue_full();
+            Known::Session(mailbox) => match mailbox.deliver(datagram.packet()) {
+                Delivered::Queued => return,
+                Delivered::Full => return control.count_queue_full(1),
+                Delivered::Over => {
+                    let index = mailbox.index;
+                    self.clear(index);
                 }
-                return;
-            }
+            },
             Known::Twin => return self.refuse(datagram),
             Known::Newcomer => {}
         }
         if !verify::<E, S>(&self.run, datagram.peer(), service) {
-            return control.count_unwelcome();
+            return self.run.shared.control.count_unwelcome();
         }
         let has_room = self.common.budget.begin() || (self.make_room(now, host) && self.common.budget.begin());
         if !has_room {
@@ -127,7 +128,7 @@ impl Router {
         let (peer, endpoint) = (&mailbox.peer, &self.run.shared.endpoints[self.index]);
         self.run.observe(|observer| observer.opened(&Opened { id, peer, endpoint }));
         if mailbox.deliver(datagram.packet()) == Delivered::Full {
-            self.run.shared.control.count_queue_full();
+            self.run.shared.control.count_queue_full(1);
         }
         host.begin(&mailbox);
     }
@@ -170,7 +171,7 @@ impl Router {
     }
 
     /// Closes those that were silent for too long, and tells when the next one will have been.
-    pub(crate) fn expire(&mut self) -> Option<Instant> {
+    pub(crate) fn expire(&mut self, host: &mut impl Host) -> Option<Instant> {
         let idle = self.common.budget.options.idle?;
         let now = self.run.shared.control.elapsed();
         loop {
@@ -178,6 +179,8 @@ impl Router {
             let Some(left) = heard.saturating_add(idle).checked_sub(now).filter(|left| !left.is_zero()) else {
                 let mailbox = self.table.get(index).cloned()?;
                 self.close(&mailbox, Reason::Idle);
+                host.settle(&mailbox);
+                self.clear(index);
                 continue;
             };
             return clock::now().checked_add(left);
@@ -219,7 +222,8 @@ impl Router {
         if mailbox.uncount() {
             self.common.budget.end();
         }
-        let (ending, read, written) = mailbox.outcome();
+        let (ending, read, written, untaken) = mailbox.outcome();
+        self.run.shared.control.count_queue_full(untaken);
         self.run.shared.control.count_closed(ending.reason, read, written);
         if let Some((hook, failure)) = ending.broken_hook() {
             self.run.hook_failed(hook, failure);

@@ -1,4 +1,5 @@
 use super::conversation::facts;
+use super::mailbox::aborted;
 use super::{Mailbox, Newcomer, Talk};
 use crate::datagram::DatagramSocket;
 use crate::endpoint::poll_until;
@@ -9,9 +10,10 @@ use socketserver_sys::Outbox;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::thread::{Thread, ThreadId};
+use std::time::Duration;
 
 /// A conversation with one peer over packets, as blocking handlers have it: see [`sessions`](crate::sessions).
 ///
@@ -30,19 +32,23 @@ use std::thread::Thread;
 /// ```
 pub struct Session {
     mailbox: Arc<Mailbox>,
-    socket: Arc<DatagramSocket>,
+    /// Not its own: one that the drain has abandoned must not keep the port bound.
+    socket: Weak<DatagramSocket>,
     run: Arc<Run>,
     handle: Handle,
     outbox: Outbox,
-    waker: Waker,
+    /// Wakes that thread.
+    waker: (ThreadId, Waker),
 }
 
+/// A send that has to wait looks so often whether the server still waits for it.
+const LOOK: Duration = Duration::from_millis(100);
+
 impl Session {
-    /// On the thread that its handler runs on.
     pub(crate) fn new(newcomer: Newcomer, run: Arc<Run>) -> Self {
         let Newcomer { mailbox, socket } = newcomer;
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        Self { mailbox, socket, handle: run.handle(), run, outbox: Outbox::default(), waker }
+        let socket = Arc::downgrade(&socket);
+        Self { mailbox, socket, handle: run.handle(), run, outbox: Outbox::default(), waker: waker() }
     }
 
     /// Waits for the next packet. `None`: nothing more comes, for the peer was silent for too long, or was evicted, or the
@@ -51,8 +57,11 @@ impl Session {
     /// # Errors
     /// `ConnectionAborted` once the drain's deadline has passed.
     pub fn recv(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if self.waker.0 != std::thread::current().id() {
+            self.waker = waker();
+        }
         loop {
-            if let Poll::Ready(received) = self.mailbox.poll_recv(&mut Context::from_waker(&self.waker)) {
+            if let Poll::Ready(received) = self.mailbox.poll_recv(&mut Context::from_waker(&self.waker.1)) {
                 return received;
             }
             std::thread::park();
@@ -63,28 +72,49 @@ impl Session {
     /// queue, for as long as the write deadline allows.
     ///
     /// # Errors
-    /// What `sendmsg(2)` says: a packet that is too large, a peer that cannot be reached; `TimedOut`; `ConnectionAborted`
-    /// once the drain's deadline has passed; `PermissionDenied` for more than a peer that was heard from once may be sent
-    /// ([`Server::max_amplification`](crate::Server::max_amplification)).
+    /// What `sendmmsg(2)` says: a packet that is too large, a peer that cannot be reached; `PermissionDenied` for more than a
+    /// peer that was heard from once may be sent ([`Server::max_amplification`](crate::Server::max_amplification));
+    /// `WouldBlock` for a Unix peer that does not read; `TimedOut`; `ConnectionAborted` once the drain's deadline has passed.
     pub fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         self.mailbox.sends(packet.len())?;
+        let Some(socket) = self.socket.upgrade() else { return Err(aborted()) };
         self.mailbox.with_address(|to| self.outbox.push(packet, to, self.mailbox.local()));
-        let until = self.run.settings.write.and_then(|time| clock::now().checked_add(time));
-        let mut result = Ok(());
-        while !self.outbox.send(self.socket.as_fd(), |_, error| result = Err(error)) {
-            let mut ready = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::OUT)];
-            if !matches!(poll_until(&mut ready, until), Ok(1..)) {
-                self.outbox.clear();
-                result = Err(io::ErrorKind::TimedOut.into());
-                break;
-            }
-        }
+        let result = self.send_gathered(&socket);
+        self.outbox.clear();
         match result {
             Ok(()) => self.run.shared.control.count_replies(1),
             Err(_) => self.run.shared.control.count_unsent(),
         }
         result
     }
+
+    fn send_gathered(&mut self, socket: &DatagramSocket) -> io::Result<()> {
+        let until = self.run.settings.write.and_then(|time| clock::now().checked_add(time));
+        let mut result = Ok(());
+        while !self.outbox.send(socket, |_, error| result = Err(error)) {
+            // Over Unix sockets it is the peer's queue that is full, and the socket says that there is room.
+            if socket.bound().is_none() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            if self.mailbox.is_aborted() {
+                return Err(aborted());
+            }
+            let now = clock::now();
+            if until.is_some_and(|until| until <= now) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let mut ready = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::OUT)];
+            let look = now + LOOK;
+            poll_until(&mut ready, Some(until.map_or(look, |until| until.min(look))))?;
+        }
+        result
+    }
+}
+
+/// Wakes this thread.
+fn waker() -> (ThreadId, Waker) {
+    let thread = std::thread::current();
+    (thread.id(), Waker::from(Arc::new(Unpark(thread))))
 }
 
 impl Session {

@@ -5,6 +5,7 @@ use crate::datagram::GATHER;
 use crate::lifecycle::Handle;
 use socketserver_sys::Outbox;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -43,27 +44,87 @@ pub struct Session {
 pub(crate) struct Post {
     pub(crate) handle: Handle,
     pub(crate) outbox: RefCell<Outbox>,
-    /// Those that wait for room.
-    waiting: RefCell<Vec<Waker>>,
+    line: RefCell<Line>,
 }
+
+/// Those that wait for room, in the order in which they came.
+#[derive(Debug, Default)]
+struct Line {
+    next: u64,
+    waiting: BTreeMap<u64, Waker>,
+}
+
+/// So many of those that wait are woken when there is room: for more there hardly is.
+const AT_A_TIME: usize = 64;
 
 impl Post {
     pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle, outbox: RefCell::default(), waiting: RefCell::default() }
-    }
-
-    fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.outbox.borrow().bytes() < GATHER {
-            return Poll::Ready(());
-        }
-        self.waiting.borrow_mut().push(cx.waker().clone());
-        Poll::Pending
+        Self { handle, outbox: RefCell::default(), line: RefCell::default() }
     }
 
     /// There is room, for those that wait for it.
     pub(crate) fn tell_room(&self) {
         if self.outbox.borrow().bytes() < GATHER {
-            self.waiting.take().into_iter().for_each(Waker::wake);
+            let first: Vec<_> = self.line.borrow().waiting.values().take(AT_A_TIME).cloned().collect();
+            first.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+/// A place in the line, left when it is dropped.
+struct Turn<'a> {
+    post: &'a Post,
+    number: Option<u64>,
+}
+
+impl Turn<'_> {
+    /// Waits for room, behind those that have waited longer.
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let has_room = self.post.outbox.borrow().bytes() < GATHER;
+        let mut line = self.post.line.borrow_mut();
+        let is_first = match (line.waiting.keys().next(), self.number) {
+            (Some(first), Some(own)) => *first >= own,
+            (first, None) => first.is_none(),
+            (None, Some(_)) => true,
+        };
+        if has_room && is_first {
+            return Poll::Ready(());
+        }
+        let number = *self.number.get_or_insert_with(|| {
+            line.next += 1;
+            line.next
+        });
+        line.waiting.insert(number, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.post.line.borrow_mut().waiting.remove(&number);
+        }
+    }
+}
+
+/// A wait for a packet, over when it is dropped.
+struct Wait<'a> {
+    mailbox: &'a Mailbox,
+    goes_on: bool,
+}
+
+impl Wait<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
+        let polled = self.mailbox.poll_recv(cx);
+        self.goes_on = polled.is_pending();
+        polled
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if self.goes_on {
+            self.mailbox.stop_waiting();
         }
     }
 }
@@ -81,28 +142,31 @@ impl Session {
     /// # Errors
     /// None for now; the blocking engine's has some.
     pub fn recv(&mut self) -> impl Future<Output = io::Result<Option<Vec<u8>>>> {
-        poll_fn(|cx| self.mailbox.poll_recv(cx))
+        let mut wait = Wait { mailbox: &self.mailbox, goes_on: false };
+        poll_fn(move |cx| wait.poll(cx))
     }
 
     /// Sends a packet to the peer, from the address that it speaks to; an empty one too. Packets of all sessions gather, and
-    /// leave when those have done what they have to do; it waits while 1 MiB has gathered. What goes wrong later, on the
-    /// way, is an event.
+    /// leave when those have done what they have to do; it waits while 1 MiB has gathered, and others have waited longer. What
+    /// goes wrong later, on the way, is an event.
     ///
     /// Cancel-safe: dropped before it is ready it has sent nothing.
     ///
     /// # Errors
-    /// `InvalidInput` for a packet that is larger than any may be, 65,535 bytes; `PermissionDenied` for more than a peer
-    /// that was heard from once may be sent ([`Server::max_amplification`](crate::Server::max_amplification)).
+    /// `InvalidInput` for a packet that is larger than any may be, 65,535 bytes; `PermissionDenied` for more than a peer that
+    /// was heard from once may be sent ([`Server::max_amplification`](crate::Server::max_amplification)).
     pub fn send(&mut self, packet: &[u8]) -> impl Future<Output = io::Result<()>> {
+        let mut turn = Turn { post: &self.post, number: None };
+        let mailbox = &self.mailbox;
         poll_fn(move |cx| {
             if packet.len() > usize::from(u16::MAX) {
                 let words = format!("a packet of {} bytes: there are none of more than 65535", packet.len());
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, words)));
             }
-            ready!(self.post.poll_room(cx));
-            self.mailbox.sends(packet.len())?;
-            let mut outbox = self.post.outbox.borrow_mut();
-            self.mailbox.with_address(|to| outbox.push(packet, to, self.mailbox.local()));
+            ready!(turn.poll(cx));
+            mailbox.sends(packet.len())?;
+            let mut outbox = turn.post.outbox.borrow_mut();
+            mailbox.with_address(|to| outbox.push(packet, to, mailbox.local()));
             Poll::Ready(Ok(()))
         })
     }

@@ -35,19 +35,21 @@ pub(super) async fn converse<S: Service<Async> + Send + Sync>(
     let mut alarm = pin!(Alarm::default());
     let mut draining = Some(run.handle().draining());
     let (mut due, mut stuck, mut rests) = (Vec::new(), None, None);
+    let mut failed = Ok(());
     loop {
-        let expires = router.expire();
+        let expires = router.expire(&mut hall);
         // Those that were silent for too long are told with the others.
         hall.go_on(&mut router, &mut due);
         inlet.dispatch(&mut post.outbox.borrow_mut(), &mut stuck);
         post.tell_room();
         let is_stuck = !post.outbox.borrow().is_empty();
         if draining.is_none() && router.is_empty() && !is_stuck {
-            return Ok(());
+            return failed;
         }
         alarm.as_mut().set([expires, stuck, rests].into_iter().flatten().min());
         let woken = poll_fn(|cx| {
-            if router.ready().poll(cx).is_ready() || (is_stuck && inlet.poll_room(cx).is_ready()) {
+            // Before those who have something to do: they may always have.
+            if is_stuck && inlet.poll_room(cx).is_ready() {
                 return Poll::Ready(Woken::Others);
             }
             if let Some(drain) = &mut draining {
@@ -58,17 +60,27 @@ pub(super) async fn converse<S: Service<Async> + Send + Sync>(
                     return Poll::Ready(Woken::Packets);
                 }
             }
-            alarm.as_mut().poll(cx).map(|()| Woken::Others)
+            if alarm.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Woken::Others);
+            }
+            router.ready().poll(cx).map(|()| Woken::Ready)
         });
         match woken.await {
-            Woken::Others if router.cut_if_late() => hall.drop_all(),
-            Woken::Others => rests = rests.filter(|until| *until > clock::now()),
+            woken @ (Woken::Others | Woken::Ready) => {
+                rests = rests.filter(|until| *until > clock::now());
+                if router.cut_if_late() {
+                    hall.drop_all();
+                } else if matches!(woken, Woken::Ready) {
+                    // Whoever wakes himself all the time gives way to others: to timers and sockets, and other tasks.
+                    tokio::task::yield_now().await;
+                }
+            }
             Woken::Drain => {
                 draining = None;
                 router.close_all(Reason::Drained);
             }
-            Woken::Packets => match inlet.try_once()? {
-                Some(Tried::Packets(mut batch)) => {
+            Woken::Packets => match inlet.try_once() {
+                Ok(Some(Tried::Packets(mut batch))) => {
                     router.sort::<Async, S>(&mut batch, &*work.service, &mut hall);
                     if batch.is_full() {
                         drop(batch);
@@ -78,9 +90,16 @@ pub(super) async fn converse<S: Service<Async> + Send + Sync>(
                         tokio::task::yield_now().await;
                     }
                 }
-                Some(Tried::Rest(_, until)) => rests = Some(until),
-                Some(Tried::Full(_)) => rests = Some(clock::now() + SUSPENDED),
-                _ => {}
+                Ok(Some(Tried::Rest(_, until))) => rests = Some(until),
+                Ok(Some(Tried::Full(_))) => rests = Some(clock::now() + SUSPENDED),
+                Ok(_) => {}
+                Err(error) => {
+                    // The sessions are given their time.
+                    failed = Err(error);
+                    draining = None;
+                    run.handle().shutdown();
+                    router.close_all(Reason::Drained);
+                }
             },
         }
     }
@@ -93,7 +112,9 @@ const SUSPENDED: Duration = Duration::from_millis(100);
 enum Woken {
     Packets,
     Drain,
-    /// A handler has something to do, replies that waited may leave, all are to be cut, or the time has come.
+    /// A handler has something to do, or all are to be cut.
+    Ready,
+    /// Replies that waited may leave, or the time has come.
     Others,
 }
 
@@ -161,8 +182,9 @@ impl<F: Future<Output = ()>, M: Fn(&Arc<Mailbox>) -> F> Hall<F, M> {
         let Some(place) = self.futures.get_mut(mailbox.index as usize) else { return };
         let Some(future) = place else { return };
         let waker = Waker::from(mailbox.clone());
-        if future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
-            // Its drop is the user's code too.
+        // What it calls of the user's is caught where that is told from the rest, but for what is dropped in the end.
+        let polled = catch(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
+        if polled.is_err() || polled.is_ok_and(|poll| poll.is_ready()) {
             let future = place.take();
             let _ = catch(|| drop(future));
         }

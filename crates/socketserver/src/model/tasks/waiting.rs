@@ -1,6 +1,6 @@
 use super::station::Station;
 use crate::admission::{Inlet, Place};
-use crate::connection::pipeline::catch;
+use crate::connection::pipeline::{Panic, catch};
 use crate::datagram::{Datagram, DatagramSocket, judge_outcome, verify};
 use crate::engine::Async;
 use crate::handler::Service;
@@ -59,14 +59,24 @@ pub(super) async fn serve_waiting<S: Service<Async> + Send + Sync>(
         });
         for (peer, mut future) in visits.drain(..) {
             // Nearly all are through at once, and their replies leave together.
-            if let Poll::Ready((mut datagram, outcome)) = poll_fn(|cx| Poll::Ready(poll(&mut future, cx))).await {
-                judge_outcome::<Async, S>(&work.run, &*work.service, &datagram, outcome);
-                batch.gather(&mut datagram);
-                spare.borrow_mut().keep(datagram, future);
+            if let Poll::Ready(through) = poll_fn(|cx| Poll::Ready(poll(&mut future, cx))).await {
+                let (datagram, outcome) = apart(through);
+                judge_outcome::<Async, S>(&work.run, &*work.service, &peer, outcome);
+                if let Some(mut datagram) = datagram {
+                    batch.gather(&mut datagram);
+                    spare.borrow_mut().keep(datagram, future);
+                }
                 continue;
             }
-            // It is never closed.
-            let permit = room.clone().acquire_owned().await;
+            let permit = match room.clone().try_acquire_owned() {
+                Ok(permit) => Ok(permit),
+                Err(_) => {
+                    // Replies do not wait for that.
+                    inlet.send(&mut batch).await;
+                    // It is never closed.
+                    room.clone().acquire_owned().await
+                }
+            };
             let (station, inlet, spare) = (station.clone(), inlet.clone(), spare.clone());
             let place = Place::take(&work.run);
             drop(spawn_local(async move {
@@ -77,10 +87,13 @@ pub(super) async fn serve_waiting<S: Service<Async> + Send + Sync>(
                     Poll::Ready(through) => Poll::Ready(Some(through)),
                     Poll::Pending => cut.as_mut().poll(cx).map(|()| None),
                 });
-                if let Some((mut datagram, outcome)) = through.await {
-                    judge_outcome::<Async, S>(run, &*station.work.service, &datagram, outcome);
-                    inlet.send_alone(&mut datagram).await;
-                    spare.borrow_mut().keep(datagram, future);
+                if let Some(through) = through.await {
+                    let (datagram, outcome) = apart(through);
+                    judge_outcome::<Async, S>(run, &*station.work.service, &peer, outcome);
+                    if let Some(mut datagram) = datagram {
+                        inlet.send_alone(&mut datagram).await;
+                        spare.borrow_mut().keep(datagram, future);
+                    }
                 } else {
                     run.cut_packet(inlet.index(), &peer, clock::now().saturating_duration_since(since));
                     // Its drop is the user's code too.
@@ -99,8 +112,22 @@ pub(super) async fn serve_waiting<S: Service<Async> + Send + Sync>(
     Ok(())
 }
 
-fn poll<F: Future>(future: &mut Pin<Box<Option<F>>>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    future.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx))
+/// What makes the user's future may panic, and so may what drops it.
+fn poll<F: Future>(future: &mut Pin<Box<Option<F>>>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Panic>> {
+    match catch(|| future.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => {
+            let _ = catch(|| future.set(None));
+            Poll::Ready(Err(panic))
+        }
+    }
+}
+
+fn apart(through: Result<(Box<Datagram>, crate::Result), Panic>) -> (Option<Box<Datagram>>, crate::Result) {
+    match through {
+        Ok((datagram, outcome)) => (Some(datagram), outcome),
+        Err(panic) => (None, Err(panic.into())),
+    }
 }
 
 /// Memory for packets and futures: in the steady state none is taken anew.

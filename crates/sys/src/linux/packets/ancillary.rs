@@ -119,6 +119,9 @@ pub(super) unsafe fn read(header: &libc::msghdr) -> Beside {
 
 /// Writes from where a packet is to be sent, and into what segments it is to be cut. Tells how many bytes that is.
 pub(super) fn write(control: &mut Control, v6: bool, from: Option<Local>, segment: Option<u16>) -> usize {
+    if from.is_none() && segment.is_none() {
+        return 0;
+    }
     // SAFETY: the whole buffer is there, and zero is a value of every byte: `CMSG_NXTHDR` looks at the length of a header
     // that is not written yet.
     unsafe { control.as_mut_ptr().cast::<u8>().write_bytes(0, Control::SIZE) };

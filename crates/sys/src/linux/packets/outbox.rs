@@ -157,6 +157,12 @@ impl Outbox {
         self.letters.get(self.done).map_or(0, |first| self.bytes.len() - first.bytes.start)
     }
 
+    /// How many bytes of memory what waits takes, with what was sent before it and is still held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Forgets all that wait.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -181,7 +187,10 @@ impl Outbox {
                     self.stumbled |= self.done < self.letters.len() && count < AT_A_TIME;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.compact();
+                    return false;
+                }
                 Err(error) => {
                     tries += 1;
                     self.stumbled = true;
@@ -211,6 +220,20 @@ impl Outbox {
     #[must_use]
     pub fn has_stumbled(&self) -> bool {
         self.stumbled
+    }
+
+    /// Lets go of what was sent, once that is most of it: where there is always more to be sent it would grow without end.
+    fn compact(&mut self) {
+        let start = self.letters.get(self.done).map_or(0, |first| first.bytes.start);
+        if start > self.bytes.len() / 2 {
+            self.bytes.drain(..start);
+            self.letters.drain(..self.done);
+            self.done = 0;
+            for letter in &mut self.letters {
+                letter.bytes.start -= start;
+                letter.bytes.end -= start;
+            }
+        }
     }
 
     /// Gives up the first that waits, and tells to whom it was.
