@@ -14,12 +14,21 @@ pub(crate) struct Place {
     run: Arc<Run>,
     peer: Option<IpAddr>,
     has_permit: bool,
+    /// It is one for packets, or sessions, of that endpoint.
+    packets: Option<usize>,
 }
 
 impl Place {
     pub(crate) fn take(run: &Arc<Run>) -> Self {
         run.shared.control.enter(run.number);
-        Self { run: run.clone(), peer: None, has_permit: false }
+        Self { run: run.clone(), peer: None, has_permit: false, packets: None }
+    }
+
+    /// From now on it is one for packets, or sessions, of that endpoint.
+    pub(crate) fn for_packets(mut self, index: usize) -> Self {
+        self.run.packets_begin(index);
+        self.packets = Some(index);
+        self
     }
 
     /// The run that it is a place of.
@@ -54,6 +63,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.vacate();
+        if let Some(index) = self.packets {
+            self.run.packets_end(index);
+        }
         self.run.shared.control.leave(self.run.number);
     }
 }

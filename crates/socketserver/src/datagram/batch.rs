@@ -46,7 +46,14 @@ impl Batch {
         index: usize,
         place: Place,
     ) -> Self {
-        Self { datagram: Some(datagram), count, socket: socket.clone(), index, own: None, place }
+        Self {
+            datagram: Some(datagram),
+            count,
+            socket: socket.clone(),
+            index,
+            own: None,
+            place: place.for_packets(index),
+        }
     }
 
     /// For a child that is to be forked: it keeps the socket when it lets go of the listeners.

@@ -396,7 +396,8 @@ pub struct Draining {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cut {
-    /// Its number; 0: it was no connection, but the handler of a packet that still waited for something.
+    /// Its number; 0: it was no connection, but the handler of a packet, or, with no peer, whoever was at work on packets of
+    /// that endpoint and never came back.
     pub id: u64,
     /// Who it was.
     pub peer: Peer,

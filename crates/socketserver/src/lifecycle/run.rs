@@ -11,8 +11,8 @@ use crate::events::{Cut, HookFailed, Observer};
 use socketserver_sys::{Forked, disown};
 use std::fmt;
 use std::io;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub(crate) struct Run {
     over: Condvar,
     /// Sessions that wait for a thread, where threads serve them.
     newcomers: OnceLock<Arc<Newcomers>>,
+    /// For how many batches of packets, and crowds of sessions, of each endpoint there is somebody at work.
+    packets: Box<[AtomicU64]>,
     /// Of the shards of the async engine, if they are ours.
     pulses: OnceLock<Vec<Arc<Pulse>>>,
     /// The run is over: for tasks that wait for that.
@@ -105,6 +107,7 @@ impl Run {
         let number = shared.control.current_run();
         shared.control.begin(number);
         let terms = Arc::new(settings.terms(Handle::new(shared.clone(), number)));
+        let packets = shared.endpoints.iter().map(|_| AtomicU64::new(0)).collect();
         let new = Self {
             shared,
             listeners: Mutex::new(Some(listeners)),
@@ -116,6 +119,7 @@ impl Run {
             state: Mutex::default(),
             over: Condvar::new(),
             newcomers: OnceLock::new(),
+            packets,
             pulses: OnceLock::new(),
             #[cfg(feature = "tokio")]
             over_for_tasks: tokio::sync::watch::Sender::new(false),
@@ -190,11 +194,30 @@ impl Run {
         );
         cut.append(&mut state.packets);
         state.left = self.shared.control.places();
+        if cut.is_empty() {
+            // Whoever is at work on packets still comes back no more, and whose they are is not known.
+            let stuck = self.packets.iter().zip(&self.shared.endpoints).filter(|(count, _)| count.load(SeqCst) > 0);
+            cut.extend(stuck.map(|(_, endpoint)| Cut {
+                id: 0,
+                peer: crate::Peer::unnamed(),
+                endpoint: endpoint.clone(),
+                age: Duration::ZERO,
+                abandoned: true,
+            }));
+        }
         state.outcome = Some(cut);
         drop(state);
         self.over.notify_all();
         #[cfg(feature = "tokio")]
         self.over_for_tasks.send_replace(true);
+    }
+
+    pub(crate) fn packets_begin(&self, index: usize) {
+        self.packets[index].fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn packets_end(&self, index: usize) {
+        self.packets[index].fetch_sub(1, SeqCst);
     }
 
     /// The drain's deadline passed while the handler of a packet of that endpoint waited.

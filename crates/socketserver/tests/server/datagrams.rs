@@ -585,3 +585,31 @@ fn broadcasting_is_for_those_who_asked_for_it() {
         assert_eq!(server.stop().unwrap().totals.unsent, unsent, "{on}");
     }
 }
+
+#[test]
+fn a_handler_that_never_comes_back_is_in_the_report() {
+    for shards in [false, true] {
+        let (begin, begun) = channel();
+        let begin = Mutex::new(begin);
+        let handler = move |_: &mut Datagram| {
+            begin.lock().unwrap().send(())?;
+            loop {
+                std::thread::park();
+            }
+        };
+        let server = Server::bind(["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]).unwrap();
+        let server = server.drain_deadline(std::time::Duration::from_millis(50));
+        let server = if shards {
+            server.spawn(Tasks::new(1), (async |_: &mut Stream| Ok(()), handler)).unwrap()
+        } else {
+            server.spawn(Threads::new(2), (|_: &mut blocking::Stream| Ok(()), handler)).unwrap()
+        };
+        let Endpoint::Udp { port, .. } = server.handle().endpoints()[1] else { panic!("{server:?}") };
+        client("127.0.0.1", [127, 0, 0, 1], port).send(b"hello").unwrap();
+        begun.recv_timeout(PATIENCE).unwrap();
+        let report = server.stop().unwrap();
+        assert!(!report.is_clean());
+        assert_eq!(report.cut.len(), 1);
+        assert!(report.cut[0].abandoned && matches!(report.cut[0].endpoint, Endpoint::Udp { .. }), "{report:?}");
+    }
+}

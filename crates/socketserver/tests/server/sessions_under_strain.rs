@@ -199,7 +199,6 @@ fn a_session_may_be_served_on_another_thread() {
 struct Early;
 
 impl AsyncDatagramHandler for Early {
-    #[expect(clippy::manual_async_fn, reason = "what is before the block is the point")]
     fn handle(&self, d: &mut Datagram) -> impl Future<Output = socketserver::Result> {
         assert!(d.packet() != b"panic", "as it was told");
         async { Ok(d.reply(b"fine")?) }

@@ -124,7 +124,7 @@ impl Router {
         let end = End { peer, unix, local: self.local.clone(), standing };
         let common = self.common.clone();
         let mailbox = self.table.add(&key, now, |index| Mailbox::new(id, end, index, common));
-        self.place.get_or_insert_with(|| Place::take(&self.run));
+        self.place.get_or_insert_with(|| Place::take(&self.run).for_packets(self.index));
         let (peer, endpoint) = (&mailbox.peer, &self.run.shared.endpoints[self.index]);
         self.run.observe(|observer| observer.opened(&Opened { id, peer, endpoint }));
         if mailbox.deliver(datagram.packet()) == Delivered::Full {

@@ -78,7 +78,7 @@ pub(super) async fn serve_waiting<S: Service<Async> + Send + Sync>(
                 }
             };
             let (station, inlet, spare) = (station.clone(), inlet.clone(), spare.clone());
-            let place = Place::take(&work.run);
+            let place = Place::take(&work.run).for_packets(index);
             drop(spawn_local(async move {
                 let run = &station.work.run;
                 let since = clock::now();
