@@ -17,6 +17,8 @@ pub(crate) struct DatagramSocket {
     /// How another one is made and bound to the same address; `None`: it was made elsewhere.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "no other model has use for several"))]
     make: Option<Make>,
+    /// Others may bind to the same port at any time, for that was asked for.
+    reuse_port: bool,
     /// Those that are in nobody's hands. The one used last is warm in the cache and used next.
     #[expect(clippy::vec_box, reason = "each is handed about, and large")]
     spare: Mutex<Vec<Box<Datagram>>>,
@@ -64,7 +66,7 @@ impl DatagramSocket {
         let known = dropped(&fd).unwrap_or(0);
         let (spare, dropped) = (Mutex::default(), Mutex::new(known));
         let (crowded, looks) = (AtomicU32::new(0), AtomicU32::new(0));
-        Self { fd, bound, make, spare, dropped, crowded, looks, trains }
+        Self { fd, bound, make, reuse_port: false, spare, dropped, crowded, looks, trains }
     }
 
     /// One that more can be made of.
@@ -74,7 +76,9 @@ impl DatagramSocket {
         make: impl Fn(SocketAddr, bool) -> io::Result<(OwnedFd, SocketAddr)> + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (fd, bound) = make(addr, reuse_port)?;
-        Ok(Self::made(fd, Some(bound), Some(Box::new(make))))
+        let mut new = Self::made(fd, Some(bound), Some(Box::new(make)));
+        new.reuse_port = reuse_port;
+        Ok(new)
     }
 
     /// Another socket on the same port, for another shard: the kernel gives all packets of a peer to the same of them
@@ -86,6 +90,15 @@ impl DatagramSocket {
         rustix::net::sockopt::set_socket_reuseport(&self.fd, true)?;
         let (fd, bound) = make(bound, true)?;
         Ok(Some(Self::new(fd, Some(bound))))
+    }
+
+    /// Nobody else may bind to its port any more, unless that was asked for.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn share_no_more(&self) {
+        if self.make.is_some() && !self.reuse_port {
+            // It may be closed to us already, in a child.
+            let _ = rustix::net::sockopt::set_socket_reuseport(&self.fd, false);
+        }
     }
 
     /// Receives what waits, for `endpoint` of that server.

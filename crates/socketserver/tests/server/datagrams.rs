@@ -432,6 +432,18 @@ fn packets_of_a_peer_stay_on_their_shard() {
 }
 
 #[test]
+fn after_the_shards_nobody_shares_the_port() {
+    let mut server = Server::bind("udp://127.0.0.1:0").unwrap();
+    let Endpoint::Udp { port, .. } = server.endpoints()[0] else { panic!("{server:?}") };
+    server.handle().shutdown();
+    server.serve(Tasks::new(3), upper).unwrap();
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
+    other.set_reuse_port(true).unwrap();
+    let at = SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(other.bind(&at.into()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+}
+
+#[test]
 fn handlers_that_wait_do_so_beside_each_other() {
     for shards in [1, 2] {
         let (release, released) = tokio::sync::watch::channel(false);

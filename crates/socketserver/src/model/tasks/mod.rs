@@ -129,6 +129,9 @@ impl Model for Tasks {
         // This thread has nothing else to do, and sees what happens when a shard sees nothing any more.
         Keeper::new(work.run.clone()).keep();
         let joined = work.run.join_shards(started, &ends);
+        if let Some(listeners) = work.run.listeners() {
+            listeners.all.iter().filter_map(|listener| listener.packets()).for_each(|socket| socket.share_no_more());
+        }
         failed.map_or(joined, Err)
     }
 }
