@@ -25,6 +25,8 @@ pub(crate) struct Batch {
     index: usize,
     /// A child's own copy of the socket: the listeners are its parent's.
     own: Option<OwnedFd>,
+    /// Those that are to be handled, among the others, and what is known of their peers; where that was found out before.
+    sifted: Option<Vec<Option<Standing>>>,
     place: Place,
 }
 
@@ -46,14 +48,8 @@ impl Batch {
         index: usize,
         place: Place,
     ) -> Self {
-        Self {
-            datagram: Some(datagram),
-            count,
-            socket: socket.clone(),
-            index,
-            own: None,
-            place: place.for_packets(index),
-        }
+        let (socket, place) = (socket.clone(), place.for_packets(index));
+        Self { datagram: Some(datagram), count, socket, index, own: None, sifted: None, place }
     }
 
     /// For a child that is to be forked: it keeps the socket when it lets go of the listeners.
@@ -83,20 +79,59 @@ impl Batch {
         self.place.run()
     }
 
+    /// Finds out, in the process where packets come in, which of them the handler is to have; `false`: none.
+    pub(crate) fn sift<E: Engine, S: Service<E>>(&mut self, service: &S) -> bool {
+        let run = self.run().clone();
+        let mut sifted = Vec::with_capacity(self.count);
+        self.each_judged(|datagram, judged| {
+            let wanted = judged && verify::<E, S>(&run, datagram.peer(), service);
+            if judged && !wanted {
+                run.shared.control.count_unwelcome();
+            }
+            sifted.push(wanted.then_some(datagram.standing));
+        });
+        let any = sifted.iter().any(Option::is_some);
+        self.sifted = Some(sifted);
+        any
+    }
+
     /// Hands each packet to the handler. What that replies gathers.
     pub(crate) fn handle<E: Engine, S: Service<E>>(&mut self, service: &S) {
         let run = self.run().clone();
-        self.each(|datagram| {
-            if !verify::<E, S>(&run, datagram.peer(), service) {
-                return run.shared.control.count_unwelcome();
-            }
+        let handle = |datagram: &mut Datagram| {
             let outcome = catch(|| service.datagram(datagram)).unwrap_or_else(|panic| Err(panic.into()));
             judge_outcome::<E, S>(&run, service, datagram.peer(), outcome);
+        };
+        if let (Some(sifted), Some(datagram)) = (self.sifted.take(), &mut self.datagram) {
+            datagram.rewind();
+            for wanted in sifted {
+                if let (true, Some(standing)) = (datagram.turn(self.count), wanted) {
+                    datagram.standing = standing;
+                    handle(datagram);
+                }
+            }
+            return;
+        }
+        self.each(|datagram| {
+            if verify::<E, S>(&run, datagram.peer(), service) {
+                handle(datagram);
+            } else {
+                run.shared.control.count_unwelcome();
+            }
         });
     }
 
     /// Gives out each packet that somebody can have sent who may.
     pub(crate) fn each(&mut self, mut take: impl FnMut(&mut Datagram)) {
+        self.each_judged(|datagram, judged| {
+            if judged {
+                take(datagram);
+            }
+        });
+    }
+
+    /// Gives out each packet, and whether somebody can have sent it who may.
+    fn each_judged(&mut self, mut take: impl FnMut(&mut Datagram, bool)) {
         let Some(mut datagram) = self.datagram.take() else { return };
         let control = &self.run().shared.control;
         let door = &self.run().shared.door;
@@ -110,7 +145,8 @@ impl Batch {
             if datagram.is_truncated() {
                 control.count_truncated();
             }
-            match self.judge(&datagram, &rules, now) {
+            let judged = self.judge(&datagram, &rules, now);
+            match judged {
                 Err(Unwanted::Nonsense) => control.count_nonsense(),
                 Err(Unwanted::Denied) => control.count_unwelcome(),
                 Err(Unwanted::OverRate) => control.count_over_rate(),
@@ -122,9 +158,9 @@ impl Batch {
                         }
                         _ => Standing::Unasked,
                     };
-                    take(&mut datagram);
                 }
             }
+            take(&mut datagram, judged.is_ok());
         }
         control.count_packets(packets);
         self.datagram = Some(datagram);

@@ -118,8 +118,13 @@ impl Datagram {
 
     /// Comes before the first of those that were received just now. Whether replies may leave in trains is told too.
     pub(super) fn begin(&mut self, may_join: bool) {
-        (self.part, self.len, self.next) = (0..0, 0, 0);
+        self.rewind();
         self.may_join = may_join;
+    }
+
+    /// Comes before the first of them again.
+    pub(super) fn rewind(&mut self) {
+        (self.part, self.len, self.next) = (0..0, 0, 0);
     }
 
     /// Becomes the next packet of the first `count` in the inbox. `false`: there is no other.

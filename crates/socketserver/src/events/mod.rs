@@ -357,7 +357,8 @@ pub struct ChildEnded {
     pub connection: Option<u64>,
 }
 
-/// A hook that stands beside the handler failed or panicked: see [`Observer`].
+/// A hook that stands beside the handler failed or panicked: see [`Observer`]. Under [`Forks`](crate::Forks) the `on_error`
+/// of packets runs in a child that ends with them, and a panic in it is not told.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HookFailed<'a> {

@@ -37,7 +37,8 @@ pub trait DatagramHandler {
     /// Whatever `?` gives: it reaches [`on_error`](Self::on_error). Replies made before it are sent.
     fn handle(&self, packet: &mut Datagram) -> Result;
 
-    /// Whether packets of this peer are handled. It must not wait for anything. A panic counts as `false`.
+    /// Whether packets of this peer are handled. It must not wait for anything. A panic counts as `false`. Under
+    /// [`Forks`](crate::Forks) it runs in the parent, so what it counts stays counted.
     fn verify(&self, peer: &Peer) -> bool {
         let _ = peer;
         true

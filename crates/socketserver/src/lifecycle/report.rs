@@ -95,7 +95,7 @@ pub struct Totals {
     pub unsent: u64,
     /// Packets that were sent and did not arrive, as far as ICMP tells.
     pub undelivered: u64,
-    /// Packets whose handler failed or panicked.
+    /// Packets whose handler failed, panicked, or lost its process.
     pub packets_failed: u64,
     /// Packets dropped because the queue of their session was full, or because its handler returned without taking them.
     pub queue_full: u64,

@@ -162,7 +162,10 @@ impl Run {
     }
 
     pub(crate) fn hook_failed(&self, hook: &str, failure: &str) {
-        self.observe(|observer| observer.hook_failed(&HookFailed { hook, failure }));
+        // In a child nobody listens to events.
+        if self.shared.is_ours() {
+            self.observe(|observer| observer.hook_failed(&HookFailed { hook, failure }));
+        }
     }
 
     /// Puts a thread to it that does the duties and watches over the drain, while other threads serve.

@@ -21,7 +21,7 @@ use std::time::Instant;
 ///
 /// The parent accepts, watches over its children and tells of them; it reaps nobody else's. At the maximum new
 /// connections wait in the backlog. With [`prefork`](Self::prefork) children are kept ready and serve one connection
-/// after the other.
+/// after the other. Packets that came in together have a child of their own, which ends with them.
 ///
 /// A child sees the memory of the server as it was when the child was made; what it changes there nobody else sees.
 /// Counters, the report and [`Handle::shutdown`](crate::Handle::shutdown) work from children too. `verify`, `every`,
@@ -61,6 +61,9 @@ impl Forks {
     /// Starts with `ready` children (at least 1, at most the maximum) that wait for connections, keeps as many of those that
     /// come free, and lets each serve many. A connection then costs no fork unless more come at a time, and what a
     /// handler leaves behind in its process meets the next one.
+    ///
+    /// Packets cost a fork all the same: where nothing else comes none is kept ready, and at the maximum one that is ready
+    /// gives way to packets.
     #[must_use]
     pub fn prefork(mut self, ready: usize) -> Self {
         self.ready = Some(ready.clamp(1, self.max));
@@ -102,6 +105,8 @@ struct Parent<S> {
     children: Vec<Worker>,
     max: usize,
     ready: Option<usize>,
+    /// Packets for which a child that was ready for a connection gives way.
+    waiting: Option<Batch>,
     /// The server may have no more connections for now.
     full: bool,
     failed: Option<Error>,
@@ -151,7 +156,9 @@ impl<S: Service<Blocking>> Parent<S> {
             work,
             children: Vec::new(),
             max: options.max,
-            ready: options.ready,
+            // It is connections that they are ready for.
+            ready: options.ready.filter(|_| listeners.all.iter().any(|listener| listener.packets().is_none())),
+            waiting: None,
             full: false,
             failed: None,
             listeners,
@@ -179,11 +186,16 @@ impl<S: Service<Blocking>> Parent<S> {
                 self.wait(until);
             }
         }
+        // The deadline has passed for those too.
+        self.waiting = None;
         self.end_all();
         self.failed.map_or(Ok(()), Err)
     }
 
     fn has_room(&self) -> bool {
+        if self.waiting.is_some() {
+            return false;
+        }
         let busy = self.children.iter().filter(|worker| worker.serving.is_some() || worker.batch.is_some()).count();
         // A child that was told to end counts until it has.
         busy < self.max && (self.children.len() < self.max || self.children.iter().any(Worker::is_idle))
@@ -209,7 +221,7 @@ impl<S: Service<Blocking>> Parent<S> {
                 Ok(Tried::Packets(batch)) => {
                     empty = 0;
                     self.tell_bounces(index);
-                    self.handle(batch);
+                    self.receive(batch);
                 }
                 Ok(Tried::Rest(_, until)) => self.rests = Some(until),
                 Ok(Tried::Full(_)) => {
@@ -269,6 +281,21 @@ impl<S: Service<Blocking>> Parent<S> {
             }
             Err(error) => Self::lost(admitted, &format!("no process for it: {error}")),
         }
+    }
+
+    /// Has packets handled, if the handler is to have any of them: that is asked here, where packets come in.
+    fn receive(&mut self, mut batch: Batch) {
+        if !batch.sift::<Blocking, S>(&self.work.service) {
+            return;
+        }
+        if self.children.len() >= self.max
+            && let Some(idle) = self.children.iter_mut().find(|worker| worker.is_idle())
+        {
+            idle.retire();
+            self.waiting = Some(batch);
+            return;
+        }
+        self.handle(batch);
     }
 
     /// Has packets handled by a child of their own.
@@ -457,6 +484,10 @@ impl<S: Service<Blocking>> Parent<S> {
         }
         if let Ok(Some(ended)) = self.children[at].child.try_wait() {
             self.bury(at, ended);
+            // Only now that nothing of it is left, for the child to be forked would have a copy.
+            if let Some(batch) = self.waiting.take() {
+                self.handle(batch);
+            }
         }
     }
 
@@ -491,6 +522,10 @@ impl<S: Service<Blocking>> Parent<S> {
             None => worker.retired || (worker.batch.is_some() && ended == Ended::Exited(0)),
         };
         if !in_order {
+            if worker.batch.is_some() {
+                // The one that it was at.
+                self.run_state().shared.control.count_packet_failed();
+            }
             let connection = serving.as_ref().map(|admitted| admitted.connection().id);
             let event = ChildEnded { pid: worker.child.pid(), how, connection };
             self.run_state().observe(|observer| observer.child_ended(&event));
