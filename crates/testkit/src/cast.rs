@@ -1,7 +1,7 @@
 use crate::{Part, Played};
 use socketserver::{
     AcceptFailed, ChildEnded, Closed, Cut, Draining, ErrorKind, Forks, Hogged, HookFailed, Observer, Opened, Refused,
-    Report, Result, RunsOn, Serial, Server, SpawnFailed, Tasks, Threads,
+    Report, Result, RunsOn, Serial, Server, SpawnFailed, Tasks, Threads, Undelivered, Unsent,
 };
 use std::env;
 use std::fmt;
@@ -107,6 +107,18 @@ fn perform(play: Role) -> u8 {
                 totals.written,
                 totals.failed
             ));
+            if totals.packets > 0 {
+                Cast::tell(&format!(
+                    "packets received={} replies={} failed={} unwelcome={} truncated={} overflowed={} unsent={}",
+                    totals.packets,
+                    totals.replies,
+                    totals.packets_failed,
+                    totals.unwelcome,
+                    totals.truncated,
+                    totals.overflowed,
+                    totals.unsent
+                ));
+            }
             u8::from(!report.is_clean())
         }
         Err(failure) => {
@@ -128,10 +140,15 @@ impl Cast {
         self.how
     }
 
-    /// The address to listen at.
+    /// The address to listen at; of several the first.
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        self.endpoints().next().unwrap_or_default()
+    }
+
+    /// The addresses to listen at.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.endpoint.lines()
     }
 
     /// A bound server that stops on signals and tells the stage of every event.
@@ -139,7 +156,8 @@ impl Cast {
     /// # Errors
     /// As [`Server::bind`].
     pub fn server(&self) -> Result<Server> {
-        Ok(Server::bind(self.endpoint.as_str())?.observe(Tell).stop_on_signals()?)
+        let endpoints: Vec<&str> = self.endpoints().collect();
+        Ok(Server::bind(endpoints)?.observe(Tell).stop_on_signals()?)
     }
 
     /// Serves with the model that the stage asks for.
@@ -155,8 +173,19 @@ impl Cast {
     /// # Errors
     /// As [`Server::serve`].
     pub fn serve_again(&self, server: &mut Server, part: impl Part) -> Result<Report> {
+        self.serve_any(server, Played(part))
+    }
+
+    /// As [`serve_again`](Self::serve_again), with any handler that every model runs: of packets, or a [`Played`] part and
+    /// one of packets in a pair.
+    ///
+    /// # Errors
+    /// As [`Server::serve`].
+    pub fn serve_any<H, B, A>(&self, server: &mut Server, handler: H) -> Result<Report>
+    where
+        H: RunsOn<Serial, B> + RunsOn<Threads, B> + RunsOn<Forks, B> + RunsOn<Tasks, A> + Send + Sync + 'static,
+    {
         Self::listening(server);
-        let handler = Played(part);
         Ok(match self.how {
             How::Serial => server.serve(Serial::default(), handler),
             How::Threads(max) => server.serve(Threads::new(max).keep_alive(Duration::from_millis(200)), handler),
@@ -214,6 +243,12 @@ impl Observer for Tell {
     }
     fn accept_failed(&self, e: &AcceptFailed<'_>) {
         Cast::tell(&format!("accept_failed {} {:?}", e.error, e.then));
+    }
+    fn unsent(&self, e: &Unsent<'_>) {
+        Cast::tell(&format!("unsent peer={} {}", e.peer, e.error));
+    }
+    fn undelivered(&self, e: &Undelivered<'_>) {
+        Cast::tell(&format!("undelivered peer={} {}", e.peer, e.error));
     }
     fn spawn_failed(&self, e: &SpawnFailed<'_>) {
         Cast::tell(&format!("spawn_failed {} {}", e.what, e.error));

@@ -41,6 +41,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod caller;
 mod cast;
 mod client;
 mod part;
@@ -49,6 +50,7 @@ mod python;
 mod stage;
 mod suite;
 
+pub use caller::Caller;
 pub use cast::{Cast, How, Role, play};
 pub use client::Client;
 pub use part::{Connection, Part, Played};

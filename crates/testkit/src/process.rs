@@ -81,6 +81,14 @@ impl Process {
         fs::read_dir(self.path("task")).map_or(0, Iterator::count)
     }
 
+    /// Whether every thread of it waits for something: none runs, and none is about to.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let Ok(tasks) = fs::read_dir(self.path("task")) else { return false };
+        let mut threads = tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok());
+        threads.all(|thread| Self::of(thread).state() == Some('S'))
+    }
+
     /// Its children, zombies too.
     #[must_use]
     pub fn children(&self) -> Vec<u32> {

@@ -34,7 +34,8 @@ impl Python {
 
     /// Runs a client to its end and gives what it prints. It begins with `address`, which is an endpoint, and has
     /// `connect()`, a socket that is connected there (`connect('127.0.0.2')`: from there), `exactly(s, count)`, which
-    /// reads so much, and `everything(s)`, which reads to the end.
+    /// reads so much, `everything(s)`, which reads to the end, and `ask(s, packet)`, which sends a packet and gives the next
+    /// that comes.
     #[track_caller]
     pub fn client(&self, address: &str, program: &str) -> String {
         self.program(&format!("{CLIENT}\n{program}"), &[address])

@@ -1,5 +1,5 @@
 use crate::cast::{How, assign};
-use crate::{Client, PATIENCE, Process};
+use crate::{Caller, Client, PATIENCE, Process};
 use rustix::process::{Pid, Signal};
 use socketserver::Endpoint;
 use std::cell::RefCell;
@@ -11,7 +11,7 @@ use std::time::Instant;
 /// A server in a process of its own, which plays a role of this test program; see [`play`](crate::play).
 ///
 /// It tells what happens in lines: `listening tcp://…`, `opened id=1 …`, `closed id=1 reason=finished …`,
-/// `report served=…`, and what the role itself [tells](crate::Cast::tell). Dropping it kills it.
+/// `report served=…`, `packets received=…` if there were any, and what the role itself [tells](crate::Cast::tell). Dropping it kills it.
 #[derive(Debug)]
 pub struct Stage {
     child: Child,
@@ -55,9 +55,20 @@ impl Stage {
     /// When it does not.
     #[must_use]
     pub fn open(role: &str, how: How, endpoint: &str) -> Self {
-        let mut stage = Self::try_open(role, how, endpoint);
-        let line = stage.line("listening ");
-        stage.endpoints.push(line["listening ".len()..].parse().expect("an endpoint"));
+        Self::open_all(role, how, &[endpoint])
+    }
+
+    /// As [`open`](Self::open), at several addresses.
+    ///
+    /// # Panics
+    /// When it does not listen at all of them.
+    #[must_use]
+    pub fn open_all(role: &str, how: How, endpoints: &[&str]) -> Self {
+        let mut stage = Self::try_open(role, how, &endpoints.join("\n"));
+        for _ in endpoints {
+            let line = stage.line("listening ");
+            stage.endpoints.push(line["listening ".len()..].parse().expect("an endpoint"));
+        }
         stage
     }
 
@@ -91,6 +102,12 @@ impl Stage {
         self.endpoints.first().expect("it listens")
     }
 
+    /// Where it listens, in the order that was asked for.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
     /// A plain client of it.
     ///
     /// # Panics
@@ -98,6 +115,15 @@ impl Stage {
     #[must_use]
     pub fn connect(&self) -> Client {
         Client::connect(self.endpoint()).expect("the server is there")
+    }
+
+    /// A plain client that sends it packets.
+    ///
+    /// # Panics
+    /// When there can be no such socket.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller::of(self.endpoint()).expect("the server is there")
     }
 
     /// The server's process.

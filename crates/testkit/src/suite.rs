@@ -5,27 +5,36 @@ use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 use tempfile::TempDir;
 
-/// What carries the bytes.
+/// What carries the bytes, or the packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
     /// Over the loopback, on a port of its own for each server.
     Tcp,
     /// In a directory of its own for each server.
     Unix,
+    /// Packets over the loopback, on a port of its own for each server.
+    Udp,
+    /// Packets, in a directory of its own for each server.
+    Unixgram,
 }
 
 impl Carrier {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Tcp, Self::Unix];
+    /// Those of connections.
+    pub const STREAMS: [Self; 2] = [Self::Tcp, Self::Unix];
+    /// Those of packets.
+    pub const PACKETS: [Self; 2] = [Self::Udp, Self::Unixgram];
 
     /// An address for a server, and what has to live as long.
     fn endpoint(self) -> (String, Option<TempDir>) {
+        let in_directory = |scheme: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            (format!("{scheme}:{}", dir.path().join("s").display()), Some(dir))
+        };
         match self {
             Self::Tcp => ("tcp://127.0.0.1:0".into(), None),
-            Self::Unix => {
-                let dir = tempfile::tempdir().unwrap();
-                (format!("unix:{}", dir.path().join("s").display()), Some(dir))
-            }
+            Self::Udp => ("udp://127.0.0.1:0".into(), None),
+            Self::Unix => in_directory("unix"),
+            Self::Unixgram => in_directory("unixgram"),
         }
     }
 }
@@ -68,14 +77,24 @@ impl Suite {
         }
     }
 
-    /// Over both carriers.
+    /// Over both carriers of connections.
     pub fn both(&mut self, name: &str, models: &[How], test: Test) {
-        self.add(name, models, &Carrier::ALL, test);
+        self.add(name, models, &Carrier::STREAMS, test);
+    }
+
+    /// Over both carriers of packets.
+    pub fn packets(&mut self, name: &str, models: &[How], test: Test) {
+        self.add(name, models, &Carrier::PACKETS, test);
     }
 
     /// Over TCP alone.
     pub fn tcp(&mut self, name: &str, models: &[How], test: Test) {
         self.add(name, models, &[Carrier::Tcp], test);
+    }
+
+    /// Over UDP alone.
+    pub fn udp(&mut self, name: &str, models: &[How], test: Test) {
+        self.add(name, models, &[Carrier::Udp], test);
     }
 
     /// Runs those that the command line asks for, so many at a time unless it says how many; `None`: one a processor.
