@@ -1,7 +1,8 @@
 //! Packets, on every model, with clients that people write.
 
-use crate::harness::{MODELS, Place, Served, command};
-use socketserver_testkit::Python;
+use crate::harness::{LONG, MODELS, Place, Served, command};
+use rustix::process::Signal;
+use socketserver_testkit::{Caller, Client, Python};
 
 const CLIENT: &str = "
 import os, socket, sys, tempfile
@@ -54,6 +55,39 @@ assert ask(udp, b'') == b''
     }
 }
 
+/// Beside connections that are open when it begins, over each kind of address.
+#[test]
+fn a_drain_ends_connections_and_packets_on_each_model() {
+    for model in ["serial", "threads", "forks", "tasks=1", "tasks=2"] {
+        let (streams, packets) = (Place::new(), Place::new());
+        let unixgram = format!("unixgram:{}", packets.path().display());
+        let addresses = ["tcp://127.0.0.1:0", &streams.address(), "udp://127.0.0.1:0", &unixgram];
+        let served = Served::listening(
+            command(&[&["serve", "upper"], &addresses[..], &["--model", model, "--drain", LONG]].concat()),
+            4,
+        );
+        let endpoints: Vec<_> = served.addresses().iter().map(|address| address.parse().unwrap()).collect();
+        let callers: Vec<_> = endpoints[2..].iter().map(|endpoint| Caller::of(endpoint).unwrap()).collect();
+        for caller in &callers {
+            assert_eq!(caller.ask("a packet"), b"A PACKET", "{model}");
+        }
+        // One at a time is all that some have.
+        let count = if model == "serial" { 1 } else { 2 };
+        let mut clients: Vec<_> =
+            endpoints[..count].iter().map(|endpoint| Client::connect(endpoint).unwrap()).collect();
+        for client in &mut clients {
+            client.say("a line");
+            client.expect("A LINE");
+        }
+        served.signal(Signal::TERM);
+        clients.iter_mut().for_each(Client::expect_end);
+        let ended = served.wait();
+        assert_eq!(ended.status, Some(0), "{model}: {:#?}", ended.lines);
+        assert_eq!(ended.line("stopped "), format!("stopped served={count} cut=0"));
+        assert!(!streams.path().exists() && !packets.path().exists());
+    }
+}
+
 #[test]
 fn each_built_in_handler_says_what_it_says() {
     let Some(python) = Python::find() else { return };
@@ -82,7 +116,7 @@ fn packets_are_counted() {
     let Some(python) = Python::find() else { return };
     let served = Served::start(&["echo", "udp://127.0.0.1:0"]);
     program(&python, served.addresses(), "s = client(sys.argv[1])\nfor _ in range(5): ask(s, b'x')");
-    served.signal(rustix::process::Signal::USR1);
+    served.signal(Signal::USR1);
     let line = served.line("totals ");
     assert!(line.contains(" packets=5 replies=5 "), "{line}");
     assert_eq!(served.stop().status, Some(0));
@@ -116,7 +150,7 @@ print(*gone.getsockname(), sep=':', end='')
 
 /// So many of the totals.
 fn total(served: &Served, name: &str) -> u64 {
-    served.signal(rustix::process::Signal::USR1);
+    served.signal(Signal::USR1);
     let line = served.line("totals ");
     let value = line.split(' ').find_map(|field| field.strip_prefix(&format!("{name}=")));
     value.unwrap_or_else(|| panic!("no {name} in {line}")).parse().unwrap()

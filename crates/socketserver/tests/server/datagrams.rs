@@ -3,7 +3,7 @@
 use crate::{eventually, within};
 use socketserver::{
     AsyncDatagramHandler, Datagram, DatagramHandler, Endpoint, ErrorKind, Failure, ListenOptions, Model, Peer, Running,
-    Serial, Server, Stream, Tasks, Threads, Totals, UnixName, Unsent, blocking,
+    Serial, Served, Server, Stream, Tasks, Threads, Totals, UnixName, Unsent, blocking,
 };
 use socketserver_testkit::{Client, PATIENCE};
 use std::io;
@@ -399,6 +399,27 @@ fn sockets_that_were_bound_elsewhere_are_served() {
     let client = client("127.0.0.1", [127, 0, 0, 1], port(&server));
     assert_eq!(exchange(&client, b"mine"), b"MINE");
     server.stop().unwrap();
+}
+
+#[test]
+fn serve_one_handles_what_came_times_out_and_stops() {
+    within("serve_one", || {
+        let mut server = Server::bind("udp://127.0.0.1:0").unwrap();
+        let Endpoint::Udp { port, .. } = server.endpoints()[0] else { unreachable!("that is where it was bound") };
+        assert_eq!(server.serve_one(upper, std::time::Duration::from_millis(10)).unwrap(), Served::TimedOut);
+        let client = client("127.0.0.1", [127, 0, 0, 1], port);
+        for _ in 0..3 {
+            client.send(b"one").unwrap();
+            assert_eq!(server.serve_one(upper, PATIENCE).unwrap(), Served::One);
+            assert_eq!(client.recv(&mut [0; 10]).unwrap(), 3);
+        }
+        server.handle().shutdown();
+        client.send(b"late").unwrap();
+        assert_eq!(server.serve_one(upper, PATIENCE).unwrap(), Served::Stopped);
+        // What was stopped is that run alone.
+        assert_eq!(server.serve_one(upper, PATIENCE).unwrap(), Served::One);
+        assert_eq!(client.recv(&mut [0; 10]).unwrap(), 4);
+    });
 }
 
 #[test]
