@@ -226,6 +226,9 @@ fn every(how: How, endpoint: &str) {
     assert_eq!(stage.stop().status, Some(0));
 }
 
+/// A thread that was between its look at that and the call that receives may have a packet that came meanwhile.
+const LOOKED: &str = "whoever was about to receive when it was suspended has looked";
+
 fn suspended(how: How, endpoint: &str) {
     let stage = Stage::open("steered", how, endpoint);
     let caller = stage.caller();
@@ -238,6 +241,7 @@ fn suspended(how: How, endpoint: &str) {
             stage.signal(Signal::USR1);
             stage.line("suspended");
         }
+        stage.process().settles(LOOKED, Process::waits);
         caller.send("is-suspended");
         // It has been there for a while.
         for _ in 0..5 {
@@ -250,6 +254,7 @@ fn suspended(how: How, endpoint: &str) {
     // A stop is heard all the same.
     stage.signal(Signal::USR1);
     stage.line("suspended");
+    stage.process().settles(LOOKED, Process::waits);
     caller.send("echo nobody is told");
     let ended = stage.stop();
     assert_eq!(ended.status, Some(0), "{ended:?}");
