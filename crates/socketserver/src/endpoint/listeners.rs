@@ -5,6 +5,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use socketserver_sys::{Forked, Wake, disown};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// All listeners of a server, and one epoll descriptor over them and over the wish to stop.
@@ -66,18 +67,28 @@ impl Listeners {
         }
     }
 
-    /// Reports newcomers as well, and no packets any more: those come to be sorted, by somebody else. Until
-    /// [`sort_no_more`](Self::sort_no_more).
-    pub(crate) fn sort(&self, newcomers: &Newcomers) -> io::Result<()> {
-        epoll::add(&self.epoll, newcomers, EventData::new_u64(NEWCOMERS), ONE_READER)?;
-        self.all.iter().filter_map(Listener::packets).try_for_each(|socket| Ok(epoll::delete(&self.epoll, socket)?))
+    /// Reports newcomers as well, until [`report_no_newcomers`](Self::report_no_newcomers).
+    pub(crate) fn report_newcomers(&self, newcomers: &Newcomers) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, newcomers, EventData::new_u64(NEWCOMERS), ONE_READER)?)
     }
 
-    pub(crate) fn sort_no_more(&self, newcomers: &Newcomers) {
-        // They fail for want of memory alone.
+    pub(crate) fn report_no_newcomers(&self, newcomers: &Newcomers) {
+        // It fails for want of memory alone.
         let _ = epoll::delete(&self.epoll, newcomers);
+    }
+
+    /// Reports no packets any more, for somebody else waits for them: until that is dropped. A socket calls on everybody who
+    /// watches it for each packet that comes, and each that leaves.
+    pub(crate) fn leave_packets(self: &Arc<Self>) -> io::Result<LeftPackets> {
+        let left = LeftPackets(self.clone());
+        self.all.iter().filter_map(Listener::packets).try_for_each(|socket| epoll::delete(&self.epoll, socket))?;
+        Ok(left)
+    }
+
+    fn take_packets(&self) {
         for (index, listener) in self.all.iter().enumerate() {
             if let Some(socket) = listener.packets() {
+                // It fails for want of memory, or where it was not left.
                 let _ = epoll::add(&self.epoll, socket, EventData::new_u64(index as u64), ONE_READER);
             }
         }
@@ -98,6 +109,16 @@ impl Listeners {
     pub(crate) fn disown(&self, child: &Forked) -> io::Result<()> {
         disown(child, &self.epoll)?;
         self.all.iter().try_for_each(|listener| listener.disown(child))
+    }
+}
+
+/// Packets are somebody else's; see [`Listeners::leave_packets`].
+#[derive(Debug)]
+pub(crate) struct LeftPackets(Arc<Listeners>);
+
+impl Drop for LeftPackets {
+    fn drop(&mut self) {
+        self.0.take_packets();
     }
 }
 

@@ -11,7 +11,7 @@ mod unix_file;
 
 pub use listen::{Endpoints, ListenOptions, Where};
 pub(crate) use listener::{Accepted, Listener, Transport};
-pub(crate) use listeners::{Listeners, Waits, is_ready, poll_until, readable, timespec_until};
+pub(crate) use listeners::{LeftPackets, Listeners, Waits, is_ready, poll_until, readable, timespec_until};
 pub use source::Accept;
 #[cfg(feature = "tokio")]
 pub use task_source::Accept as TaskAccept;

@@ -2,7 +2,7 @@ use super::Work;
 use crate::admission::{Place, Tried};
 use crate::datagram::session::{Host, Mailbox, Newcomer, Newcomers, Ready, Router};
 use crate::datagram::{DatagramSocket, tell_bounces};
-use crate::endpoint::{Listeners, poll_until, readable};
+use crate::endpoint::{LeftPackets, Listeners, poll_until, readable};
 use crate::engine::Blocking;
 use crate::handler::Service;
 use crate::{Error, Reason, clock};
@@ -19,6 +19,7 @@ pub(super) struct Sorting {
     threads: Vec<JoinHandle<Result<(), Error>>>,
     listeners: Arc<Listeners>,
     newcomers: Arc<Newcomers>,
+    _left: LeftPackets,
 }
 
 impl Sorting {
@@ -32,9 +33,11 @@ impl Sorting {
         budget.hold_to(threads);
         let failed = |error| Error::io("cannot sort packets into sessions", error);
         let newcomers = Arc::new(Newcomers::new().map_err(failed)?);
-        listeners.sort(&newcomers).map_err(failed)?;
+        let left = listeners.leave_packets().map_err(failed)?;
+        listeners.report_newcomers(&newcomers).map_err(failed)?;
         work.run.await_newcomers(newcomers.clone());
-        let mut new = Self { threads: Vec::new(), listeners: listeners.clone(), newcomers: newcomers.clone() };
+        let mut new =
+            Self { threads: Vec::new(), listeners: listeners.clone(), newcomers: newcomers.clone(), _left: left };
         for (index, listener) in listeners.all.iter().enumerate() {
             let Some(socket) = listener.packets() else { continue };
             let wake = Arc::new(Rouse(Wake::new().map_err(failed)?));
@@ -67,7 +70,7 @@ impl Sorting {
 
 impl Drop for Sorting {
     fn drop(&mut self) {
-        self.listeners.sort_no_more(&self.newcomers);
+        self.listeners.report_no_newcomers(&self.newcomers);
     }
 }
 

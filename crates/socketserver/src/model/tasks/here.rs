@@ -14,9 +14,12 @@ use tokio::task::spawn_local;
 pub(crate) async fn serve_here<S: Service<Async> + Send + Sync>(work: Work<Async, S>) -> Result<(), Error> {
     let keeper = Keeper::new(work.run.clone());
     let station = Rc::new(Station::new(work.clone(), None, None));
-    let sockets = work.run.listeners().map_or_else(|| Ok(Vec::new()), |listeners| share_out(&listeners, 1))?;
-    for (index, socket) in sockets.into_iter().flatten() {
-        spawn_local(receive_packets(station.clone(), index, socket));
+    let mut left = None;
+    if let Some(listeners) = work.run.listeners() {
+        for (index, socket) in share_out(&listeners, 1)?.into_iter().flatten() {
+            spawn_local(receive_packets(station.clone(), index, socket));
+        }
+        left = Some(listeners.leave_packets().map_err(|error| Error::io("cannot wait for packets", error))?);
     }
     let serving = station.clone();
     let accepting = spawn_local(async move {
@@ -32,5 +35,7 @@ pub(crate) async fn serve_here<S: Service<Async> + Send + Sync>(work: Work<Async
         until_stop(&work, accept).await
     });
     keeper_task::keep(keeper).await?;
-    accepting.await.unwrap_or_else(|error| Err(accepting_failed(error))).and(station.failure())
+    let accepted = accepting.await.unwrap_or_else(|error| Err(accepting_failed(error))).and(station.failure());
+    drop(left);
+    accepted
 }

@@ -88,6 +88,7 @@ impl Model for Tasks {
         let shards = self.shards.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let Some(listeners) = work.run.listeners() else { return Ok(()) };
         let shares = packets::share_out(&listeners, shards)?;
+        let _left = listeners.leave_packets().map_err(|error| Error::io("cannot wait for packets", error))?;
         drop(listeners);
         let pulses: Vec<Arc<Pulse>> = (0..shards).map(|_| Arc::default()).collect();
         work.run.watch_pulses(pulses.clone());
