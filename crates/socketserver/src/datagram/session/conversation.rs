@@ -45,22 +45,19 @@ pub(crate) fn conversation<E: Engine, S: Service<E>>(
     session: &mut E::Session,
 ) -> impl Future<Output = ()> {
     async move {
-        let mailbox = session.mailbox().clone();
-        // Whatever is the user's code may panic: what makes the future too.
-        let outcome = match catch(|| service.session(session)) {
-            Ok(handling) => {
-                let mut handling = pin!(handling);
-                poll_fn(move |cx| match catch(|| handling.as_mut().poll(cx)) {
-                    Ok(poll) => poll,
-                    Err(panic) => Poll::Ready(Err(panic.into())),
-                })
-                .await
-            }
-            Err(panic) => Err(panic.into()),
+        let outcome = {
+            // What makes the future may panic too, so it is made when it is polled; and it is there once, where it is made.
+            let mut handling = pin!(async { service.session(&mut *session).await });
+            poll_fn(move |cx| match catch(|| handling.as_mut().poll(cx)) {
+                Ok(poll) => poll,
+                Err(panic) => Poll::Ready(Err(panic.into())),
+            })
+            .await
         };
+        let mailbox = session.mailbox();
         let ending = match outcome {
             Ok(()) => Ending::of(mailbox.told().unwrap_or(Reason::Finished)),
-            Err(failure) => failed::<E, S>(service, &mailbox, failure),
+            Err(failure) => failed::<E, S>(service, mailbox, failure),
         };
         mailbox.conclude(ending);
     }
