@@ -61,7 +61,8 @@ pub struct Sessions<H> {
 ///
 /// A session begins with the first packet that a peer sends to one of our addresses. It is over when the handler returns;
 /// when nothing comes for as long as the idle deadline allows, when it is evicted, or when the server drains, the handler is
-/// given what is in the queue and then the end of input. The next packet of that peer begins another one.
+/// given what is in the queue and then the end of input. The next packet of that peer begins another one. (On `Threads` a
+/// session that waits for a thread when the server drains, or is evicted meanwhile, is called off, and its handler never run.)
 ///
 /// To events and totals it is a connection: it has a number, it is opened, and closed for a
 /// [`Reason`](crate::Reason). Its maximum is its own, and [`Handle::connections`](crate::Handle::connections) does not list it.
