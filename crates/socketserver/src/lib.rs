@@ -27,6 +27,7 @@ mod handler;
 mod lifecycle;
 mod model;
 pub mod probe;
+mod running;
 mod server;
 
 /// What a handler returns: `?` works on every error, `Ok(())` at the end.
@@ -68,7 +69,8 @@ pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};
 pub use model::{Forks, Job, Model, Serial, Threads, Work};
 #[cfg(feature = "tokio")]
 pub use model::{Offload, Tasks};
-pub use server::{AnyEngine, Running, Served, Server, Suits};
+pub use running::Running;
+pub use server::{AnyEngine, Served, Server, Suits};
 pub use socketserver_proto::{Cidr, CidrError, Endpoint, EndpointError, Host, Rate, RateError, UnixName};
 pub use socketserver_sys::Credentials;
 

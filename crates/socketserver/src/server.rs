@@ -7,14 +7,13 @@ use crate::events::Observer;
 use crate::handler::{RunsOn, Service};
 use crate::lifecycle::{Duties, Handle, Report, Run, Settings, Shared, Signal};
 use crate::model::{Model, Serial, Work};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Running};
 use socketserver_proto::{Cidr, Endpoint, Rate};
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Where sockets are bound and deadlines are set; then told to serve.
@@ -601,7 +600,7 @@ impl<E> Server<E> {
             .name("socketserver-main".into())
             .spawn(move || self.serve(model, handler))
             .map_err(|error| Error::io("cannot start a thread", error))?;
-        Ok(Running { handle, thread })
+        Ok(Running::new(handle, thread))
     }
 }
 
@@ -616,51 +615,5 @@ impl<E> AsFd for Server<E> {
 impl<E> fmt::Debug for Server<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("endpoints", &self.shared.endpoints).finish_non_exhaustive()
-    }
-}
-
-/// A server on a thread of its own. Dropping it lets the server go on.
-///
-/// ```
-/// use socketserver::{Serial, Server, blocking, client};
-///
-/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), |c: &mut blocking::Stream| {
-///     c.write_all(b"hello")?;
-///     Ok(())
-/// })?;
-/// let mut c = client::connect(&server.handle().endpoints()[0])?;
-/// assert_eq!(c.read_to_end(100)?, b"hello");
-/// assert_eq!(server.stop()?.served, 1);
-/// # Ok::<_, socketserver::Failure>(())
-/// ```
-#[derive(Debug)]
-pub struct Running {
-    handle: Handle,
-    thread: JoinHandle<Result<Report, Error>>,
-}
-
-impl Running {
-    /// To stop it and to ask it things.
-    #[must_use]
-    pub fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// Asks it to stop, as [`Handle::shutdown`] does, and waits until it has.
-    ///
-    /// # Errors
-    /// As [`join`](Self::join).
-    pub fn stop(self) -> Result<Report, Error> {
-        self.handle.shutdown();
-        self.join()
-    }
-
-    /// Waits until it has ended; it does not ask it to.
-    ///
-    /// # Errors
-    /// What [`Server::serve`] says.
-    pub fn join(self) -> Result<Report, Error> {
-        // Only a model of a user's own can panic there.
-        self.thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Unsupported, "the model panicked")))
     }
 }

@@ -55,7 +55,6 @@ impl<H: task_session::Handler + Send + Sync + 'static> RunsOn<crate::Tasks, kind
 
 macro_rules! session_service {
     ($engine:ty, $handler:path, $kind:ty, |$self:ident, $session:ident| $handle:expr) => {
-        /// What takes no connections is never given one: `serve` has seen to that.
         impl<H: $handler + 'static> Service<$engine> for Conversing<H, $kind> {
             const STREAMS: bool = false;
             const DATAGRAMS: bool = true;
@@ -71,19 +70,6 @@ macro_rules! session_service {
             }
             fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
                 self.handler.on_error(error, peer);
-            }
-            fn verify(&self, _: &Peer) -> bool {
-                false
-            }
-            fn on_error(&self, _: &Failure, _: &Peer) {}
-            async fn setup(&self, _: &mut <$engine as Engine>::Stream) -> Result {
-                Ok(())
-            }
-            async fn handle(&self, _: &mut <$engine as Engine>::Stream) -> Result {
-                Ok(())
-            }
-            async fn finish(&self, _: &mut <$engine as Engine>::Stream) -> Result {
-                Ok(())
             }
         }
     };

@@ -11,6 +11,7 @@ use crate::engine::{Blocking, Engine};
 use crate::model::Model;
 use crate::{Datagram, Failure, Peer, Result};
 use std::fmt;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -24,6 +25,17 @@ use std::sync::Arc;
     feature = "tokio",
     doc = "| [`Handler`](crate::Handler), async closures among them, or one in an `Arc` | [`Tasks`](crate::Tasks), [`Server::run`](crate::Server::run) |"
 )]
+///
+/// A stream handler and, behind it, a handler of packets or sessions make a pair, which serves both. Any other pair is an error of
+/// the compiler's: one of the two would never be asked.
+///
+/// ```compile_fail,E0080
+/// use socketserver::{Server, Threads, blocking};
+/// let one = |c: &mut blocking::Stream| Ok(c.write_all(b"one")?);
+/// let other = |c: &mut blocking::Stream| Ok(c.write_all(b"other")?);
+/// Server::bind("tcp://:0")?.serve(Threads::default(), (one, other))?;
+/// # Ok::<_, socketserver::Error>(())
+/// ```
 ///
 /// `M` is the [`Model`]. The second parameter is a marker that the compiler infers; nobody writes it.
 #[diagnostic::on_unimplemented(
@@ -63,7 +75,7 @@ pub trait Service<E: Engine>: SealedService + 'static {
     #[doc(hidden)]
     fn wait_for_datagram(&self, packet: &mut Datagram) -> impl Future<Output = Result> {
         let _ = packet;
-        std::future::ready(Ok(()))
+        ready(Ok(()))
     }
     #[doc(hidden)]
     fn verify_datagram(&self, peer: &Peer) -> bool {
@@ -82,18 +94,33 @@ pub trait Service<E: Engine>: SealedService + 'static {
     #[doc(hidden)]
     fn session(&self, session: &mut E::Session) -> impl Future<Output = Result> {
         let _ = session;
-        std::future::ready(Ok(()))
+        ready(Ok(()))
+    }
+    // What takes no connections is never given one: `serve` has seen to that.
+    #[doc(hidden)]
+    fn verify(&self, peer: &Peer) -> bool {
+        let _ = peer;
+        false
     }
     #[doc(hidden)]
-    fn verify(&self, peer: &Peer) -> bool;
+    fn on_error(&self, error: &Failure, peer: &Peer) {
+        let _ = (error, peer);
+    }
     #[doc(hidden)]
-    fn on_error(&self, error: &Failure, peer: &Peer);
+    fn setup(&self, connection: &mut E::Stream) -> impl Future<Output = Result> {
+        let _ = connection;
+        ready(Ok(()))
+    }
     #[doc(hidden)]
-    fn setup(&self, connection: &mut E::Stream) -> impl Future<Output = Result>;
+    fn handle(&self, connection: &mut E::Stream) -> impl Future<Output = Result> {
+        let _ = connection;
+        ready(Ok(()))
+    }
     #[doc(hidden)]
-    fn handle(&self, connection: &mut E::Stream) -> impl Future<Output = Result>;
-    #[doc(hidden)]
-    fn finish(&self, connection: &mut E::Stream) -> impl Future<Output = Result>;
+    fn finish(&self, connection: &mut E::Stream) -> impl Future<Output = Result> {
+        let _ = connection;
+        ready(Ok(()))
+    }
 }
 
 /// Markers that tell the kinds of handler apart: only the compiler says their names.
@@ -168,7 +195,6 @@ impl<M: Model, H: DatagramHandler + Send + Sync + 'static> RunsOn<M, kind::Packe
     }
 }
 
-/// What takes no connections is never given one: `serve` has seen to that.
 impl<E: Engine, H: DatagramHandler + 'static> Service<E> for Lift<H, kind::Packets> {
     const STREAMS: bool = false;
     const DATAGRAMS: bool = true;
@@ -182,19 +208,6 @@ impl<E: Engine, H: DatagramHandler + 'static> Service<E> for Lift<H, kind::Packe
     fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
         self.0.on_error(error, peer);
     }
-    fn verify(&self, _: &Peer) -> bool {
-        false
-    }
-    fn on_error(&self, _: &Failure, _: &Peer) {}
-    async fn setup(&self, _: &mut E::Stream) -> Result {
-        Ok(())
-    }
-    async fn handle(&self, _: &mut E::Stream) -> Result {
-        Ok(())
-    }
-    async fn finish(&self, _: &mut E::Stream) -> Result {
-        Ok(())
-    }
 }
 
 #[cfg(feature = "tokio")]
@@ -207,7 +220,6 @@ impl<H: AsyncDatagramHandler + Send + Sync + 'static> RunsOn<crate::Tasks, kind:
     }
 }
 
-/// What takes no connections is never given one: `serve` has seen to that.
 #[cfg(feature = "tokio")]
 impl<H: AsyncDatagramHandler + 'static> Service<Async> for Lift<H, kind::AsyncPackets> {
     const STREAMS: bool = false;
@@ -222,19 +234,6 @@ impl<H: AsyncDatagramHandler + 'static> Service<Async> for Lift<H, kind::AsyncPa
     }
     fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
         self.0.on_error(error, peer);
-    }
-    fn verify(&self, _: &Peer) -> bool {
-        false
-    }
-    fn on_error(&self, _: &Failure, _: &Peer) {}
-    async fn setup(&self, _: &mut crate::Stream) -> Result {
-        Ok(())
-    }
-    async fn handle(&self, _: &mut crate::Stream) -> Result {
-        Ok(())
-    }
-    async fn finish(&self, _: &mut crate::Stream) -> Result {
-        Ok(())
     }
 }
 
@@ -258,6 +257,15 @@ where
     type Service = Both<A::Service, B::Service>;
 
     fn into_service(self) -> Self::Service {
+        // Otherwise one of the two would never be asked.
+        const {
+            let first = (<A::Service as Service<M::Engine>>::STREAMS, <A::Service as Service<M::Engine>>::DATAGRAMS);
+            let second = (<B::Service as Service<M::Engine>>::STREAMS, <B::Service as Service<M::Engine>>::DATAGRAMS);
+            assert!(
+                matches!((first, second), ((true, false), (false, true))),
+                "a pair is a stream handler, and then a handler of packets or sessions"
+            );
+        }
         Both(self.0.into_service(), self.1.into_service())
     }
 }

@@ -6,6 +6,7 @@
 mod clients;
 mod datagram_clients;
 mod datagrams;
+mod datagrams_waiting;
 mod deadlines;
 mod failures;
 mod listening;

@@ -290,19 +290,27 @@ fn where_nobody_gives_way_newcomers_are_refused() {
     }
 }
 
-#[test]
-fn a_queue_has_an_end() {
-    // The handler takes nothing until it is told to.
-    let (go, wait) = channel::<()>();
-    let wait = Mutex::new(wait);
-    let busy = sessions(move |s: &mut blocking::Session| {
-        wait.lock().unwrap().recv()?;
+/// Echoes, but each handler takes nothing until it is told to.
+struct Busy(Mutex<Receiver<()>>);
+
+impl blocking::SessionHandler for Busy {
+    fn handle(&self, s: &mut blocking::Session) -> socketserver::Result {
+        self.0.lock().unwrap().recv()?;
         while let Some(packet) = s.recv()? {
             s.send(&packet)?;
         }
         Ok(())
-    });
-    let server = udp().spawn(Threads::default(), busy.queue(3)).unwrap();
+    }
+}
+
+fn busy(with: impl Fn(Sessions<Busy>) -> Sessions<Busy>) -> (Running, Sender<()>) {
+    let (go, wait) = channel();
+    (udp().spawn(Threads::default(), with(sessions(Busy(Mutex::new(wait))))).unwrap(), go)
+}
+
+#[test]
+fn a_queue_has_an_end() {
+    let (server, go) = busy(|s| s.queue(3));
     let client = client(&server);
     for number in 0..5_u8 {
         client.send(&[number]).unwrap();
@@ -318,16 +326,7 @@ fn a_queue_has_an_end() {
 
 #[test]
 fn all_queues_together_have_an_end() {
-    let (go, wait) = channel::<()>();
-    let wait = Mutex::new(wait);
-    let busy = sessions(move |s: &mut blocking::Session| {
-        wait.lock().unwrap().recv()?;
-        while let Some(packet) = s.recv()? {
-            s.send(&packet)?;
-        }
-        Ok(())
-    });
-    let server = udp().spawn(Threads::default(), busy.memory(10)).unwrap();
+    let (server, go) = busy(|s| s.memory(10));
     let clients: Vec<_> = (0..3).map(|_| client(&server)).collect();
     for client in &clients {
         client.send(b"12345").unwrap();

@@ -14,25 +14,54 @@ pub trait Talk {
     fn mailbox(&self) -> &Arc<Mailbox>;
 }
 
-/// What both kinds of session tell.
+/// What both kinds of session are and tell; where their handle is.
 macro_rules! facts {
-    () => {
-        /// Who it is with. Anybody can write any address into a UDP packet.
-        #[must_use]
-        pub fn peer(&self) -> &Peer {
-            &self.mailbox.peer
+    ($($handle:ident).+) => {
+        impl Session {
+            /// Who it is with. Anybody can write any address into a UDP packet.
+            #[must_use]
+            pub fn peer(&self) -> &crate::Peer {
+                &self.mailbox.peer
+            }
+
+            /// Its number, unique in its server: connections and sessions are counted together.
+            #[must_use]
+            pub fn id(&self) -> u64 {
+                self.mailbox.id
+            }
+
+            /// The address that the peer speaks to, where the server is bound to many; else, and over Unix sockets, `None`.
+            #[must_use]
+            pub fn local(&self) -> Option<std::net::IpAddr> {
+                self.mailbox.local().map(|local| local.to.to_canonical())
+            }
+
+            /// The server, to stop it or to ask it things.
+            #[must_use]
+            pub fn server(&self) -> &crate::lifecycle::Handle {
+                &self.$($handle).+
+            }
         }
 
-        /// Its number, unique in its server: connections and sessions are counted together.
-        #[must_use]
-        pub fn id(&self) -> u64 {
-            self.mailbox.id
+        impl super::Talk for Session {
+            fn mailbox(&self) -> &Arc<Mailbox> {
+                &self.mailbox
+            }
         }
 
-        /// The address that the peer speaks to, where the server is bound to many; else, and over Unix sockets, `None`.
-        #[must_use]
-        pub fn local(&self) -> Option<std::net::IpAddr> {
-            self.mailbox.local().map(|local| local.to.to_canonical())
+        impl Drop for Session {
+            fn drop(&mut self) {
+                self.mailbox.end();
+            }
+        }
+
+        impl std::fmt::Debug for Session {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("Session")
+                    .field("id", &self.mailbox.id)
+                    .field("peer", &self.mailbox.peer)
+                    .finish_non_exhaustive()
+            }
         }
     };
 }

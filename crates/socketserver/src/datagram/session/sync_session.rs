@@ -1,13 +1,12 @@
 use super::conversation::facts;
 use super::mailbox::aborted;
-use super::{Mailbox, Newcomer, Talk};
+use super::{Mailbox, Newcomer};
+use crate::clock;
 use crate::datagram::DatagramSocket;
 use crate::endpoint::poll_until;
 use crate::lifecycle::{Handle, Run};
-use crate::{Peer, clock};
 use rustix::event::{PollFd, PollFlags};
 use socketserver_sys::Outbox;
-use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Weak};
@@ -117,36 +116,7 @@ fn waker() -> (ThreadId, Waker) {
     (thread.id(), Waker::from(Arc::new(Unpark(thread))))
 }
 
-impl Session {
-    facts!();
-
-    /// The server, to stop it or to ask it things.
-    #[must_use]
-    pub fn server(&self) -> &Handle {
-        &self.handle
-    }
-}
-
-impl Talk for Session {
-    fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.mailbox.end();
-    }
-}
-
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("id", &self.mailbox.id)
-            .field("peer", &self.mailbox.peer)
-            .finish_non_exhaustive()
-    }
-}
+facts!(handle);
 
 /// Ends the `park` of a thread.
 struct Unpark(Thread);

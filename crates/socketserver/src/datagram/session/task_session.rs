@@ -1,12 +1,10 @@
+use super::Mailbox;
 use super::conversation::facts;
-use super::{Mailbox, Talk};
-use crate::Peer;
 use crate::datagram::GATHER;
 use crate::lifecycle::Handle;
 use socketserver_sys::Outbox;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -170,33 +168,6 @@ impl Session {
             Poll::Ready(Ok(()))
         })
     }
-
-    facts!();
-
-    /// The server, to stop it or to ask it things.
-    #[must_use]
-    pub fn server(&self) -> &Handle {
-        &self.post.handle
-    }
 }
 
-impl Talk for Session {
-    fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.mailbox.end();
-    }
-}
-
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("id", &self.mailbox.id)
-            .field("peer", &self.mailbox.peer)
-            .finish_non_exhaustive()
-    }
-}
+facts!(post.handle);
