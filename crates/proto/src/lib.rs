@@ -2,6 +2,7 @@
 //! network, a runtime or a clock.
 //!
 //! - [`endpoint`]: where to listen, as a string that a person can type (`tcp://127.0.0.1:8080`).
+//! - [`framing`]: where one message ends and the next begins.
 //! - [`accept`]: what a failed `accept(2)` means for the loop that called it.
 //! - [`backoff`]: how long that loop waits while the process is out of descriptors or memory.
 //!
@@ -20,6 +21,7 @@ pub mod accept;
 pub mod backoff;
 pub mod cidr;
 pub mod endpoint;
+pub mod framing;
 pub mod pace;
 pub mod peers;
 pub mod permits;

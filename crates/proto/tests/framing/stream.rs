@@ -1,0 +1,96 @@
+//! What a message loop does with a framing, and what has to hold however the stream comes in. The fuzz targets use it too.
+
+use socketserver_proto::framing::{FrameError, Framing, Scan, Step};
+
+/// All that came of a stream: its messages, and why there are no more if it was not its end.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) messages: Vec<Vec<u8>>,
+    pub(crate) error: Option<FrameError>,
+}
+
+/// Reads a stream that comes in pieces of such lengths, and what is left in one; asks after each piece.
+pub(crate) fn read(framing: &impl Framing, stream: &[u8], pieces: impl IntoIterator<Item = usize>) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.error = read_into(framing, stream, pieces, &mut outcome.messages).err();
+    outcome
+}
+
+fn read_into(
+    framing: &impl Framing,
+    mut stream: &[u8],
+    pieces: impl IntoIterator<Item = usize>,
+    messages: &mut Vec<Vec<u8>>,
+) -> Result<(), FrameError> {
+    let (mut input, mut scan, mut to_skip, mut needed) = (Vec::new(), Scan::default(), 0_usize, 0);
+    let mut pieces = pieces.into_iter();
+    while !stream.is_empty() {
+        let (piece, rest) = stream.split_at(pieces.next().unwrap_or(usize::MAX).clamp(1, stream.len()));
+        stream = rest;
+        input.extend_from_slice(piece);
+        loop {
+            let skipped = to_skip.min(input.len());
+            input.drain(..skipped);
+            to_skip -= skipped;
+            if to_skip > 0 {
+                break;
+            }
+            match framing.decode(&input, &mut scan)? {
+                Step::Message { body, len } => {
+                    assert!(input.len() >= needed, "it was pointless to ask with {} of {needed} bytes", input.len());
+                    assert!(len > 0 && body.end <= len && len <= input.len(), "{body:?} in {len} of {}", input.len());
+                    let message = input[body].to_vec();
+                    assert!(message.len() <= framing.max_message(), "{} bytes", message.len());
+                    messages.push(message);
+                    input.drain(..len);
+                    needed = 0;
+                }
+                Step::Skip(count) => {
+                    assert!(count > 0);
+                    (to_skip, needed) = (count, 0);
+                }
+                Step::More(count) => {
+                    assert!(count > input.len(), "{count} bytes, and there are {}", input.len());
+                    assert!(count >= needed, "{count} bytes, after {needed}");
+                    needed = count;
+                    assert!(scan.searched() <= input.len());
+                    break;
+                }
+            }
+        }
+    }
+    if !input.is_empty()
+        && let Some(body) = framing.finish(&input, &scan)?
+    {
+        assert!(body.len() <= framing.max_message(), "{} bytes", body.len());
+        messages.push(input[body].to_vec());
+    }
+    Ok(())
+}
+
+/// Whatever the stream is: how it is split makes no difference, and what comes out of it can be sent on, unless it is
+/// told that some of it cannot be.
+pub(crate) fn holds(framing: &impl Framing, stream: &[u8], pieces: &[usize], all_can_be_sent: bool) {
+    let whole = read(framing, stream, []);
+    assert_eq!(read(framing, stream, pieces.iter().copied()), whole, "in pieces of {pieces:?}");
+    assert_eq!(read(framing, stream, std::iter::repeat(1)), whole, "byte by byte");
+    sent_comes_back(framing, &whole.messages, pieces, all_can_be_sent);
+}
+
+/// What can be sent comes back as it was, whatever else is sent.
+pub(crate) fn sent_comes_back(framing: &impl Framing, messages: &[Vec<u8>], pieces: &[usize], all_can_be_sent: bool) {
+    let (mut stream, mut sent) = (Vec::new(), Vec::new());
+    for message in messages {
+        let before = stream.len();
+        match framing.encode(message, &mut stream) {
+            Ok(()) => sent.push(message.clone()),
+            Err(error) => {
+                assert!(!all_can_be_sent && !error.is_malformed() && !error.is_cut_short(), "{error}");
+                assert_eq!(error.is_too_long(), message.len() > framing.max_message(), "{error}");
+                assert_eq!(stream.len(), before, "{error}");
+            }
+        }
+    }
+    let outcome = read(framing, &stream, pieces.iter().copied());
+    assert_eq!(outcome, Outcome { messages: sent, error: None });
+}
