@@ -25,6 +25,7 @@ mod error;
 mod events;
 mod handler;
 mod lifecycle;
+mod message;
 mod model;
 pub mod probe;
 mod running;
@@ -61,11 +62,12 @@ pub use events::{
     Refused, SpawnFailed, Undelivered, Unsent,
 };
 #[cfg(feature = "tokio")]
-pub use handler::{AsyncDatagramHandler, Handler, SessionHandler};
-pub use handler::{DatagramHandler, RunsOn, Service};
+pub use handler::{AsyncDatagramHandler, AsyncMessageHandler, Handler, SessionHandler};
+pub use handler::{DatagramHandler, MessageHandler, RunsOn, Service};
 #[cfg(feature = "tokio")]
 pub use lifecycle::UntilDraining;
 pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};
+pub use message::{Carrier, Channel, Framed, Outbox, Overflow, PushError};
 pub use model::{Forks, Job, Model, Serial, Threads, Work};
 #[cfg(feature = "tokio")]
 pub use model::{Offload, Tasks};
@@ -73,6 +75,10 @@ pub use running::Running;
 pub use server::{AnyEngine, Served, Server, Suits};
 pub use socketserver_proto::{Cidr, CidrError, Endpoint, EndpointError, Host, Rate, RateError, UnixName};
 pub use socketserver_sys::Credentials;
+
+/// How messages are told apart in a stream of bytes.
+#[doc(inline)]
+pub use socketserver_proto::framing;
 
 /// The blocking side: handlers, connections and sources that need no runtime.
 pub mod blocking {
@@ -108,7 +114,8 @@ pub mod sealed {
     #[cfg(feature = "tokio")]
     pub use crate::connection::TaskIo;
     pub use crate::connection::{Core, PollIo, SyncIo, Wait};
-    pub use crate::datagram::session::{Budget, Mailbox, Talk};
+    pub use crate::datagram::session::{Budget, Heard, Mailbox, Talk};
     pub use crate::engine::Conn;
-    pub use crate::handler::{Both, Conversing, Lift, kind};
+    pub use crate::handler::{Both, Conversing, Lift, Messaging, kind};
+    pub use crate::message::Unframed;
 }

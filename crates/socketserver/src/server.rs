@@ -449,21 +449,32 @@ impl<E> Server<E> {
         self.duties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether what comes to the endpoints is what such a handler takes: only the addresses tell.
-    fn suits<G: Engine, S: Service<G>>(&self) -> Result<(), Error> {
+    /// Whether what comes to the endpoints is what such a handler takes, and such a model can carry: only the addresses tell.
+    fn suits<M: Model, S: Service<M::Engine>>(&self) -> Result<(), Error> {
+        let unsupported = |words: String| Err(Error::new(ErrorKind::Unsupported, words));
         for listener in &self.listeners.all {
+            let endpoint = &listener.endpoint;
             let (comes, handler) = match listener.packets() {
                 Some(_) if !S::DATAGRAMS => ("packets", "connections"),
+                Some(_) if S::SESSIONS && !M::SESSIONS => {
+                    return unsupported(format!(
+                        "packets come to `{endpoint}`, in a session a peer, and `{}` has nobody who would sort them while a \
+                         handler is at work: `Threads` and `Tasks` do",
+                        name_of::<M>()
+                    ));
+                }
                 None if !S::STREAMS => ("connections", "packets"),
+                None if !S::FRAMED => {
+                    return unsupported(format!(
+                        "bytes come to `{endpoint}`, and nobody said how messages are told apart in them: \
+                         `.framed(Line::new())`, say, does"
+                    ));
+                }
                 _ => continue,
             };
-            let endpoint = &listener.endpoint;
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "{comes} come to `{endpoint}`, and the handler takes {handler}: a pair of a stream handler and a \
-                     datagram handler, `(|c| …, |d| …)`, takes both"
-                ),
+            return unsupported(format!(
+                "{comes} come to `{endpoint}`, and the handler takes {handler}: a pair of a stream handler and a \
+                 datagram handler, `(|c| …, |d| …)`, takes both"
             ));
         }
         Ok(())
@@ -485,7 +496,7 @@ impl<E> Server<E> {
         E: Suits<M::Engine>,
         H: RunsOn<M, K> + Send + Sync + 'static,
     {
-        self.suits::<M::Engine, <H as RunsOn<M, K>>::Service>()?;
+        self.suits::<M, <H as RunsOn<M, K>>::Service>()?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
         let work = Work::new(run.clone(), handler.into_service());
@@ -527,7 +538,7 @@ impl<E> Server<E> {
         E: Suits<Async>,
         H: RunsOn<crate::Tasks, K> + Send + Sync + 'static,
     {
-        self.suits::<Async, <H as RunsOn<crate::Tasks, K>>::Service>()?;
+        self.suits::<crate::Tasks, <H as RunsOn<crate::Tasks, K>>::Service>()?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
         // Whatever becomes of this future, the run ends; and its tasks end before that.
@@ -553,7 +564,7 @@ impl<E> Server<E> {
         E: Suits<Blocking>,
         H: RunsOn<Serial, K> + Send + Sync + 'static,
     {
-        self.suits::<Blocking, <H as RunsOn<Serial, K>>::Service>()?;
+        self.suits::<Serial, <H as RunsOn<Serial, K>>::Service>()?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin();
         let work = Work::<Blocking, _>::new(run.clone(), handler.into_service());
@@ -616,4 +627,10 @@ impl<E> fmt::Debug for Server<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("endpoints", &self.shared.endpoints).finish_non_exhaustive()
     }
+}
+
+/// What a model is called.
+fn name_of<M>() -> &'static str {
+    let name = std::any::type_name::<M>();
+    name.rsplit("::").next().unwrap_or(name)
 }

@@ -8,7 +8,7 @@ use crate::clock;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 /// Beyond this much gathered output a write waits for the peer to take it.
@@ -277,6 +277,22 @@ impl<T: PollIo> Core<T> {
             ready!(self.poll_flush(cx))?;
         }
         self.poll_write_out(cx, bytes)
+    }
+
+    /// Sends all of it, behind what was gathered. What is taken is cut off `bytes`.
+    #[inline]
+    pub(crate) fn poll_send_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
+        self.may_write()?;
+        if self.output.is_some() {
+            ready!(self.poll_flush(cx))?;
+        }
+        self.poll_write_out(cx, bytes)
+    }
+
+    /// What wakes a wait for input on the blocking engine; see [`PollIo::waker`].
+    #[inline]
+    pub(crate) fn waker(&mut self) -> io::Result<Option<Waker>> {
+        self.io.waker()
     }
 
     #[inline]
@@ -549,6 +565,8 @@ impl<T: PollIo> Core<T> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.input_is_over(),
             Err(error) if is_deadline(&error) => Err(self.fate.too_late(Deadline::Idle)),
+            // Somebody has something for the peer.
+            Err(error) if T::WAITS_INSIDE && error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => Err(self.fate.disconnected(error)),
         }
     }

@@ -77,9 +77,17 @@ impl Fate {
         let why = match reason {
             Reason::Lifetime => "its lifetime is over",
             Reason::Kicked => "it was told to",
+            Reason::Overflow => "its peer did not take what was pushed to it",
             _ => "the drain's deadline passed",
         };
         io::Error::new(io::ErrorKind::ConnectionAborted, format!("the server cut this connection: {why}"))
+    }
+
+    /// What the peer sent is no message.
+    pub(crate) fn bad_message(&mut self, error: impl Into<crate::Failure>) -> io::Error {
+        self.reason = Some(Reason::BadMessage);
+        self.failed_with(io::ErrorKind::InvalidData);
+        io::Error::new(io::ErrorKind::InvalidData, error)
     }
 
     /// The transport failed with this.

@@ -7,7 +7,7 @@ mod input;
 mod peer;
 pub(crate) mod pipeline;
 mod poll_io;
-mod pool;
+pub(crate) mod pool;
 mod reason;
 mod record;
 mod slot;

@@ -2,17 +2,14 @@
 //!
 //! Before it stand the permit and `verify` (`admission`), and between them PROXY and TLS will.
 
-use super::{Core, PollIo, Reason, Slot};
+use super::{Core, PollIo, Reason};
 use crate::engine::{Conn, Engine};
 use crate::handler::Service;
 use crate::{Failure, Result};
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 
 /// How a connection ended: what the events tell of it.
 #[derive(Debug)]
@@ -63,10 +60,11 @@ type Outcome = Result<(), Option<Failure>>;
 /// A macro, for a future that is handed to another one lies in it twice; and each connection holds one of these.
 macro_rules! guard {
     ($step:expr, $until_cut:expr) => {{
-        let mut step = pin!($step);
-        let until_cut: Option<&Slot> = $until_cut;
-        poll_fn(move |cx| match catch(|| step.as_mut().poll(cx)) {
-            Ok(Poll::Pending) if until_cut.is_some_and(Slot::is_cut) => Poll::Ready(Err(None)),
+        use std::task::Poll;
+        let mut step = std::pin::pin!($step);
+        let until_cut: Option<&$crate::connection::Slot> = $until_cut;
+        std::future::poll_fn(move |cx| match $crate::connection::pipeline::catch(|| step.as_mut().poll(cx)) {
+            Ok(Poll::Pending) if until_cut.is_some_and($crate::connection::Slot::is_cut) => Poll::Ready(Err(None)),
             Ok(poll) => poll.map_err(Some),
             Err(panic) => Poll::Ready(Err(Some(panic.into()))),
         })
@@ -92,6 +90,8 @@ pub(crate) fn connection<E: Engine, S: Service<E>>(conn: &mut E::Stream, service
     }
 }
 
+pub(crate) use guard;
+
 /// What the outcomes of the steps come to. Those who want to know are told.
 fn judge_all<E: Engine, S: Service<E>>(core: &mut Core<E::Io>, outcomes: [Outcome; 2], service: &S) -> Option<Ending> {
     let mut ending: Option<Ending> = None;
@@ -101,7 +101,7 @@ fn judge_all<E: Engine, S: Service<E>>(core: &mut Core<E::Io>, outcomes: [Outcom
         let mut failed = Ending::of(reason);
         let mut broken_hook = None;
         // A peer that left and a deadline that passed are no errors of the handler.
-        if matches!(reason, Reason::Failed | Reason::Panicked) {
+        if matches!(reason, Reason::Failed | Reason::Panicked | Reason::BadMessage) {
             let text = catch(|| failure.to_string());
             failed = Ending::with(reason, Some(text.unwrap_or_else(|panic| panic.to_string())));
             if let Err(panic) = catch(|| service.on_error(&failure, &core.connection.peer)) {

@@ -19,6 +19,14 @@ pub trait PollIo {
     /// Waits until the peer's side has taken all that was written, to this point in time at most.
     fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>>;
 
+    /// What wakes a read that waits on this thread, which then fails with `Interrupted`. `None`: waking the task does.
+    ///
+    /// # Errors
+    /// No descriptor is left for it.
+    fn waker(&mut self) -> io::Result<Option<Waker>> {
+        Ok(None)
+    }
+
     /// Whoever waited has given up: a wait with an end of its own that comes next is a new one.
     fn forget_waits(&mut self) {}
 

@@ -22,6 +22,11 @@ pub enum Reason {
     Evicted,
     /// The peer sent a line, a frame or an exact read more slowly than the minimum rate allows.
     MinRate,
+    /// What the peer sent is no message of the framing, or one longer than its limit.
+    BadMessage,
+    /// The peer did not take what was pushed to it: its [`Outbox`](crate::Outbox) was full, and
+    /// [`Overflow::Disconnect`](crate::Overflow::Disconnect) is the policy.
+    Overflow,
     /// The connection was open for as long as the lifetime allows.
     Lifetime,
     /// [`Handle::kick`](crate::Handle::kick) ended it.
@@ -45,7 +50,7 @@ pub enum Reason {
 
 impl Reason {
     /// Each kind once; the number of a signal or a status is 0.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Finished,
         Self::Disconnected,
         Self::Idle,
@@ -53,6 +58,8 @@ impl Reason {
         Self::FirstByte,
         Self::Evicted,
         Self::MinRate,
+        Self::BadMessage,
+        Self::Overflow,
         Self::Lifetime,
         Self::Kicked,
         Self::Drained,
@@ -75,6 +82,8 @@ impl Reason {
             Self::FirstByte => "first-byte",
             Self::Evicted => "evicted",
             Self::MinRate => "min-rate",
+            Self::BadMessage => "bad-message",
+            Self::Overflow => "overflow",
             Self::Lifetime => "lifetime",
             Self::Kicked => "kicked",
             Self::Drained => "drained",
@@ -118,6 +127,8 @@ impl Reason {
             Self::MinRate => 11,
             Self::Lifetime => 12,
             Self::Kicked => 13,
+            Self::BadMessage => 14,
+            Self::Overflow => 15,
             // What only the parent finds out never travels, and sessions are no children's.
             Self::Evicted | Self::Killed(_) | Self::Exited(_) => 0,
         }

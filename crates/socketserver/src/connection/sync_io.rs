@@ -1,13 +1,13 @@
 use super::{Connection, PollIo, Record, Wait};
-use crate::endpoint::timespec_until;
+use crate::endpoint::{poll_until, timespec_until};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use socketserver_sys::SharedFd;
+use socketserver_sys::{SharedFd, Wake};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// The blocking engine's socket: a thread sits in `recv`. A deadline of the connection's own is its `SO_RCVTIMEO`.
@@ -16,13 +16,15 @@ pub struct SyncIo {
     socket: SharedFd<Record>,
     /// What `SO_RCVTIMEO` was set to here. It is not looked at before, for a socket of a source of one's own may have any.
     timeout: Option<Duration>,
+    /// What ends a wait for input beside the peer, once somebody may have something for it.
+    wake: Option<Arc<Wake>>,
 }
 
 impl SyncIo {
     pub(crate) fn new(connection: &Arc<Connection>) -> Self {
         // Only the async engine knows transports without one.
         let Some(socket) = SharedFd::of(connection) else { unreachable!("the blocking engine is given sockets") };
-        Self { socket, timeout: None }
+        Self { socket, timeout: None, wake: None }
     }
 
     #[inline]
@@ -30,6 +32,7 @@ impl SyncIo {
         let until = match wait {
             Wait::Not => return self.recv(buf, RecvFlags::DONTWAIT).map_err(Into::into),
             Wait::Until(until) => Some(until),
+            Wait::For(time) if self.wake.is_some() => time.and_then(|time| Instant::now().checked_add(time)),
             Wait::For(time) => {
                 self.set_timeout(time)?;
                 match self.recv(buf, RecvFlags::empty()) {
@@ -42,7 +45,10 @@ impl SyncIo {
             }
         };
         loop {
-            self.poll(PollFlags::IN, until)?;
+            match &self.wake {
+                Some(wake) => self.poll_or_wake(wake, until)?,
+                None => self.poll(PollFlags::IN, until)?,
+            }
             match self.recv(buf, RecvFlags::DONTWAIT) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return Ok(result?),
@@ -81,6 +87,19 @@ impl SyncIo {
         }
     }
 
+    /// Waits for input.
+    ///
+    /// # Errors
+    /// `Interrupted`: it was woken.
+    fn poll_or_wake(&self, wake: &Wake, until: Option<Instant>) -> io::Result<()> {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(wake, PollFlags::IN)];
+        if poll_until(&mut fds, until)? == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        // Whoever woke it has had something before that, which is looked for now.
+        if wake.clear() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    }
+
     fn set_timeout(&mut self, time: Option<Duration>) -> io::Result<()> {
         if self.timeout != time {
             // Zero would mean "for ever" to the system, and to us "not at all".
@@ -103,6 +122,14 @@ impl PollIo for SyncIo {
     #[inline]
     fn poll_write(&mut self, _: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>> {
         Poll::Ready(self.write(buf, stall))
+    }
+
+    fn waker(&mut self) -> io::Result<Option<Waker>> {
+        let wake = match &self.wake {
+            Some(wake) => wake,
+            None => self.wake.insert(Arc::new(Wake::new()?)),
+        };
+        Ok(Some(wake.clone().into()))
     }
 
     fn poll_taken(&mut self, _: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {

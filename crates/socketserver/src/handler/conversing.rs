@@ -58,6 +58,7 @@ macro_rules! session_service {
         impl<H: $handler + 'static> Service<$engine> for Conversing<H, $kind> {
             const STREAMS: bool = false;
             const DATAGRAMS: bool = true;
+            const SESSIONS: bool = true;
 
             fn budget(&self) -> Option<&Arc<Budget>> {
                 Some(&self.budget)

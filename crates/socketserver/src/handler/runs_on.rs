@@ -45,7 +45,8 @@ use std::sync::Arc;
     note = "`Tasks` runs async stream handlers: `async |c: &mut Stream| -> Result`, or a type that implements `Handler`",
     note = "`Tasks` runs `sessions(async |s: &mut Session| …)`, and `Threads` runs `sessions(|s: &mut blocking::Session| …)`",
     note = "`Tasks` runs async datagram handlers: `async |d: &mut Datagram| -> Result`, or a type that implements `AsyncDatagramHandler`",
-    note = "all of them run datagram handlers, `|d: &mut Datagram| -> Result`, and pairs of a stream and a datagram handler",
+    note = "`Tasks` runs async message handlers: `async |m: &[u8], c: &mut Channel| -> Result`, or a type that implements `AsyncMessageHandler`",
+    note = "all of them run datagram handlers, `|d: &mut Datagram| -> Result`, message handlers, `|m: &[u8], c: &mut Channel| -> Result`, what `.framed(…)` makes of one, and pairs of a stream and a datagram handler",
     note = "a closure must write out its argument's type and return `socketserver::Result`: end it with `Ok(())`"
 )]
 pub trait RunsOn<M: Model, K> {
@@ -61,6 +62,9 @@ pub trait Service<E: Engine>: SealedService + 'static {
     /// It takes connections.
     #[doc(hidden)]
     const STREAMS: bool = true;
+    /// It can tell what messages are in a stream of bytes, or does not care.
+    #[doc(hidden)]
+    const FRAMED: bool = true;
     /// It takes packets.
     #[doc(hidden)]
     const DATAGRAMS: bool = false;
@@ -86,6 +90,9 @@ pub trait Service<E: Engine>: SealedService + 'static {
     fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
         let _ = (error, peer);
     }
+    /// It takes packets in sessions.
+    #[doc(hidden)]
+    const SESSIONS: bool = false;
     /// It takes sessions, and this is what they have in common.
     #[doc(hidden)]
     fn budget(&self) -> Option<&Arc<Budget>> {
@@ -138,6 +145,14 @@ pub mod kind {
     pub enum BlockingSessions {}
     #[derive(Debug)]
     pub enum AsyncSessions {}
+    #[derive(Debug)]
+    pub enum Messages {}
+    #[derive(Debug)]
+    pub enum FramedMessages {}
+    #[derive(Debug)]
+    pub enum AsyncMessages {}
+    #[derive(Debug)]
+    pub enum FramedAsyncMessages {}
     /// A handler of connections and one of packets, in a pair.
     #[derive(Debug)]
     pub struct And<K, L>(std::marker::PhantomData<(K, L)>);
@@ -272,8 +287,10 @@ where
 
 impl<E: Engine, S: Service<E>, P: Service<E>> Service<E> for Both<S, P> {
     const STREAMS: bool = S::STREAMS;
+    const FRAMED: bool = S::FRAMED;
     const DATAGRAMS: bool = P::DATAGRAMS;
     const WAITS: bool = P::WAITS;
+    const SESSIONS: bool = P::SESSIONS;
 
     fn datagram(&self, packet: &mut Datagram) -> Result {
         self.1.datagram(packet)

@@ -69,6 +69,10 @@ pub trait Model {
     /// The engine that it runs on.
     type Engine: Engine;
 
+    /// Whether somebody sorts packets into sessions while handlers are at work.
+    #[doc(hidden)]
+    const SESSIONS: bool = false;
+
     /// Runs jobs until [`Work::next`] gives none. What is still open when it returns is drained.
     ///
     /// # Errors

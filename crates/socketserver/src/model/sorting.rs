@@ -23,12 +23,15 @@ pub(super) struct Sorting {
 }
 
 impl Sorting {
-    /// `None`: the handler takes no sessions.
+    /// `None`: the handler takes no sessions, or none come.
     pub(super) fn start<S: Service<Blocking> + Send + Sync>(
         work: &Work<Blocking, S>,
         threads: usize,
     ) -> Result<Option<Self>, Error> {
         let (Some(budget), Some(listeners)) = (work.service.budget(), work.run.listeners()) else { return Ok(None) };
+        if listeners.all.iter().all(|listener| listener.packets().is_none()) {
+            return Ok(None);
+        }
         // Those that nobody could serve would only wait for one of the others to end.
         budget.hold_to(threads);
         let failed = |error| Error::io("cannot sort packets into sessions", error);
@@ -40,7 +43,7 @@ impl Sorting {
             Self { threads: Vec::new(), listeners: listeners.clone(), newcomers: newcomers.clone(), _left: left };
         for (index, listener) in listeners.all.iter().enumerate() {
             let Some(socket) = listener.packets() else { continue };
-            let wake = Arc::new(Rouse(Wake::new().map_err(failed)?));
+            let wake = Arc::new(Wake::new().map_err(failed)?);
             let sorter = Sorter {
                 router: Router::new(&work.run, index, socket, budget),
                 hall: Hall { newcomers: newcomers.clone(), socket: socket.clone() },
@@ -74,22 +77,13 @@ impl Drop for Sorting {
     }
 }
 
-/// Wakes a thread that polls.
-struct Rouse(Wake);
-
-impl std::task::Wake for Rouse {
-    fn wake(self: Arc<Self>) {
-        self.0.wake();
-    }
-}
-
 /// Sorts the packets of one endpoint.
 struct Sorter<S> {
     work: Work<Blocking, S>,
     router: Router,
     hall: Hall,
     index: usize,
-    wake: Arc<Rouse>,
+    wake: Arc<Wake>,
     waker: Waker,
 }
 
@@ -168,7 +162,7 @@ impl<S: Service<Blocking> + Send + Sync> Sorter<S> {
             return Ok(());
         }
         let stop = &self.work.run.shared.control.stop;
-        let mut fds = vec![readable(self.wake.0.as_fd()), readable(stop.as_fd())];
+        let mut fds = vec![readable(self.wake.as_fd()), readable(stop.as_fd())];
         if for_packets {
             fds.push(readable(self.hall.socket.as_fd()));
         }
@@ -183,7 +177,7 @@ impl<S: Service<Blocking> + Send + Sync> Sorter<S> {
 
     /// Whether sessions have ended. If not, the wakeup descriptor tells when one has.
     fn is_ready(&self) -> bool {
-        self.wake.0.clear();
+        self.wake.clear();
         self.router.ready().poll(&mut Context::from_waker(&self.waker)).is_ready()
     }
 
@@ -211,7 +205,7 @@ impl<S: Service<Blocking> + Send + Sync> Sorter<S> {
             }
             if !self.is_ready() {
                 // It fails for want of memory alone; then it is tried again.
-                let _ = poll_until(&mut [readable(self.wake.0.as_fd())], until);
+                let _ = poll_until(&mut [readable(self.wake.as_fd())], until);
             }
         }
     }

@@ -93,6 +93,7 @@ impl Default for Threads {
 
 impl Model for Threads {
     type Engine = Blocking;
+    const SESSIONS: bool = true;
 
     fn run<S: Service<Blocking> + Send + Sync>(self, work: Work<Blocking, S>) -> Result<(), Error> {
         // The drain is what tells that the run is over.

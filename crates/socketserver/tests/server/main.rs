@@ -10,6 +10,7 @@ mod datagrams_waiting;
 mod deadlines;
 mod failures;
 mod listening;
+mod messages;
 mod models;
 mod serving;
 mod sessions;

@@ -2,6 +2,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 /// A descriptor that one side makes readable and another waits for: `eventfd(2)`.
 ///
@@ -49,6 +50,27 @@ impl Wake {
                 result => return result.is_ok(),
             }
         }
+    }
+}
+
+/// As a [`Waker`](std::task::Waker): of a thread that waits for the descriptor.
+///
+/// ```
+/// use socketserver_sys::Wake;
+/// use std::{sync::Arc, task::Waker};
+///
+/// let wake = Arc::new(Wake::new()?);
+/// Waker::from(wake.clone()).wake();
+/// assert!(wake.clear());
+/// # std::io::Result::Ok(())
+/// ```
+impl std::task::Wake for Wake {
+    fn wake(self: Arc<Self>) {
+        Self::wake(&self);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        Self::wake(self);
     }
 }
 

@@ -2,16 +2,40 @@ use super::Mailbox;
 use crate::connection::pipeline::{Ending, Panic, catch};
 use crate::engine::Engine;
 use crate::handler::Service;
+use crate::lifecycle::Handle;
 use crate::{Failure, Reason};
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 /// A session as the engines have it.
 #[doc(hidden)]
 pub trait Talk {
     fn mailbox(&self) -> &Arc<Mailbox>;
+    fn handle(&self) -> &Handle;
+    /// Waits for a packet, or for a push, if there may be some.
+    fn hear(&mut self, pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> impl Future<Output = io::Result<Heard>>;
+    /// Sends a packet.
+    fn say(&mut self, packet: &[u8]) -> impl Future<Output = io::Result<()>>;
+}
+
+/// What a session that waited was given.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Heard {
+    Packet(Vec<u8>),
+    /// Somebody has something for the peer.
+    Push,
+    /// Nothing more comes.
+    End,
+}
+
+impl From<Option<Vec<u8>>> for Heard {
+    fn from(received: Option<Vec<u8>>) -> Self {
+        received.map_or(Self::End, Self::Packet)
+    }
 }
 
 /// What both kinds of session are and tell; where their handle is.
@@ -40,12 +64,6 @@ macro_rules! facts {
             #[must_use]
             pub fn server(&self) -> &crate::lifecycle::Handle {
                 &self.$($handle).+
-            }
-        }
-
-        impl super::Talk for Session {
-            fn mailbox(&self) -> &Arc<Mailbox> {
-                &self.mailbox
             }
         }
 
@@ -95,7 +113,7 @@ pub(crate) fn conversation<E: Engine, S: Service<E>>(
 fn failed<E: Engine, S: Service<E>>(service: &S, mailbox: &Mailbox, failure: Failure) -> Ending {
     let reason = if failure.is::<Panic>() {
         Reason::Panicked
-    } else if mailbox.told() == Some(Reason::Aborted) && failure.is::<std::io::Error>() {
+    } else if mailbox.told() == Some(Reason::Aborted) && failure.is::<io::Error>() {
         // No error of the handler.
         return Ending::of(Reason::Aborted);
     } else {

@@ -118,6 +118,16 @@ impl Mailbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who sent the packets.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Its number among the connections of its server.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(super) fn local(&self) -> Option<Local> {
         self.local.as_deref().copied()
     }

@@ -11,8 +11,8 @@ mod table;
 mod task_session;
 
 pub use budget::Budget;
-pub use conversation::Talk;
 pub(crate) use conversation::conversation;
+pub use conversation::{Heard, Talk};
 pub use mailbox::Mailbox;
 pub(crate) use mailbox::Ready;
 pub(crate) use newcomers::{Newcomer, Newcomers};

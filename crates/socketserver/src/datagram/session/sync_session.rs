@@ -1,6 +1,6 @@
 use super::conversation::facts;
 use super::mailbox::aborted;
-use super::{Mailbox, Newcomer};
+use super::{Heard, Mailbox, Newcomer, Talk};
 use crate::clock;
 use crate::datagram::DatagramSocket;
 use crate::endpoint::poll_until;
@@ -56,12 +56,26 @@ impl Session {
     /// # Errors
     /// `ConnectionAborted` once the drain's deadline has passed.
     pub fn recv(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            // There is nothing else that it could be told of.
+            match self.wait(None::<fn(&Waker) -> Poll<()>>)? {
+                Heard::Packet(packet) => return Ok(Some(packet)),
+                Heard::End => return Ok(None),
+                Heard::Push => {}
+            }
+        }
+    }
+
+    fn wait(&mut self, mut pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> io::Result<Heard> {
         if self.waker.0 != std::thread::current().id() {
             self.waker = waker();
         }
         loop {
+            if pushed.as_mut().is_some_and(|pushed| pushed(&self.waker.1).is_ready()) {
+                return Ok(Heard::Push);
+            }
             if let Poll::Ready(received) = self.mailbox.poll_recv(&mut Context::from_waker(&self.waker.1)) {
-                return received;
+                return received.map(Heard::from);
             }
             std::thread::park();
         }
@@ -117,6 +131,21 @@ fn waker() -> (ThreadId, Waker) {
 }
 
 facts!(handle);
+
+impl Talk for Session {
+    fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+    fn handle(&self) -> &Handle {
+        &self.handle
+    }
+    async fn hear(&mut self, pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> io::Result<Heard> {
+        self.wait(pushed)
+    }
+    async fn say(&mut self, packet: &[u8]) -> io::Result<()> {
+        self.send(packet)
+    }
+}
 
 /// Ends the `park` of a thread.
 struct Unpark(Thread);

@@ -1,5 +1,5 @@
-use super::Mailbox;
 use super::conversation::facts;
+use super::{Heard, Mailbox, Talk};
 use crate::datagram::GATHER;
 use crate::lifecycle::Handle;
 use socketserver_sys::Outbox;
@@ -171,3 +171,24 @@ impl Session {
 }
 
 facts!(post.handle);
+
+impl Talk for Session {
+    fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+    fn handle(&self) -> &Handle {
+        &self.post.handle
+    }
+    fn hear(&mut self, mut pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> impl Future<Output = io::Result<Heard>> {
+        let mut wait = Wait { mailbox: &self.mailbox, goes_on: false };
+        poll_fn(move |cx| {
+            if pushed.as_mut().is_some_and(|pushed| pushed(cx.waker()).is_ready()) {
+                return Poll::Ready(Ok(Heard::Push));
+            }
+            wait.poll(cx).map_ok(Heard::from)
+        })
+    }
+    fn say(&mut self, packet: &[u8]) -> impl Future<Output = io::Result<()>> {
+        self.send(packet)
+    }
+}

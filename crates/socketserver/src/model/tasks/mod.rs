@@ -76,6 +76,7 @@ impl Tasks {
 
 impl Model for Tasks {
     type Engine = Async;
+    const SESSIONS: bool = true;
 
     fn run<S: Service<Async> + Send + Sync>(self, work: Work<Async, S>) -> Result<(), Error> {
         if tokio::runtime::Handle::try_current().is_ok() {

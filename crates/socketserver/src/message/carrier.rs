@@ -1,0 +1,141 @@
+use super::out::Out;
+use crate::Result;
+use crate::connection::{Core, PollIo};
+use crate::framing::{FrameError, Framing, Scan, Step};
+use std::future::poll_fn;
+use std::io;
+use std::task::{Poll, Waker};
+
+/// One way that messages come and go.
+pub(crate) trait Carries {
+    /// The next message of what has come in. `None`: none is whole.
+    ///
+    /// # Errors
+    /// What came in is no message.
+    fn next(&mut self) -> Result<Option<&[u8]>>;
+
+    /// What is left after the end of input, if that is a message.
+    ///
+    /// # Errors
+    /// It is part of one.
+    fn last(&mut self) -> Result<Option<&[u8]>>;
+
+    /// Waits for more to come in, or for a push, if there may be some.
+    fn wait(&mut self, pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> impl Future<Output = io::Result<Event>>;
+
+    /// Sends all of it.
+    fn send(&mut self, out: &mut Out) -> impl Future<Output = io::Result<()>>;
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    Input,
+    Pushed,
+    /// Nothing more comes in.
+    Ended,
+}
+
+/// Frames in a stream of bytes.
+pub(crate) struct Frames<'a, T, C> {
+    core: &'a mut Core<T>,
+    framing: &'a C,
+    scan: Scan,
+    /// What the last message took of the input.
+    taken: usize,
+    /// What is passed over of what is to come.
+    skipped: usize,
+    /// With less than that there is no message.
+    needed: usize,
+}
+
+impl<'a, T: PollIo, C: Framing> Frames<'a, T, C> {
+    pub(crate) fn new(core: &'a mut Core<T>, framing: &'a C) -> Self {
+        Self { core, framing, scan: Scan::default(), taken: 0, skipped: 0, needed: 1 }
+    }
+
+    /// Whether there is something to look at, once what was taken or is passed over is gone.
+    #[inline]
+    fn advance(&mut self) -> bool {
+        let gone = std::mem::take(&mut self.taken);
+        if gone > 0 {
+            self.core.consume(gone);
+        }
+        if self.skipped > 0 {
+            let gone = self.skipped.min(self.core.buffered().len());
+            self.core.consume(gone);
+            self.skipped -= gone;
+        }
+        self.skipped == 0 && self.core.buffered().len() >= self.needed
+    }
+}
+
+impl<T: PollIo, C: Framing> Carries for Frames<'_, T, C> {
+    #[inline]
+    fn next(&mut self) -> Result<Option<&[u8]>> {
+        let body = loop {
+            if !self.advance() {
+                return Ok(None);
+            }
+            match self.framing.decode(self.core.buffered(), &mut self.scan) {
+                Ok(Step::Message { body, len }) => {
+                    (self.taken, self.needed) = (len, 1);
+                    break body;
+                }
+                Ok(Step::More(needed)) => {
+                    self.needed = needed;
+                    return Ok(None);
+                }
+                Ok(Step::Skip(bytes)) => (self.skipped, self.needed) = (bytes, 1),
+                Err(error) => return Err(self.core.fate.bad_message(error).into()),
+            }
+        };
+        Ok(Some(&self.core.buffered()[body]))
+    }
+
+    fn last(&mut self) -> Result<Option<&[u8]>> {
+        let rest = self.core.buffered();
+        if rest.is_empty() && self.skipped == 0 {
+            return Ok(None);
+        }
+        let left = rest.len();
+        let finished = match self.skipped {
+            0 => self.framing.finish(rest, &self.scan),
+            _ => Err(FrameError::cut_short(left)),
+        };
+        match finished {
+            Ok(body) => {
+                self.taken = left;
+                Ok(body.map(|body| &self.core.buffered()[body]))
+            }
+            Err(error) => Err(self.core.fate.cut_short(error.to_string()).into()),
+        }
+    }
+
+    async fn wait(&mut self, mut pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> io::Result<Event> {
+        let core = &mut *self.core;
+        // The blocking engine waits in the system, where only a descriptor wakes it.
+        let waker = if pushed.is_some() { core.waker()? } else { None };
+        poll_fn(|cx| {
+            if let Some(pushed) = &mut pushed
+                && pushed(waker.as_ref().unwrap_or(cx.waker())).is_ready()
+            {
+                return Poll::Ready(Ok(Event::Pushed));
+            }
+            core.poll_fill(cx).map(|filled| match filled {
+                Ok(0) => Ok(Event::Ended),
+                Ok(_) => Ok(Event::Input),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Event::Pushed),
+                Err(error) => Err(error),
+            })
+        })
+        .await
+    }
+
+    async fn send(&mut self, out: &mut Out) -> io::Result<()> {
+        let mut rest = out.bytes();
+        let sent = poll_fn(|cx| self.core.poll_send_all(cx, &mut rest)).await;
+        out.clear();
+        sent
+    }
+}

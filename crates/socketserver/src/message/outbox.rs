@@ -1,0 +1,329 @@
+use crate::Reason;
+use crate::connection::{Connection, Steer};
+use crate::datagram::session::Mailbox;
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Poll, Waker};
+
+/// What becomes of a message that finds an [`Outbox`] full, for its peer takes what it is sent more slowly than others push.
+///
+/// ```
+/// use socketserver::{Channel, MessageHandler, Overflow, framing::Line};
+/// let latest_only = (|_: &[u8], _: &mut Channel| Ok(())).framed(Line::new()).outbox(1, 1024).overflow(Overflow::DropOldest);
+/// # let _ = latest_only;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The connection is cut, for [`Reason::Overflow`]: whoever is there sees all messages, or none after a certain one.
+    #[default]
+    Disconnect,
+    /// Those that have waited for longest make room.
+    DropOldest,
+    /// It is dropped itself, and whoever pushed it is told.
+    DropNewest,
+}
+
+/// Why a message was not taken by an [`Outbox`].
+///
+/// ```
+/// assert_eq!(socketserver::PushError::Closed.to_string(), "the connection is over");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushError {
+    /// There is no room, or none for a message as long as this.
+    Full,
+    /// The connection is over, or about to be.
+    Closed,
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the outbox is full: the peer takes what it is sent more slowly than others push",
+            Self::Closed => "the connection is over",
+        })
+    }
+}
+
+impl Error for PushError {}
+
+/// Sends messages to one peer from anywhere: other connections, other threads, timers. [`Channel::outbox`](crate::Channel::outbox)
+/// gives it.
+///
+/// It is a queue between whoever pushes and the connection, which sends what is in it as soon as its handler is not at work.
+/// Cloning it gives another way into the same queue. It is bounded, by messages and by bytes
+/// ([`Framed::outbox`](crate::Framed::outbox)); what becomes of a message that finds no room is the server's
+/// [`Overflow`] policy. It closes with the connection: then every push fails, and what was in it is dropped.
+///
+/// A message is shared, not copied, among the outboxes that it is pushed to as an `Arc<[u8]>`.
+///
+/// ```
+/// use socketserver::framing::Line;
+/// use socketserver::{Channel, MessageHandler, Server, Threads, client};
+/// # use std::time::Duration;
+///
+/// // The answer comes later, from another thread.
+/// let oracle = |question: &[u8], c: &mut Channel| {
+///     let (answer, outbox) = (question.to_ascii_uppercase(), c.outbox());
+///     std::thread::spawn(move || outbox.push(answer));
+///     Ok(())
+/// };
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Threads::default(), oracle.framed(Line::new()))?;
+/// let mut c = client::connect(&server.handle().endpoints()[0])?;
+/// c.write_all(b"why?\n")?;
+/// assert_eq!(c.read_line(100)?.as_deref(), Some("WHY?"));
+/// # drop(c);
+/// # server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+#[derive(Clone)]
+pub struct Outbox(Arc<Inner>);
+
+struct Inner {
+    max_messages: usize,
+    max_bytes: usize,
+    overflow: Overflow,
+    end: End,
+    state: Mutex<State>,
+    /// Room, for threads that wait for it.
+    room: Condvar,
+}
+
+/// Whose connection it is, to cut it.
+pub(super) enum End {
+    Connection(Weak<Connection>),
+    Session(Weak<Mailbox>),
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Arc<[u8]>>,
+    bytes: usize,
+    /// The connection waits, and is woken so.
+    waiter: Option<Waker>,
+    /// Tasks that wait for room.
+    pushers: Vec<Waker>,
+    /// Threads that wait for room.
+    threads: usize,
+    closed: bool,
+    dropped: u64,
+}
+
+impl State {
+    fn has_room(&self, outbox: &Inner, bytes: usize) -> bool {
+        self.queue.len() < outbox.max_messages && bytes <= outbox.max_bytes.saturating_sub(self.bytes)
+    }
+
+    fn take(&mut self) -> Option<Arc<[u8]>> {
+        let message = self.queue.pop_front()?;
+        self.bytes -= message.len();
+        Some(message)
+    }
+}
+
+impl Outbox {
+    pub(super) fn new(max_messages: usize, max_bytes: usize, overflow: Overflow, end: End) -> Self {
+        let (state, room) = (Mutex::default(), Condvar::new());
+        Self(Arc::new(Inner { max_messages, max_bytes, overflow, end, state, room }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nobody's code but ours runs under it.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a message into the queue; it never waits.
+    ///
+    /// # Errors
+    /// `Closed` once the connection is over. `Full` when there is no room: the message is dropped, and under
+    /// [`Overflow::Disconnect`] the connection is cut. Under [`Overflow::DropOldest`] only a message that is longer than
+    /// the whole queue may be finds no room.
+    pub fn push(&self, message: impl Into<Arc<[u8]>>) -> Result<(), PushError> {
+        let message = message.into();
+        let mut state = self.state();
+        if state.closed {
+            return Err(PushError::Closed);
+        }
+        if self.0.overflow == Overflow::DropOldest && message.len() <= self.0.max_bytes {
+            while !state.has_room(&self.0, message.len()) {
+                state.take();
+                state.dropped += 1;
+            }
+        }
+        if state.has_room(&self.0, message.len()) {
+            self.put(state, message);
+            return Ok(());
+        }
+        state.dropped += 1;
+        drop(state);
+        if self.0.overflow == Overflow::Disconnect {
+            self.cut();
+        }
+        Err(PushError::Full)
+    }
+
+    /// As [`push`](Self::push), and waits for room if there is none, whatever the policy is. A peer that takes nothing is
+    /// cut at the write deadline ([`Server::write_timeout`](crate::Server::write_timeout)), which ends the wait.
+    ///
+    /// Cancel-safe: dropped before it is ready it has pushed nothing.
+    ///
+    /// In the handler of the very connection that the outbox is of nobody makes room meanwhile: there, use
+    /// [`Channel::send`](crate::Channel::send).
+    ///
+    /// # Errors
+    /// `Closed` once the connection is over, `Full` for a message that is longer than the whole queue may be.
+    #[cfg(feature = "tokio")]
+    pub async fn send(&self, message: impl Into<Arc<[u8]>>) -> Result<(), PushError> {
+        let message = message.into();
+        std::future::poll_fn(|cx| {
+            let mut state = self.state();
+            if state.closed {
+                return Poll::Ready(Err(PushError::Closed));
+            }
+            if message.len() > self.0.max_bytes {
+                return Poll::Ready(Err(PushError::Full));
+            }
+            if !state.has_room(&self.0, message.len()) {
+                if !state.pushers.iter().any(|pusher| pusher.will_wake(cx.waker())) {
+                    state.pushers.push(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+            self.put(state, message.clone());
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// As [`push`](Self::push), and the thread waits for room if there is none, whatever the policy is. A peer that takes
+    /// nothing is cut at the write deadline ([`Server::write_timeout`](crate::Server::write_timeout)), which ends the wait.
+    ///
+    /// Not for async code. In the handler of the very connection that the outbox is of nobody makes room meanwhile, and it
+    /// waits for ever: there, use [`Channel::send`](crate::Channel::send).
+    ///
+    /// # Errors
+    /// `Closed` once the connection is over, `Full` for a message that is longer than the whole queue may be.
+    pub fn blocking_send(&self, message: impl Into<Arc<[u8]>>) -> Result<(), PushError> {
+        let message = message.into();
+        if message.len() > self.0.max_bytes {
+            return Err(PushError::Full);
+        }
+        let mut state = self.state();
+        loop {
+            if state.closed {
+                return Err(PushError::Closed);
+            }
+            if state.has_room(&self.0, message.len()) {
+                self.put(state, message);
+                return Ok(());
+            }
+            state.threads += 1;
+            state = self.0.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.threads -= 1;
+        }
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, message: Arc<[u8]>) {
+        state.bytes += message.len();
+        state.queue.push_back(message);
+        let waiter = state.waiter.take();
+        drop(state);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    /// Cuts the connection: nobody waits for it any more.
+    fn cut(&self) {
+        match &self.0.end {
+            End::Connection(connection) => {
+                if let Some(connection) = connection.upgrade() {
+                    connection.cut(Reason::Overflow);
+                }
+            }
+            End::Session(mailbox) => {
+                if let Some(mailbox) = mailbox.upgrade() {
+                    mailbox.close(Reason::Overflow);
+                }
+            }
+        }
+        self.close();
+    }
+
+    /// Whether the connection is over, or about to be: every push fails.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// How many messages were dropped: for want of room, or because the framing cannot carry them.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.state().dropped
+    }
+
+    /// Takes what was pushed, so many bytes or a little more.
+    pub(super) fn take(&self, enough: usize, taken: &mut VecDeque<Arc<[u8]>>) {
+        let mut state = self.state();
+        let mut bytes = 0;
+        while bytes < enough
+            && let Some(message) = state.take()
+        {
+            bytes += message.len();
+            taken.push_back(message);
+        }
+        let pushers = std::mem::take(&mut state.pushers);
+        let threads = state.threads > 0;
+        drop(state);
+        pushers.into_iter().for_each(Waker::wake);
+        if threads {
+            self.0.room.notify_all();
+        }
+    }
+
+    /// One of those taken could not be sent.
+    pub(super) fn count_dropped(&self) {
+        self.state().dropped += 1;
+    }
+
+    /// Ready when there is something to take.
+    #[inline]
+    pub(super) fn poll_pushed(&self, waker: &Waker) -> Poll<()> {
+        let mut state = self.state();
+        if !state.queue.is_empty() {
+            return Poll::Ready(());
+        }
+        if !state.waiter.as_ref().is_some_and(|waiter| waiter.will_wake(waker)) {
+            state.waiter = Some(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    /// The connection is over.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.queue = VecDeque::new();
+        state.bytes = 0;
+        state.waiter = None;
+        let pushers = std::mem::take(&mut state.pushers);
+        drop(state);
+        pushers.into_iter().for_each(Waker::wake);
+        self.0.room.notify_all();
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("Outbox")
+            .field("messages", &state.queue.len())
+            .field("bytes", &state.bytes)
+            .field("closed", &state.closed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! Whole messages over streams and packets, on every model that runs in a test runner.
+
+use socketserver::framing::Line;
+use socketserver::{
+    Channel, ErrorKind, MessageHandler, Model, Result, Serial, Server, Tasks, Threads, blocking, client,
+};
+use std::net::UdpSocket;
+use std::time::Duration;
+
+fn echo(message: &[u8], c: &mut Channel) -> Result {
+    Ok(c.send(message)?)
+}
+
+fn talk(model: impl Model + Send + 'static) {
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, echo.framed(Line::new())).unwrap();
+    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    c.write_all(b"hello\nworld\neg").unwrap();
+    assert_eq!(c.read_line(100).unwrap().as_deref(), Some("hello"));
+    assert_eq!(c.read_line(100).unwrap().as_deref(), Some("world"));
+    c.write_all(b"on\n").unwrap();
+    assert_eq!(c.read_line(100).unwrap().as_deref(), Some("egon"));
+    c.write_all(b"last").unwrap();
+    c.close_write().unwrap();
+    assert_eq!(c.read_line(100).unwrap().as_deref(), Some("last"));
+    assert_eq!(c.read_line(100).unwrap(), None);
+    assert_eq!(server.stop().unwrap().totals.failed, 0);
+}
+
+#[test]
+fn lines_are_whole_on_each_model() {
+    talk(Serial::default());
+    talk(Threads::default());
+    talk(Tasks::new(1));
+}
+
+fn talk_in_packets(model: impl Model + Send + 'static) {
+    let server = Server::bind("udp://127.0.0.1:0").unwrap().spawn(model, echo).unwrap();
+    let at = &server.handle().endpoints()[0];
+    let socketserver::Endpoint::Udp { port, .. } = at else { unreachable!() };
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    peer.connect(("127.0.0.1", *port)).unwrap();
+    for said in ["one\ntwo", "three"] {
+        peer.send(said.as_bytes()).unwrap();
+        let mut heard = [0; 100];
+        let count = peer.recv(&mut heard).unwrap();
+        assert_eq!(&heard[..count], said.as_bytes());
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn packets_are_messages() {
+    talk_in_packets(Threads::default());
+    talk_in_packets(Tasks::new(1));
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_plain_words() {
+    let refused = Server::bind("tcp://127.0.0.1:0").unwrap().serve(Threads::default(), echo).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("nobody said how messages are told apart"), "{refused}");
+    let refused = Server::bind("udp://127.0.0.1:0").unwrap().serve(Serial::default(), echo).unwrap_err();
+    assert!(refused.to_string().contains("`Serial` has nobody who would sort them"), "{refused}");
+}
+
+/// What is pushed from elsewhere reaches a peer that sends nothing.
+fn push(model: impl Model + Send + 'static) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let give = move |_: &[u8], c: &mut Channel| Ok(tell.send(c.outbox())?);
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, give.framed(Line::new())).unwrap();
+    let mut c: blocking::Stream = client::connect(&server.handle().endpoints()[0]).unwrap();
+    c.write_all(b"hello\n").unwrap();
+    let outbox = told.recv().unwrap();
+    for round in 0..100 {
+        outbox.push(format!("news {round}").into_bytes()).unwrap();
+        assert_eq!(c.read_line(100).unwrap(), Some(format!("news {round}")));
+    }
+    drop(c);
+    server.stop().unwrap();
+    assert!(outbox.is_closed());
+    assert_eq!(outbox.push(*b"late"), Err(socketserver::PushError::Closed));
+}
+
+#[test]
+fn a_push_wakes_a_connection_that_waits() {
+    push(Serial::default());
+    push(Threads::default());
+    push(Tasks::new(1));
+}
