@@ -96,6 +96,9 @@ impl SyncIo {
         if poll_until(&mut fds, until)? == 0 {
             return Err(io::ErrorKind::TimedOut.into());
         }
+        if !fds[0].revents().is_empty() {
+            return Ok(());
+        }
         // Whoever woke it has had something before that, which is looked for now.
         if wake.clear() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     }

@@ -117,17 +117,22 @@ impl<T: PollIo, C: Framing> Carries for Frames<'_, T, C> {
         // The blocking engine waits in the system, where only a descriptor wakes it.
         let waker = if pushed.is_some() { core.waker()? } else { None };
         poll_fn(|cx| {
-            if let Some(pushed) = &mut pushed
-                && pushed(waker.as_ref().unwrap_or(cx.waker())).is_ready()
-            {
-                return Poll::Ready(Ok(Event::Pushed));
+            // Input goes first, for pushes have their turn after each: so neither keeps the other waiting.
+            let is_pushed = pushed.as_mut().is_some_and(|pushed| {
+                let polled = pushed(waker.as_ref().unwrap_or(cx.waker()));
+                polled.is_ready()
+            });
+            if let (true, Some(waker)) = (is_pushed, &waker) {
+                waker.wake_by_ref();
             }
-            core.poll_fill(cx).map(|filled| match filled {
-                Ok(0) => Ok(Event::Ended),
-                Ok(_) => Ok(Event::Input),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Event::Pushed),
-                Err(error) => Err(error),
-            })
+            match core.poll_fill(cx) {
+                Poll::Pending if is_pushed => Poll::Ready(Ok(Event::Pushed)),
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Event::Ended)),
+                Poll::Ready(Ok(_)) => Poll::Ready(Ok(Event::Input)),
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(Event::Pushed)),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            }
         })
         .await
     }

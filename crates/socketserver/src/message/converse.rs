@@ -4,6 +4,7 @@ use crate::Result;
 use crate::connection::Slot;
 use crate::connection::pipeline::{catch, guard};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Beyond so many bytes of replies they leave before the next message is handled.
 const HIGH_WATER: usize = 64 * 1024;
@@ -56,21 +57,8 @@ async fn talk<C: Carries, H: Hear>(carrier: &mut C, hear: &H, channel: &mut Chan
             }
             channel.ends = true;
         }
-        loop {
-            if let Some(outbox) = &channel.outbox {
-                outbox.take(HIGH_WATER, &mut pushed);
-                for message in pushed.drain(..) {
-                    if channel.out.push(&message).is_err() {
-                        // Whoever pushed it to many cannot know what each carrier bears.
-                        outbox.count_dropped();
-                    }
-                }
-            }
-            if channel.out.is_empty() {
-                break;
-            }
-            carrier.send(&mut channel.out).await?;
-        }
+        // All of it at the end, else so much that what comes in has its turn as well.
+        while send_pushed(carrier, channel, &mut pushed).await? && channel.ends {}
         if channel.ends {
             break;
         }
@@ -78,4 +66,26 @@ async fn talk<C: Carries, H: Hear>(carrier: &mut C, hear: &H, channel: &mut Chan
         ended = event == Event::Ended;
     }
     Ok(())
+}
+
+/// Sends what has gathered, and of what was pushed so much that it is worth a write. `false`: there was nothing.
+async fn send_pushed<C: Carries>(
+    carrier: &mut C,
+    channel: &mut Channel,
+    pushed: &mut VecDeque<Arc<[u8]>>,
+) -> Result<bool> {
+    if let Some(outbox) = &channel.outbox {
+        outbox.take(HIGH_WATER, pushed);
+        for message in pushed.drain(..) {
+            if channel.out.push(&message).is_err() {
+                // Whoever pushed it to many cannot know what each carrier bears.
+                outbox.count_dropped();
+            }
+        }
+    }
+    let is_empty = channel.out.is_empty();
+    if !is_empty {
+        carrier.send(&mut channel.out).await?;
+    }
+    Ok(!is_empty)
 }

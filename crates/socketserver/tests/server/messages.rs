@@ -88,3 +88,31 @@ fn a_push_wakes_a_connection_that_waits() {
     push(Threads::default());
     push(Tasks::new(1));
 }
+
+/// Whoever is told more than it can take in is still heard.
+fn flood(model: impl Model + Send + 'static) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let handler = move |message: &[u8], c: &mut Channel| {
+        if message == b"enough" {
+            c.end();
+        }
+        Ok(tell.send(c.outbox())?)
+    };
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler.framed(Line::new())).unwrap();
+    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    c.write_all(b"more\n").unwrap();
+    let outbox = told.recv().unwrap();
+    let flooder = std::thread::spawn(move || while outbox.blocking_send(vec![b'x'; 1000]).is_ok() {});
+    c.read_exact(&mut [0; 100_000]).unwrap();
+    c.write_all(b"enough\n").unwrap();
+    while c.read(&mut [0; 65_536]).unwrap() > 0 {}
+    flooder.join().unwrap();
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_flood_of_pushes_leaves_room_for_what_comes_in() {
+    flood(Serial::default());
+    flood(Threads::default());
+    flood(Tasks::new(1));
+}

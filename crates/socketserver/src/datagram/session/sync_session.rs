@@ -71,11 +71,11 @@ impl Session {
             self.waker = waker();
         }
         loop {
-            if pushed.as_mut().is_some_and(|pushed| pushed(&self.waker.1).is_ready()) {
-                return Ok(Heard::Push);
-            }
             if let Poll::Ready(received) = self.mailbox.poll_recv(&mut Context::from_waker(&self.waker.1)) {
                 return received.map(Heard::from);
+            }
+            if pushed.as_mut().is_some_and(|pushed| pushed(&self.waker.1).is_ready()) {
+                return Ok(Heard::Push);
             }
             std::thread::park();
         }

@@ -181,11 +181,11 @@ impl Talk for Session {
     }
     fn hear(&mut self, mut pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> impl Future<Output = io::Result<Heard>> {
         let mut wait = Wait { mailbox: &self.mailbox, goes_on: false };
-        poll_fn(move |cx| {
-            if pushed.as_mut().is_some_and(|pushed| pushed(cx.waker()).is_ready()) {
-                return Poll::Ready(Ok(Heard::Push));
+        poll_fn(move |cx| match wait.poll(cx) {
+            Poll::Pending if pushed.as_mut().is_some_and(|pushed| pushed(cx.waker()).is_ready()) => {
+                Poll::Ready(Ok(Heard::Push))
             }
-            wait.poll(cx).map_ok(Heard::from)
+            polled => polled.map_ok(Heard::from),
         })
     }
     fn say(&mut self, packet: &[u8]) -> impl Future<Output = io::Result<()>> {
