@@ -43,6 +43,10 @@ enum Kind {
         len: usize,
         least: u64,
     },
+    NotFixed {
+        len: usize,
+        fixed: usize,
+    },
     DelimiterAt(usize),
 }
 
@@ -91,6 +95,11 @@ impl FrameError {
         Self(Kind::TooShort { len, least })
     }
 
+    /// A message of `len` bytes, where each has `fixed`.
+    pub(super) const fn not_fixed(len: usize, fixed: usize) -> Self {
+        if len > fixed { Self::too_long(len as u64, fixed) } else { Self(Kind::NotFixed { len, fixed }) }
+    }
+
     /// A message that would end at this byte of it.
     pub(super) const fn delimiter_at(at: usize) -> Self {
         Self(Kind::DelimiterAt(at))
@@ -117,7 +126,7 @@ impl FrameError {
     /// A message that was to be sent cannot be told in this framing; it is not too long.
     #[must_use]
     pub const fn is_unencodable(&self) -> bool {
-        matches!(self.0, Kind::Unencodable(_) | Kind::TooShort { .. } | Kind::DelimiterAt(_))
+        matches!(self.0, Kind::Unencodable(_) | Kind::TooShort { .. } | Kind::NotFixed { .. } | Kind::DelimiterAt(_))
     }
 }
 
@@ -137,6 +146,7 @@ impl fmt::Display for FrameError {
             Kind::TooShort { len, least } => {
                 write!(f, "a message of {len} bytes, where the shortest of this framing has {least}")
             }
+            Kind::NotFixed { len, fixed } => write!(f, "a message of {len} bytes, where each has {fixed}"),
             Kind::DelimiterAt(at) => write!(f, "a message that would end after {at} bytes, where a delimiter is"),
         }
     }

@@ -8,20 +8,32 @@
 //! | [`LengthPrefix`] | a length of 1, 2, 3, 4 or 8 bytes, then the message; with the parameters of Netty's `LengthFieldBasedFrameDecoder` |
 //! | [`Line`] | the message, then LF or CRLF |
 //! | [`Delimiter`] | the message, then one of some byte strings |
+//! | [`Fixed`] | messages of one length |
+//! | [`Netstring`] | `5:hello,` |
+//! | [`Varint`] | a length as Protocol Buffers have it, then the message |
 //!
-//! Each has a limit for a message, and none allocates anything for a length that was only announced.
+//! Each has a limit for a message, and none allocates anything for a length that was only announced. A [`Decoder`] is a
+//! framing with a buffer, for programs that read by themselves.
 
+mod decoder;
 mod delimiter;
 mod error;
+mod fixed;
 mod length_prefix;
 mod line;
+mod netstring;
 mod scan;
+mod varint;
 
+pub use decoder::Decoder;
 pub use delimiter::Delimiter;
 pub use error::FrameError;
+pub use fixed::Fixed;
 pub use length_prefix::LengthPrefix;
 pub use line::Line;
+pub use netstring::Netstring;
 pub use scan::Scan;
+pub use varint::Varint;
 
 use std::ops::Range;
 

@@ -22,6 +22,9 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// For a new stream.
+    pub(super) const NEW: Self = Self { searched: 0, skipping: false };
+
     /// How many bytes from the front of the input on need not be searched again.
     #[inline]
     #[must_use]

@@ -4,7 +4,7 @@ mod stream;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use socketserver_proto::framing::{Delimiter, Framing, LengthPrefix, Line};
+use socketserver_proto::framing::{Delimiter, Fixed, Framing, LengthPrefix, Line, Netstring, Varint};
 use stream::{holds, sent_comes_back};
 
 /// A framing, and whether everything that it gives can be sent in it.
@@ -84,9 +84,12 @@ fn length_prefix() -> impl Strategy<Value = LengthPrefix> {
     )
 }
 
+fn max() -> impl Strategy<Value = usize> {
+    prop_oneof![0..5_usize, 5..40_usize, Just(1 << 16), Just(usize::MAX)]
+}
+
 fn line() -> impl Strategy<Value = Line> {
-    let max = prop_oneof![0..5_usize, 5..40_usize, Just(Line::DEFAULT_MAX), Just(usize::MAX)];
-    (any::<bool>(), max, any::<bool>()).prop_map(|(crlf, max, skip)| {
+    (any::<bool>(), max(), any::<bool>()).prop_map(|(crlf, max, skip)| {
         let mut line = Line::new().max(max);
         if crlf {
             line = line.crlf();
@@ -110,8 +113,7 @@ fn delimiter() -> impl Strategy<Value = Delimiter> {
         &["aa0", "ab1", "a,,,"],
         &["a", "b", "0", "1", "--"],
     ];
-    let max = prop_oneof![0..5_usize, 5..40_usize, Just(1 << 20), Just(usize::MAX)];
-    (proptest::sample::select(lists.to_vec()), max, any::<bool>()).prop_map(|(list, max, skip)| {
+    (proptest::sample::select(lists.to_vec()), max(), any::<bool>()).prop_map(|(list, max, skip)| {
         let framing = list[1..].iter().fold(Delimiter::new(list[0]), Delimiter::or).max(max);
         if skip { framing.skip_oversized() } else { framing }
     })
@@ -136,6 +138,27 @@ proptest! {
     #[test]
     fn lines(framing in line(), messages in messages(), garbage in bytes(200), pieces in pieces()) {
         checked(&framing, &messages, &garbage, &pieces, false);
+    }
+
+    #[test]
+    fn fixed(len in 1..30_usize, messages in messages(), garbage in bytes(200), pieces in pieces()) {
+        checked(&Fixed::new(len), &messages, &garbage, &pieces, true);
+    }
+
+    #[test]
+    fn netstrings(max in max(), skip in any::<bool>(), messages in messages(), garbage in bytes(200), pieces in pieces()) {
+        let framing = Netstring::new().max(max);
+        let framing = if skip { framing.skip_oversized() } else { framing };
+        checked(&framing, &messages, &garbage, &pieces, true);
+        // What begins as one.
+        let garbage = [b"7:", &garbage[..]].concat();
+        checked(&framing, &messages, &garbage, &pieces, true);
+    }
+
+    #[test]
+    fn varints(max in max(), skip in any::<bool>(), messages in messages(), garbage in bytes(200), pieces in pieces()) {
+        let framing = Varint::new().max(max);
+        checked(&if skip { framing.skip_oversized() } else { framing }, &messages, &garbage, &pieces, true);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a message loop does with a framing, and what has to hold however the stream comes in. The fuzz targets use it too.
 
-use socketserver_proto::framing::{FrameError, Framing, Scan, Step};
+use socketserver_proto::framing::{Decoder, FrameError, Framing, Scan, Step};
 
 /// All that came of a stream: its messages, and why there are no more if it was not its end.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -68,12 +68,35 @@ fn read_into(
     Ok(())
 }
 
+/// The same by a [`Decoder`].
+fn read_by_decoder(framing: &impl Framing, mut stream: &[u8], pieces: &[usize]) -> Outcome {
+    let (mut outcome, mut decoder, mut pieces) = (Outcome::default(), Decoder::new(framing), pieces.iter());
+    while !stream.is_empty() {
+        let (mut piece, rest) = stream.split_at(pieces.next().copied().unwrap_or(usize::MAX).clamp(1, stream.len()));
+        stream = rest;
+        loop {
+            match decoder.next(&mut piece) {
+                Ok(Some(message)) => outcome.messages.push(message.to_vec()),
+                Ok(None) => break assert!(piece.is_empty()),
+                Err(error) => return Outcome { error: Some(error), ..outcome },
+            }
+        }
+    }
+    match decoder.finish() {
+        Ok(last) => outcome.messages.extend(last.map(<[u8]>::to_vec)),
+        Err(error) => outcome.error = Some(error),
+    }
+    outcome
+}
+
 /// Whatever the stream is: how it is split makes no difference, and what comes out of it can be sent on, unless it is
 /// told that some of it cannot be.
 pub(crate) fn holds(framing: &impl Framing, stream: &[u8], pieces: &[usize], all_can_be_sent: bool) {
     let whole = read(framing, stream, []);
     assert_eq!(read(framing, stream, pieces.iter().copied()), whole, "in pieces of {pieces:?}");
     assert_eq!(read(framing, stream, std::iter::repeat(1)), whole, "byte by byte");
+    assert_eq!(read_by_decoder(framing, stream, &[]), whole, "by a decoder");
+    assert_eq!(read_by_decoder(framing, stream, pieces), whole, "by a decoder, in pieces of {pieces:?}");
     sent_comes_back(framing, &whole.messages, pieces, all_can_be_sent);
 }
 
