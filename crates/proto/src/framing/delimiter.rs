@@ -40,8 +40,8 @@ pub struct Delimiter {
     all: Vec<Box<[u8]>>,
     search: Search,
     longest: usize,
-    max: usize,
-    skip_oversized: bool,
+    pub(super) max: usize,
+    pub(super) skip_oversized: bool,
 }
 
 impl Delimiter {
@@ -116,7 +116,7 @@ impl Delimiter {
     }
 
     /// The delimiters, the one that is written first.
-    fn all(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &[u8]> {
         self.all.iter().map(|one| &**one)
     }
 }

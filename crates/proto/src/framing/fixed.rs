@@ -18,7 +18,7 @@ use super::{FrameError, Framing, Scan, Step};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fixed {
-    len: usize,
+    pub(super) len: usize,
 }
 
 impl Fixed {

@@ -125,9 +125,9 @@ pub(super) struct Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parameters {
     pub(super) offset: usize,
-    /// Zeros after what was given.
-    pub(super) header: [u8; MAX_HEADER],
-    pub(super) header_len: usize,
+    /// What was given, then zeros.
+    header: [u8; MAX_HEADER],
+    header_len: usize,
     pub(super) adjustment: i32,
     pub(super) inclusive: bool,
     pub(super) strip: Option<usize>,
@@ -146,6 +146,22 @@ impl Parameters {
         max: DEFAULT_MAX,
         skip_oversized: false,
     };
+
+    /// Bytes before the length field; none, for an offset that is given as a number.
+    pub(super) const fn header(&self) -> &[u8] {
+        self.header.split_at(self.header_len).0
+    }
+
+    /// Whether they are not too many.
+    pub(super) const fn set_header(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > MAX_HEADER {
+            return false;
+        }
+        self.header = [0; MAX_HEADER];
+        self.header.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
+        (self.offset, self.header_len) = (bytes.len(), bytes.len());
+        true
+    }
 }
 
 /// What decoding and encoding go by. A *total* is the length of a whole frame.
@@ -309,9 +325,10 @@ impl LengthPrefix {
     /// There are more than 65535.
     #[track_caller]
     #[must_use]
-    pub const fn offset(self, bytes: usize) -> Self {
-        let (header, header_len) = (Parameters::DEFAULT.header, 0);
-        Self::with(self.field, Parameters { offset: bytes, header, header_len, ..self.parameters })
+    pub const fn offset(mut self, bytes: usize) -> Self {
+        self.parameters.set_header(&[]);
+        self.parameters.offset = bytes;
+        Self::with(self.field, self.parameters)
     }
 
     /// These bytes stand before the length field: an [`offset`](Self::offset) of as many. They are what is written, where
@@ -322,12 +339,9 @@ impl LengthPrefix {
     /// There are more than 16.
     #[track_caller]
     #[must_use]
-    pub const fn header(self, bytes: &[u8]) -> Self {
-        assert!(bytes.len() <= MAX_HEADER, "a header has at most 16 bytes");
-        let mut header = [0; MAX_HEADER];
-        header.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
-        let (offset, header_len) = (bytes.len(), bytes.len());
-        Self::with(self.field, Parameters { offset, header, header_len, ..self.parameters })
+    pub const fn header(mut self, bytes: &[u8]) -> Self {
+        assert!(self.parameters.set_header(bytes), "a header has at most 16 bytes");
+        Self::with(self.field, self.parameters)
     }
 
     /// After the length field come as many bytes as it says and so many more, or fewer; 0 by default.
@@ -410,7 +424,7 @@ impl LengthPrefix {
         out.extend_from_slice(message);
         let frame = &mut out[start..];
         let own = strip.min(self.parameters.header_len);
-        frame[..own].copy_from_slice(&self.parameters.header[..own]);
+        frame[..own].copy_from_slice(&self.parameters.header()[..own]);
         let width = usize::from(self.field.width);
         frame[offset..offset + width].copy_from_slice(&self.field.write(length)[..width]);
     }

@@ -30,9 +30,9 @@ use std::ops::Range;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
-    crlf: bool,
-    max: usize,
-    skip_oversized: bool,
+    pub(super) crlf: bool,
+    pub(super) max: usize,
+    pub(super) skip_oversized: bool,
 }
 
 impl Line {

@@ -12,9 +12,11 @@
 //! | [`Netstring`] | `5:hello,` |
 //! | [`Varint`] | a length as Protocol Buffers have it, then the message |
 //!
-//! Each has a limit for a message, and none allocates anything for a length that was only announced. A [`Decoder`] is a
+//! Each has a limit for a message, and none allocates anything for a length that was only announced.
+//! [`AnyFraming`] is whichever of them a string names. A [`Decoder`] is a
 //! framing with a buffer, for programs that read by themselves.
 
+mod any;
 mod decoder;
 mod delimiter;
 mod error;
@@ -23,8 +25,10 @@ mod length_prefix;
 mod line;
 mod netstring;
 mod scan;
+mod syntax;
 mod varint;
 
+pub use any::AnyFraming;
 pub use decoder::Decoder;
 pub use delimiter::Delimiter;
 pub use error::FrameError;
@@ -33,6 +37,7 @@ pub use length_prefix::LengthPrefix;
 pub use line::Line;
 pub use netstring::Netstring;
 pub use scan::Scan;
+pub use syntax::AnyFramingError;
 pub use varint::Varint;
 
 use std::ops::Range;

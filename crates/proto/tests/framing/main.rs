@@ -5,7 +5,7 @@ mod stream;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use socketserver_proto::framing::{Delimiter, Fixed, Framing, LengthPrefix, Line, Netstring, Varint};
-use stream::{holds, sent_comes_back};
+use stream::{holds, sent_comes_back, with_its_length};
 
 /// A framing, and whether everything that it gives can be sent in it.
 fn checked(framing: &impl Framing, messages: &[Vec<u8>], garbage: &[u8], pieces: &[usize], all_can_be_sent: bool) {
@@ -124,13 +124,8 @@ proptest! {
 
     #[test]
     fn length_prefixes(framing in length_prefix(), mut messages in messages(), garbage in bytes(200), pieces in pieces()) {
-        // Of a message that holds its own header the length is put right; so it is before it is compared.
         for message in &mut messages {
-            let mut frame = Vec::new();
-            if framing.encode(message, &mut frame).is_ok() {
-                let skipped = frame.len() - message.len();
-                message.copy_from_slice(&frame[skipped..]);
-            }
+            *message = with_its_length(&framing, message);
         }
         checked(&framing, &messages, &garbage, &pieces, true);
     }

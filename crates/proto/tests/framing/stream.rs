@@ -100,6 +100,15 @@ pub(crate) fn holds(framing: &impl Framing, stream: &[u8], pieces: &[usize], all
     sent_comes_back(framing, &whole.messages, pieces, all_can_be_sent);
 }
 
+/// The message as it comes back: where it holds its own length, that is put right when it is sent.
+pub(crate) fn with_its_length(framing: &impl Framing, message: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    match framing.encode(message, &mut frame) {
+        Ok(()) => frame.split_off(frame.len() - message.len()),
+        Err(_) => message.to_vec(),
+    }
+}
+
 /// What can be sent comes back as it was, whatever else is sent.
 pub(crate) fn sent_comes_back(framing: &impl Framing, messages: &[Vec<u8>], pieces: &[usize], all_can_be_sent: bool) {
     let (mut stream, mut sent) = (Vec::new(), Vec::new());
