@@ -1,0 +1,32 @@
+//! What the targets have in common.
+
+#[path = "../../crates/proto/tests/framing/stream.rs"]
+mod stream;
+
+pub use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use socketserver_proto::framing::Framing;
+
+/// The rest of the input is a stream, and how it comes in pieces. What holds of any framing holds of this one.
+pub fn check(framing: &impl Framing, input: &mut Unstructured<'_>, all_can_be_sent: bool) -> Result<()> {
+    let mut pieces = Vec::new();
+    for _ in 0..input.int_in_range(0..=20)? {
+        pieces.push(input.int_in_range(1..=40)?);
+    }
+    let stream = input.peek_bytes(input.len()).unwrap_or_default();
+    stream::holds(framing, stream, &pieces, all_can_be_sent);
+    // The same bytes as messages.
+    let messages: Vec<_> =
+        stream.split(|byte| *byte == b'|').map(|message| stream::with_its_length(framing, message)).collect();
+    stream::sent_comes_back(framing, &messages, &pieces, false);
+    Ok(())
+}
+
+/// A limit: small ones, that are met with, and large ones.
+pub fn max(input: &mut Unstructured<'_>) -> Result<usize> {
+    Ok(match input.int_in_range(0..=3)? {
+        0 => input.int_in_range(0..=9)?,
+        1 => input.int_in_range(0..=300)?,
+        2 => 1 << 20,
+        _ => usize::MAX,
+    })
+}
