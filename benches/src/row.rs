@@ -3,7 +3,7 @@
 use crate::goal::Target::{About, AtLeast, AtMost, None, OwnAtMost};
 use crate::goal::{Goal, cpu, memory, p50, p99, rate};
 use crate::peer::{Peer, SESSIONS};
-use crate::work::Work;
+use crate::work::{Form, Work};
 
 /// One kind of work, and who is compared with whom at it.
 #[derive(Debug)]
@@ -41,8 +41,9 @@ const fn plan(candidate: Peer, reference: Peer, goals: &'static [Goal]) -> Plan 
 
 const ECHO: Work = Work::echo(50);
 const CONNECT: Work = Work::ConnectEchoClose { parallel: 16 };
-const LINE: Work = Work::Echo { connections: 50, depth: 16, size: 64, lines: true };
-const BULK: Work = Work::Echo { connections: 8, depth: 1, size: 64 * 1024, lines: false };
+const LINE: Work = Work::Echo { connections: 50, depth: 16, size: 64, form: Form::Lines };
+const FRAMED: Work = Work::Echo { connections: 50, depth: 16, size: 64, form: Form::Frames };
+const BULK: Work = Work::Echo { connections: 8, depth: 1, size: 64 * 1024, form: Form::Bytes };
 
 /// All rows, in the order of the table.
 pub(crate) static ROWS: &[Row] = &[
@@ -89,6 +90,21 @@ pub(crate) static ROWS: &[Row] = &[
         ],
     ),
     row("line-tasks", LINE, &[plan(Peer::OursTasksLine, Peer::TokioEcho, &[rate(AtLeast(0.9))])]),
+    row(
+        "framed-1",
+        Work::Echo { connections: 50, depth: 1, size: 64, form: Form::Frames },
+        &[plan(Peer::OursTasksFramed, Peer::EpollFramed, &[rate(AtLeast(0.95))])],
+    ),
+    row(
+        "framed-16",
+        FRAMED,
+        &[
+            plan(Peer::OursTasksFramed, Peer::EpollFramed, &[rate(AtLeast(0.9))]),
+            plan(Peer::OursTasksFramed, Peer::TokioFramedFeed, &[rate(AtLeast(1.1))]),
+            plan(Peer::OursTasksFramed, Peer::TokioFramedSend, &[rate(AtLeast(12.0))]),
+        ],
+    ),
+    row("framed-threads", FRAMED, &[plan(Peer::OursThreadsFramed, Peer::PythonFramed, &[rate(AtLeast(10.0))])]),
     row(
         "udp",
         Work::Packets { depth: 64, size: 64, train: 1 },

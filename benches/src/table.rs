@@ -7,7 +7,7 @@ use crate::goal::{Goal, Measure, Target};
 use crate::row::{Plan, Row};
 use crate::stats::Summary;
 use crate::visit::Visit;
-use crate::work::Work;
+use crate::work::{Form, Work};
 
 const COLUMNS: [&str; 10] = [
     "row",
@@ -102,8 +102,12 @@ fn title(row: &Row, note: Option<&str>) -> String {
 
 fn work(work: Work) -> String {
     match work {
-        Work::Echo { connections, depth, size, lines } => {
-            let what = if lines { "lines of " } else { "" };
+        Work::Echo { connections, depth, size, form } => {
+            let what = match form {
+                Form::Bytes => "",
+                Form::Lines => "lines of ",
+                Form::Frames => "frames of 4 + ",
+            };
             let plural = if connections == 1 { "" } else { "s" };
             format!("{what}{}, {} connection{plural}, depth {depth}", bytes(size as f64), thousands(connections as f64))
         }

@@ -15,11 +15,22 @@ const LAST_SOURCE: u8 = 64;
 /// Between the message numbers of two generators.
 const APART: u64 = 1 << 40;
 
+/// How messages are told apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    /// Not at all.
+    Bytes,
+    /// Each ends in a newline.
+    Lines,
+    /// Before each is its length, 4 bytes in network byte order.
+    Frames,
+}
+
 /// One kind of work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Work {
     /// Connections that stay, each with `depth` messages in flight.
-    Echo { connections: usize, depth: usize, size: usize, lines: bool },
+    Echo { connections: usize, depth: usize, size: usize, form: Form },
     /// A connection for each message, reset by the client.
     ConnectEchoClose { parallel: usize },
     /// Packets over one UDP socket, so many in flight, of which so many leave as a train.
@@ -34,7 +45,7 @@ pub(crate) enum Work {
 impl Work {
     /// Messages of 64 bytes, one in flight on each connection.
     pub(crate) const fn echo(connections: usize) -> Self {
-        Self::Echo { connections, depth: 1, size: 64, lines: false }
+        Self::Echo { connections, depth: 1, size: 64, form: Form::Bytes }
     }
 
     /// Connections open at a time.
@@ -70,9 +81,13 @@ impl Work {
 
     fn load(self, load: Load, duration: Duration) -> Load {
         match self {
-            Self::Echo { depth, size, lines, .. } => {
+            Self::Echo { depth, size, form, .. } => {
                 let load = load.depth(depth).size(size).warmup(WARMUP).duration(duration);
-                if lines { load.lines() } else { load }
+                match form {
+                    Form::Bytes => load,
+                    Form::Lines => load.lines(),
+                    Form::Frames => load.framed(),
+                }
             }
             Self::Packets { depth, size, train } => {
                 let load = load.depth(depth).size(size).warmup(WARMUP).duration(duration);

@@ -10,15 +10,27 @@ use super::{BACKLOG, announce};
 
 /// On one thread, with a buffer of that many bytes for each connection.
 pub(super) fn echo(buffer: usize) -> io::Result<()> {
-    Builder::new_current_thread().enable_all().build()?.block_on(serve(buffer))
+    on_one_thread(move |stream| echo_chunks(stream, buffer))
 }
 
 /// On that many threads that take each other's tasks.
 pub(super) fn multi_echo(workers: usize) -> io::Result<()> {
-    Builder::new_multi_thread().worker_threads(workers).enable_all().build()?.block_on(serve(4096))
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    runtime.block_on(serve(|stream| echo_chunks(stream, 4096)))
 }
 
-async fn serve(buffer: usize) -> io::Result<()> {
+/// A task a connection, on one thread.
+pub(super) fn on_one_thread<F>(handle: impl Fn(TcpStream) -> F) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    Builder::new_current_thread().enable_all().build()?.block_on(serve(handle))
+}
+
+async fn serve<F>(handle: impl Fn(TcpStream) -> F) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     // Accepted sockets inherit it.
@@ -28,9 +40,10 @@ async fn serve(buffer: usize) -> io::Result<()> {
     announce(listener.local_addr()?)?;
     loop {
         let (stream, _) = listener.accept().await?;
+        let handled = handle(stream);
         tokio::spawn(async move {
             // A client that resets is how these measurements end.
-            let _gone = echo_chunks(stream, buffer).await;
+            let _gone = handled.await;
         });
     }
 }

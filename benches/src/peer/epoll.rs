@@ -16,8 +16,52 @@ const BUFFER: usize = 64 * 1024;
 /// The listener's token; connections go by their descriptor, which is never so large.
 const LISTENER: u64 = u64::MAX;
 
+/// What is sent for what came in.
+trait Answers {
+    /// How much of `input` is used, and what is sent for it. What is not used comes again, with more behind it. `None`: the
+    /// peer is in error.
+    fn answer<'a>(&'a mut self, input: &'a [u8]) -> Option<(usize, &'a [u8])>;
+}
+
+/// The same bytes.
+struct Chunks;
+
+impl Answers for Chunks {
+    fn answer<'a>(&'a mut self, input: &'a [u8]) -> Option<(usize, &'a [u8])> {
+        Some((input.len(), input))
+    }
+}
+
+/// Each message, behind a length of 4 bytes in network byte order, in a frame of its own.
+struct Frames {
+    /// Those of one read.
+    output: Vec<u8>,
+}
+
+impl Answers for Frames {
+    fn answer<'a>(&'a mut self, input: &'a [u8]) -> Option<(usize, &'a [u8])> {
+        self.output.clear();
+        let mut rest = input;
+        while let Some((length, behind)) = rest.split_first_chunk() {
+            let length = u32::from_be_bytes(*length) as usize;
+            if length > BUFFER - 4 {
+                return None;
+            }
+            let Some((message, behind)) = behind.split_at_checked(length) else {
+                break;
+            };
+            self.output.extend_from_slice(&(message.len() as u32).to_be_bytes());
+            self.output.extend_from_slice(message);
+            rest = behind;
+        }
+        Some((input.len() - rest.len(), &self.output))
+    }
+}
+
 struct Connection {
     socket: OwnedFd,
+    /// What has come in and is not used yet: less than a frame.
+    unused: Vec<u8>,
     /// What the socket did not take yet. While there is some, nothing more is read.
     unsent: Vec<u8>,
 }
@@ -30,6 +74,14 @@ enum Then {
 }
 
 pub(super) fn echo() -> io::Result<()> {
+    serve(Chunks)
+}
+
+pub(super) fn framed() -> io::Result<()> {
+    serve(Frames { output: Vec::with_capacity(BUFFER) })
+}
+
+fn serve(mut answers: impl Answers) -> io::Result<()> {
     let listener = listen()?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
@@ -55,7 +107,7 @@ pub(super) fn echo() -> io::Result<()> {
                 continue;
             };
             // Dropping it closes the socket, which also takes it out of epoll.
-            if connection.serve(&epoll, &mut buffer) == Then::Close {
+            if connection.serve(&epoll, &mut buffer, &mut answers) == Then::Close {
                 *slot = None;
             }
         }
@@ -88,25 +140,35 @@ fn accept_all(listener: &OwnedFd, epoll: &OwnedFd, connections: &mut Vec<Option<
         if connections.len() <= place {
             connections.resize_with(place + 1, || None);
         }
-        connections[place] = Some(Connection { socket, unsent: Vec::new() });
+        connections[place] = Some(Connection { socket, unused: Vec::new(), unsent: Vec::new() });
     }
 }
 
 impl Connection {
-    fn serve(&mut self, epoll: &OwnedFd, buffer: &mut [u8]) -> Then {
+    fn serve(&mut self, epoll: &OwnedFd, buffer: &mut [u8], answers: &mut impl Answers) -> Then {
         if !self.unsent.is_empty() {
             return self.flush(epoll);
         }
-        let received = match net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
+        let kept = self.unused.len();
+        buffer[..kept].copy_from_slice(&self.unused);
+        let received = match net::recv(&self.socket, &mut buffer[kept..], RecvFlags::empty()) {
             Ok((0, _)) => return Then::Close,
-            Ok((received, _)) => received,
+            Ok((received, _)) => kept + received,
             Err(Errno::AGAIN | Errno::INTR) => return Then::Keep,
             Err(_) => return Then::Close,
         };
-        match net::send(&self.socket, &buffer[..received], SendFlags::NOSIGNAL) {
-            Ok(sent) if sent == received => Then::Keep,
-            Ok(sent) => self.keep(epoll, &buffer[sent..received]),
-            Err(Errno::AGAIN | Errno::INTR) => self.keep(epoll, &buffer[..received]),
+        let Some((used, reply)) = answers.answer(&buffer[..received]) else {
+            return Then::Close;
+        };
+        self.unused.clear();
+        self.unused.extend_from_slice(&buffer[used..received]);
+        if reply.is_empty() {
+            return Then::Keep;
+        }
+        match net::send(&self.socket, reply, SendFlags::NOSIGNAL) {
+            Ok(sent) if sent == reply.len() => Then::Keep,
+            Ok(sent) => self.keep(epoll, &reply[sent..]),
+            Err(Errno::AGAIN | Errno::INTR) => self.keep(epoll, reply),
             Err(_) => Then::Close,
         }
     }

@@ -2,6 +2,7 @@
 
 mod bare_tokio;
 mod epoll;
+mod framed;
 mod ours;
 mod sessions;
 mod tasks;
@@ -54,6 +55,16 @@ pub(crate) enum Peer {
     OursTasksSpin,
     /// The same, with no buffer while idle.
     OursTasksIdle,
+    /// The same loop as [`EpollEcho`](Self::EpollEcho), taking frames apart and making them anew.
+    EpollFramed,
+    /// tokio-util's `Framed`: `next().await`, `send().await`.
+    TokioFramedSend,
+    /// The same: all that have come in are fed, and flushed once.
+    TokioFramedFeed,
+    /// This project: a message handler on one shard of the `Tasks` model.
+    OursTasksFramed,
+    /// This project: a message handler on the `Threads` model.
+    OursThreadsFramed,
     /// One thread, a packet a system call.
     RecvfromUdp,
     /// One thread, many packets a system call.
@@ -78,10 +89,12 @@ pub(crate) enum Peer {
     PythonEcho,
     /// Python `ThreadingTCPServer` with a `StreamRequestHandler`, echoing line by line.
     PythonLine,
+    /// The same, echoing messages with a length before each.
+    PythonFramed,
 }
 
 impl Peer {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 33] = [
         Self::EpollEcho,
         Self::ThreadsEcho,
         Self::ThreadsLineChunks,
@@ -97,6 +110,11 @@ impl Peer {
         Self::OursTasksBulk,
         Self::OursTasksSpin,
         Self::OursTasksIdle,
+        Self::EpollFramed,
+        Self::TokioFramedSend,
+        Self::TokioFramedFeed,
+        Self::OursTasksFramed,
+        Self::OursThreadsFramed,
         Self::RecvfromUdp,
         Self::MmsgUdp,
         Self::GroUdp,
@@ -109,6 +127,7 @@ impl Peer {
         Self::AsyncioUdp,
         Self::PythonEcho,
         Self::PythonLine,
+        Self::PythonFramed,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -128,6 +147,11 @@ impl Peer {
             Self::OursTasksBulk => "ours-tasks-bulk",
             Self::OursTasksSpin => "ours-tasks-spin",
             Self::OursTasksIdle => "ours-tasks-idle",
+            Self::EpollFramed => "epoll-framed",
+            Self::TokioFramedSend => "tokio-framed-send",
+            Self::TokioFramedFeed => "tokio-framed-feed",
+            Self::OursTasksFramed => "ours-tasks-framed",
+            Self::OursThreadsFramed => "ours-threads-framed",
             Self::RecvfromUdp => "recvfrom-udp",
             Self::MmsgUdp => "mmsg-udp",
             Self::GroUdp => "gro-udp",
@@ -140,6 +164,7 @@ impl Peer {
             Self::AsyncioUdp => "asyncio-udp",
             Self::PythonEcho => "python-echo",
             Self::PythonLine => "python-line",
+            Self::PythonFramed => "python-framed",
         }
     }
 
@@ -148,6 +173,7 @@ impl Peer {
         let file = match self {
             Self::PythonEcho => "threading_echo.py",
             Self::PythonLine => "stream_line.py",
+            Self::PythonFramed => "framed.py",
             Self::PythonUdp => "threading_udp.py",
             Self::AsyncioUdp => "asyncio_udp.py",
             _ => return None,
@@ -173,6 +199,11 @@ impl Peer {
             Self::OursTasksBulk => tasks::bulk(),
             Self::OursTasksSpin => tasks::spin(),
             Self::OursTasksIdle => tasks::idle(),
+            Self::EpollFramed => epoll::framed(),
+            Self::TokioFramedSend => framed::tokio_send(),
+            Self::TokioFramedFeed => framed::tokio_feed(),
+            Self::OursTasksFramed => framed::ours_tasks(),
+            Self::OursThreadsFramed => framed::ours_threads(),
             Self::RecvfromUdp => udp::recvfrom(),
             Self::MmsgUdp => udp::mmsg(),
             Self::GroUdp => udp::gro(),
@@ -181,7 +212,7 @@ impl Peer {
             Self::OursSerialUdp => udp::ours_serial(),
             Self::OursTasksSessions => sessions::echo(),
             Self::OursTasksSessionsCrowd => sessions::echo_in_a_crowd(SESSIONS),
-            Self::PythonUdp | Self::AsyncioUdp | Self::PythonEcho | Self::PythonLine => {
+            Self::PythonUdp | Self::AsyncioUdp | Self::PythonEcho | Self::PythonLine | Self::PythonFramed => {
                 Err(io::Error::other("run its script with python3"))
             }
         }

@@ -257,6 +257,7 @@ fn open() -> io::Result<Socket> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::Form;
 
     #[test]
     fn peers_follow_each_other_and_none_is_a_broadcast() {
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_of_one_peer_and_as_often_as_it_was_asked() {
-        let (payload, now) = (Payload::distinct(20, false), Instant::now());
+        let (payload, now) = (Payload::distinct(20, Form::Bytes), Instant::now());
         let sent = |number, replies| Sent { number, peer: peer(number), since: now, due: now, replies };
         let mut asked = Asked { waiting: [sent(0, 1), sent(1, 2), sent(2, 1)].into(), late: Vec::new() };
         let mut answer = |from: u64, number| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use socket2::SockAddr;
 
 use crate::meter::Meter;
-use crate::payload::Payload;
+use crate::payload::{Form, Payload};
 use crate::poller::Poller;
 use crate::{LoadError, Outcome, Target, connect, crowd, echo, packets};
 
@@ -72,7 +72,7 @@ impl Plan {
 struct Message {
     size: usize,
     fixed: Option<Vec<u8>>,
-    lines: bool,
+    form: Form,
 }
 
 /// How the client ends each connection when every request has its own.
@@ -120,7 +120,7 @@ impl Load {
     pub fn new(target: impl Into<Target>) -> Self {
         Self {
             target: target.into(),
-            message: Message { size: 64, fixed: None, lines: false },
+            message: Message { size: 64, fixed: None, form: Form::Bytes },
             plan: Plan {
                 connections: 1,
                 depth: 1,
@@ -149,7 +149,7 @@ impl Load {
         self
     }
 
-    /// Bytes of each message, its newline included; default 64. Each message differs from every other as far as its size allows.
+    /// Bytes of each message, its newline included and its length not; default 64. Each message differs from every other as far as its size allows.
     pub fn size(mut self, bytes: usize) -> Self {
         self.message.size = bytes;
         self
@@ -163,7 +163,13 @@ impl Load {
 
     /// Every message is a line: it ends in `\n` and has no other newline.
     pub fn lines(mut self) -> Self {
-        self.message.lines = true;
+        self.message.form = Form::Line;
+        self
+    }
+
+    /// Every message is a frame: its length, 4 bytes in network byte order, then the message. The length is verified too.
+    pub fn framed(mut self) -> Self {
+        self.message.form = Form::Framed;
         self
     }
 
@@ -273,7 +279,7 @@ impl Load {
     /// As [`run`](Self::run).
     pub fn run_watched(&self, mut watch: impl FnMut(Window)) -> Result<Outcome, LoadError> {
         let payload = self.payload()?;
-        let plan = self.plan()?;
+        let plan = self.plan(payload.len())?;
         let crowd = plan.peers.map(|peers| Ok((peers, crowd::check(&plan, peers, &self.target)?))).transpose()?;
         let address = self.target.address();
         let address: SockAddr = address.map_err(LoadError::system("use that address"))?;
@@ -290,23 +296,24 @@ impl Load {
     }
 
     fn payload(&self) -> Result<Payload, LoadError> {
-        let Message { size, fixed, lines } = &self.message;
-        let Some(bytes) = fixed else {
-            return match size {
-                0 => Err(LoadError::invalid("a message needs at least one byte")),
-                _ => Ok(Payload::distinct(*size, *lines)),
-            };
-        };
-        if bytes.is_empty() {
+        let Message { size, fixed, form } = &self.message;
+        let size = fixed.as_ref().map_or(*size, Vec::len);
+        if size == 0 {
             return Err(LoadError::invalid("a message needs at least one byte"));
         }
-        if *lines && bytes.iter().position(|&byte| byte == b'\n') != Some(bytes.len() - 1) {
+        if *form == Form::Framed && u32::try_from(size).is_err() {
+            return Err(LoadError::invalid("a length of 4 bytes tells of 4 GiB at most"));
+        }
+        let Some(bytes) = fixed else {
+            return Ok(Payload::distinct(size, *form));
+        };
+        if *form == Form::Line && bytes.iter().position(|&byte| byte == b'\n') != Some(bytes.len() - 1) {
             return Err(LoadError::invalid("a line ends in a newline and has no other"));
         }
-        Ok(Payload::Fixed(bytes.clone()))
+        Ok(Payload::fixed(bytes, *form))
     }
 
-    fn plan(&self) -> Result<Plan, LoadError> {
+    fn plan(&self, size: usize) -> Result<Plan, LoadError> {
         let mut plan = self.plan.clone();
         if plan.connections == 0 {
             return Err(LoadError::invalid("it needs at least one connection"));
@@ -318,7 +325,7 @@ impl Load {
             return Err(LoadError::invalid("a client of a Unix socket has no IP address"));
         }
         if let Some(packets) = plan.trains {
-            self.check_trains(packets)?;
+            self.check_trains(packets, size)?;
         }
         if plan.stall.is_zero() {
             return Err(LoadError::invalid("the stall bound must not be zero"));
@@ -329,8 +336,7 @@ impl Load {
         Ok(plan)
     }
 
-    fn check_trains(&self, packets: usize) -> Result<(), LoadError> {
-        let size = self.message.fixed.as_ref().map_or(self.message.size, Vec::len);
+    fn check_trains(&self, packets: usize, size: usize) -> Result<(), LoadError> {
         if !matches!(self.target, Target::Udp(_)) {
             return Err(LoadError::invalid("only UDP packets go in trains"));
         }

@@ -125,6 +125,39 @@ fn lines_are_lines() {
 }
 
 #[test]
+fn frames_are_frames() {
+    let target = serve(|mut stream| {
+        let mut length = [0; 4];
+        while stream.read_exact(&mut length).is_ok() {
+            assert_eq!(u32::from_be_bytes(length), 64);
+            let mut message = [0; 64];
+            stream.read_exact(&mut message).unwrap();
+            if stream.write_all(&[&length[..], &message].concat()).is_err() {
+                return;
+            }
+        }
+    });
+    let outcome = run(Load::new(target).framed().size(64).connections(3).depth(16).requests(2000));
+    assert_clean(&outcome);
+    assert_eq!((outcome.messages, outcome.bytes), (2000, 2000 * 68));
+}
+
+#[test]
+fn a_wrong_length_is_a_mismatch() {
+    let target = serve(|mut stream| {
+        let mut frame = [0; 68];
+        while stream.read_exact(&mut frame).is_ok() {
+            frame[3] ^= 1;
+            if stream.write_all(&frame).is_err() {
+                return;
+            }
+        }
+    });
+    let outcome = run(Load::new(target).framed().requests(10));
+    assert_eq!((outcome.messages, outcome.errors.mismatch), (0, 1));
+}
+
+#[test]
 fn a_message_of_ones_own() {
     let outcome = run(Load::new(echo_server()).message(*b"ping\n").lines().requests(10));
     assert_clean(&outcome);
