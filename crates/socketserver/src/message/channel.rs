@@ -149,6 +149,15 @@ impl Channel {
     }
 }
 
+impl Drop for Channel {
+    fn drop(&mut self) {
+        // Its conversation may have been dropped halfway, and nobody sends what is pushed from now on.
+        if let Some(outbox) = &self.outbox {
+            outbox.close();
+        }
+    }
+}
+
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel").field("id", &self.id()).field("peer", self.peer()).finish_non_exhaustive()
