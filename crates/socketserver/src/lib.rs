@@ -67,7 +67,7 @@ pub use handler::{DatagramHandler, MessageHandler, RunsOn, Service};
 #[cfg(feature = "tokio")]
 pub use lifecycle::UntilDraining;
 pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};
-pub use message::{Carrier, Channel, Framed, Outbox, Overflow, PushError};
+pub use message::{Carrier, Channel, Framed, Hub, HubError, Member, Membership, Outbox, Overflow, PushError};
 pub use model::{Forks, Job, Model, Serial, Threads, Work};
 #[cfg(feature = "tokio")]
 pub use model::{Offload, Tasks};

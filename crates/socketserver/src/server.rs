@@ -450,8 +450,11 @@ impl<E> Server<E> {
     }
 
     /// Whether what comes to the endpoints is what such a handler takes, and such a model can carry: only the addresses tell.
-    fn suits<M: Model, S: Service<M::Engine>>(&self) -> Result<(), Error> {
+    fn suits<M: Model, S: Service<M::Engine>>(&self, service: &S) -> Result<(), Error> {
         let unsupported = |words: String| Err(Error::new(ErrorKind::Unsupported, words));
+        if let (true, Some(why)) = (service.has_hub(), M::WITHOUT_HUB) {
+            return unsupported(why.to_owned());
+        }
         for listener in &self.listeners.all {
             let endpoint = &listener.endpoint;
             let (comes, handler) = match listener.packets() {
@@ -480,7 +483,8 @@ impl<E> Server<E> {
         Ok(())
     }
 
-    fn begin(&self) -> Arc<Run> {
+    fn begin<M: Model>(&self) -> Arc<Run> {
+        self.shared.set_without_hub(M::WITHOUT_HUB);
         Run::new(self.shared.clone(), self.listeners.clone(), self.duties.clone(), self.settings.clone())
     }
 
@@ -496,10 +500,11 @@ impl<E> Server<E> {
         E: Suits<M::Engine>,
         H: RunsOn<M, K> + Send + Sync + 'static,
     {
-        self.suits::<M, <H as RunsOn<M, K>>::Service>()?;
+        let service = handler.into_service();
+        self.suits::<M, _>(&service)?;
         let before = self.shared.control.totals().accepted;
-        let run = self.begin();
-        let work = Work::new(run.clone(), handler.into_service());
+        let run = self.begin::<M>();
+        let work = Work::new(run.clone(), service);
         // A model of a user's own may panic: what it leaves is drained all the same.
         let result = catch_unwind(AssertUnwindSafe(|| model.run(work)));
         let report = run.finish(before);
@@ -538,13 +543,14 @@ impl<E> Server<E> {
         E: Suits<Async>,
         H: RunsOn<crate::Tasks, K> + Send + Sync + 'static,
     {
-        self.suits::<crate::Tasks, <H as RunsOn<crate::Tasks, K>>::Service>()?;
+        let service = handler.into_service();
+        self.suits::<crate::Tasks, _>(&service)?;
         let before = self.shared.control.totals().accepted;
-        let run = self.begin();
+        let run = self.begin::<crate::Tasks>();
         // Whatever becomes of this future, the run ends; and its tasks end before that.
         let ends = crate::lifecycle::Ends::new(run.clone());
         let tasks = tokio::task::LocalSet::new();
-        let work = Work::new(run.clone(), handler.into_service());
+        let work = Work::new(run.clone(), service);
         let result = tasks.run_until(crate::model::tasks::serve_here(work)).await;
         drop(tasks);
         ends.in_order();
@@ -564,10 +570,11 @@ impl<E> Server<E> {
         E: Suits<Blocking>,
         H: RunsOn<Serial, K> + Send + Sync + 'static,
     {
-        self.suits::<Serial, <H as RunsOn<Serial, K>>::Service>()?;
+        let service = handler.into_service();
+        self.suits::<Serial, _>(&service)?;
         let before = self.shared.control.totals().accepted;
-        let run = self.begin();
-        let work = Work::<Blocking, _>::new(run.clone(), handler.into_service());
+        let run = self.begin::<Serial>();
+        let work = Work::<Blocking, _>::new(run.clone(), service);
         // A time beyond the clock's end is no limit.
         let until = Instant::now().checked_add(timeout);
         let served = match work.next_until(until) {

@@ -1,6 +1,6 @@
 use crate::framing::Framing;
 use crate::message::Framed;
-use crate::{Channel, Failure, Peer, Result};
+use crate::{Channel, Failure, Hub, Peer, Result};
 use std::sync::Arc;
 
 /// What is done with each message of a peer, whatever carries it. Every model runs it.
@@ -81,6 +81,12 @@ pub trait MessageHandler {
         let _ = (error, peer);
     }
 
+    /// The hub that it uses, if it uses one, so that `serve` refuses a model that has none. It is asked once, before anybody
+    /// is served.
+    fn hub(&self) -> Option<&Hub> {
+        None
+    }
+
     /// Says how messages are told apart in a stream of bytes: see [`framing`](crate::framing). Carriers that keep messages
     /// apart by themselves do not use it.
     fn framed<C: Framing>(self, framing: C) -> Framed<Self, C>
@@ -121,5 +127,8 @@ impl<H: MessageHandler> MessageHandler for Arc<H> {
     }
     fn on_error(&self, error: &Failure, peer: &Peer) {
         (**self).on_error(error, peer);
+    }
+    fn hub(&self) -> Option<&Hub> {
+        (**self).hub()
     }
 }

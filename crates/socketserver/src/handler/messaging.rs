@@ -110,6 +110,9 @@ macro_rules! message_service {
             const SESSIONS: bool = true;
             const FRAMED: bool = $framed;
 
+            fn has_hub(&self) -> bool {
+                self.framed.handler.hub().is_some()
+            }
             fn budget(&self) -> Option<&Arc<Budget>> {
                 Some(&self.framed.budget)
             }

@@ -90,6 +90,11 @@ pub trait Service<E: Engine>: SealedService + 'static {
     fn on_datagram_error(&self, error: &Failure, peer: &Peer) {
         let _ = (error, peer);
     }
+    /// Its peers are to reach each other through a hub.
+    #[doc(hidden)]
+    fn has_hub(&self) -> bool {
+        false
+    }
     /// It takes packets in sessions.
     #[doc(hidden)]
     const SESSIONS: bool = false;

@@ -1,6 +1,6 @@
 use crate::framing::Framing;
 use crate::message::Framed;
-use crate::{Channel, Failure, Peer, Result};
+use crate::{Channel, Failure, Hub, Peer, Result};
 
 /// What is done with each message of a peer, in async code: as [`MessageHandler`](crate::MessageHandler), for handlers that
 /// wait for something. [`Tasks`](crate::Tasks) runs it.
@@ -66,6 +66,12 @@ pub trait AsyncMessageHandler {
     /// you print it.
     fn on_error(&self, error: &Failure, peer: &Peer) {
         let _ = (error, peer);
+    }
+
+    /// The hub that it uses, if it uses one, so that `serve` refuses a model that has none. It is asked once, before anybody
+    /// is served.
+    fn hub(&self) -> Option<&Hub> {
+        None
     }
 
     /// Says how messages are told apart in a stream of bytes: see [`framing`](crate::framing). Carriers that keep messages

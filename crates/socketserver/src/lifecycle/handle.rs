@@ -256,6 +256,11 @@ impl Handle {
         self.shared.as_ref().map_or(0, |shared| shared.control.epoch())
     }
 
+    /// Why the server's model has no hub, if so.
+    pub(crate) fn without_hub(&self) -> Option<&'static str> {
+        self.shared.as_ref().and_then(|shared| shared.without_hub())
+    }
+
     /// A signal asks for an end without delay.
     pub(crate) fn hurry(&self, signal: i32) {
         if let Some(shared) = &self.shared {

@@ -3,6 +3,7 @@ use crate::admission::{Crowd, Door};
 use socketserver_proto::Endpoint;
 use std::io;
 use std::sync::atomic::AtomicI32;
+use std::sync::{Mutex, PoisonError};
 
 /// What a server, its handles and its connections have in common, for as long as any of them lives.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     process: u32,
     /// The number of the signal that asked for an end without delay; 0 if none did.
     pub(crate) hurried: AtomicI32,
+    /// Why the model that runs it has no hub, if so.
+    without_hub: Mutex<Option<&'static str>>,
 }
 
 impl Shared {
@@ -38,7 +41,18 @@ impl Shared {
             endpoints,
             process: std::process::id(),
             hurried: AtomicI32::new(0),
+            without_hub: Mutex::default(),
         })
+    }
+
+    /// Why the model that runs it has no hub, if so.
+    pub(crate) fn without_hub(&self) -> Option<&'static str> {
+        *self.without_hub.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A model is about to run it that has no hub for this reason, or has one.
+    pub(crate) fn set_without_hub(&self, why: Option<&'static str>) {
+        *self.without_hub.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Lets nobody in for now, or whoever comes.

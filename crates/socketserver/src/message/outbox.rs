@@ -1,9 +1,11 @@
-use crate::Reason;
 use crate::connection::{Connection, Steer};
 use crate::datagram::session::Mailbox;
+use crate::{Peer, Reason};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
@@ -84,6 +86,9 @@ impl Error for PushError {}
 pub struct Outbox(Arc<Inner>);
 
 struct Inner {
+    number: u64,
+    /// In how many rooms of hubs it is.
+    joined: AtomicUsize,
     max_messages: usize,
     max_bytes: usize,
     overflow: Overflow,
@@ -127,8 +132,35 @@ impl State {
 
 impl Outbox {
     pub(super) fn new(max_messages: usize, max_bytes: usize, overflow: Overflow, end: End) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let (number, joined) = (LAST.fetch_add(1, Relaxed) + 1, AtomicUsize::new(0));
         let (state, room) = (Mutex::default(), Condvar::new());
-        Self(Arc::new(Inner { max_messages, max_bytes, overflow, end, state, room }))
+        Self(Arc::new(Inner { number, joined, max_messages, max_bytes, overflow, end, state, room }))
+    }
+
+    /// Of no connection, for so many messages.
+    #[cfg(test)]
+    pub(super) fn nobodys(messages: usize) -> Self {
+        Self::new(messages, 1 << 20, Overflow::DropNewest, End::Connection(Weak::new()))
+    }
+
+    /// Which no other in this process has or has had.
+    #[inline]
+    pub(super) fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// In how many rooms of hubs it is.
+    pub(super) fn joined(&self) -> &AtomicUsize {
+        &self.0.joined
+    }
+
+    /// Whose it is, by number and name; `None` when that one is gone.
+    pub(super) fn whose(&self) -> Option<(u64, Peer)> {
+        match &self.0.end {
+            End::Connection(connection) => connection.upgrade().map(|c| (c.id, c.peer.clone())),
+            End::Session(mailbox) => mailbox.upgrade().map(|mailbox| (mailbox.id(), mailbox.peer().clone())),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -80,6 +80,10 @@ impl Default for Forks {
 
 impl Model for Forks {
     type Engine = Blocking;
+    const WITHOUT_HUB: Option<&'static str> = Some(
+        "`Forks` has no hub: its children share no memory, so no peer reaches one in another child; `Threads` and `Tasks` \
+         have one",
+    );
 
     fn run<S: Service<Blocking> + Send + Sync>(self, work: Work<Blocking, S>) -> Result<(), Error> {
         let threads = socketserver_sys::thread_count().map_err(|e| Error::io("cannot count threads in /proc", e))?;

@@ -73,6 +73,10 @@ pub trait Model {
     #[doc(hidden)]
     const SESSIONS: bool = false;
 
+    /// Why peers do not reach each other through a hub, if they do not: a sentence.
+    #[doc(hidden)]
+    const WITHOUT_HUB: Option<&'static str> = None;
+
     /// Runs jobs until [`Work::next`] gives none. What is still open when it returns is drained.
     ///
     /// # Errors

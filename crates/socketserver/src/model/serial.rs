@@ -32,6 +32,10 @@ impl Serial {
 
 impl Model for Serial {
     type Engine = Blocking;
+    const WITHOUT_HUB: Option<&'static str> = Some(
+        "`Serial` has no hub: it serves one peer at a time, so nobody else is ever in a room; `Threads` and `Tasks` have \
+         one",
+    );
 
     fn run<S: Service<Blocking> + Send + Sync>(self, work: Work<Blocking, S>) -> Result<(), Error> {
         while let Some(job) = work.next()? {
