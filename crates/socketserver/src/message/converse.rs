@@ -41,27 +41,31 @@ pub(crate) async fn converse<C: Carries, H: Hear>(
 async fn talk<C: Carries, H: Hear>(carrier: &mut C, hear: &H, channel: &mut Channel, state: &mut H::State) -> Result {
     let mut pushed = VecDeque::new();
     let mut ended = false;
-    while !channel.ends {
+    loop {
         while let Some(message) = carrier.next()? {
             hear.message(state, message, channel).await?;
             if channel.ends {
-                return Ok(());
+                break;
             }
             if channel.out.bytes().len() >= HIGH_WATER {
                 carrier.send(&mut channel.out).await?;
             }
         }
-        if ended {
+        if ended && !channel.ends {
             if let Some(message) = carrier.last()? {
                 hear.message(state, message, channel).await?;
             }
             channel.ends = true;
         }
-        // All of it at the end, else so much that what comes in has its turn as well.
-        while send_pushed(carrier, channel, &mut pushed).await? && channel.ends {}
         if channel.ends {
+            if let Some(outbox) = &channel.outbox {
+                outbox.seal();
+            }
+            while send_pushed(carrier, channel, &mut pushed).await? {}
             break;
         }
+        // No more than that at a time: what comes in has its turn as well.
+        send_pushed(carrier, channel, &mut pushed).await?;
         let event = carrier.wait(channel.outbox.as_ref().map(|outbox| |waker: &_| outbox.poll_pushed(waker))).await?;
         ended = event == Event::Ended;
     }

@@ -308,6 +308,18 @@ impl Outbox {
             bytes += message.len();
             taken.push_back(message);
         }
+        self.tell_pushers(state);
+    }
+
+    /// Nothing more is taken in: what is there is sent, and then the connection is over.
+    pub(super) fn seal(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        self.tell_pushers(state);
+    }
+
+    /// Those who wait for room look again.
+    fn tell_pushers(&self, mut state: MutexGuard<'_, State>) {
         let pushers = std::mem::take(&mut state.pushers);
         let threads = state.threads > 0;
         drop(state);
@@ -342,10 +354,7 @@ impl Outbox {
         state.queue = VecDeque::new();
         state.bytes = 0;
         state.waiter = None;
-        let pushers = std::mem::take(&mut state.pushers);
-        drop(state);
-        pushers.into_iter().for_each(Waker::wake);
-        self.0.room.notify_all();
+        self.tell_pushers(state);
     }
 }
 

@@ -116,3 +116,38 @@ fn a_flood_of_pushes_leaves_room_for_what_comes_in() {
     flood(Threads::default());
     flood(Tasks::new(1));
 }
+
+/// What was pushed before the end reaches the peer, and nobody who goes on pushing keeps the connection from ending.
+fn end(model: impl Model + Send + 'static) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let handler = move |message: &[u8], c: &mut Channel| {
+        let outbox = c.outbox();
+        for word in ["all", "is", "said"] {
+            outbox.push(word.as_bytes())?;
+        }
+        if message == b"end" {
+            c.end();
+        }
+        Ok(tell.send(outbox)?)
+    };
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler.framed(Line::new())).unwrap();
+    let at = server.handle().endpoints().remove(0);
+    for said in ["end", "and on"] {
+        let mut c = client::connect(&at).unwrap();
+        c.write_all(format!("{said}\n").as_bytes()).unwrap();
+        c.close_write().unwrap();
+        let outbox = told.recv().unwrap();
+        let flooder = std::thread::spawn(move || while outbox.blocking_send(*b"more").is_ok() {});
+        let heard = String::from_utf8(c.read_to_end(1 << 30).unwrap()).unwrap();
+        assert!(heard.starts_with("all\nis\nsaid\n"), "{said}: {}", &heard[..heard.len().min(50)]);
+        flooder.join().unwrap();
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn what_was_pushed_before_the_end_arrives_and_nothing_puts_the_end_off() {
+    end(Serial::default());
+    end(Threads::default());
+    end(Tasks::new(1));
+}
