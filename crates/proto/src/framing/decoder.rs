@@ -213,6 +213,14 @@ mod tests {
     }
 
     #[test]
+    fn of_a_large_read_no_more_is_copied_than_completes_a_frame() {
+        let mut decoder = Decoder::new(Line::new());
+        assert_eq!(all(&mut decoder, b"o"), Ok(vec![]));
+        assert_eq!(all(&mut decoder, &b"ne\n".repeat(100_000)).map(|all| all.len()), Ok(100_000));
+        assert!(decoder.buffer.capacity() <= 4 * AT_ONCE);
+    }
+
+    #[test]
     fn an_error_stays() {
         let mut decoder = Decoder::new(LengthPrefix::u8().max(3));
         let error = all(&mut decoder, b"\x04abcd").unwrap_err();

@@ -194,10 +194,9 @@ impl Framing for Delimiter {
         if scan.is_skipping() {
             return Ok(None);
         }
-        // None begins before the longest that is at the end, or it would be within that one.
-        let end = self.all.iter().filter_map(|one| rest.strip_suffix(&**one)).map(<[u8]>::len).min();
-        match end {
-            Some(end) if end <= self.max => Ok(Some(0..end)),
+        // It is one at most: a shorter one that ends there too would be within the longer one that it may become.
+        match self.all().find_map(|one| rest.strip_suffix(one)) {
+            Some(body) if body.len() <= self.max => Ok(Some(0..body.len())),
             _ => Err(FrameError::cut_short(rest.len())),
         }
     }

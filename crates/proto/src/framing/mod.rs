@@ -160,6 +160,7 @@ pub enum Step {
     /// Not whole yet: asking again is pointless before the input has at least this many bytes, which are more than it has.
     More(usize),
     /// So many bytes are to be passed over, at least one: they belong to an oversized frame, where passing over was chosen.
-    /// There may be more of them than the input has; the others are still to come.
+    /// There may be more of them than the input has; the others are still to come. One frame can take several such steps:
+    /// after the last of them, and no other, the scan is not [skipping](Scan::is_skipping).
     Skip(usize),
 }

@@ -442,6 +442,7 @@ mod tests {
             ),
             (r"delimiter=\r\n\r\n", Delimiter::new("\r\n\r\n").into(), r"delimiter=\r\n\r\n"),
             (r"delimiter=\x2c\\\t\0 =", Delimiter::new(",\\\t\0 =").into(), r"delimiter=\x2c\\\t\0\x20="),
+            ("delimiter=`", Delimiter::new("`").into(), r"delimiter=\x60"),
             ("delimiter=é,max=3", Delimiter::new("é").max(3).into(), r"delimiter=\xc3\xa9,max=3"),
             (
                 r"delimiter=\r\n,or=\n,or=\r",

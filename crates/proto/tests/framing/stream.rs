@@ -6,13 +6,15 @@ use socketserver_proto::framing::{Decoder, FrameError, Framing, Scan, Step};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) messages: Vec<Vec<u8>>,
+    /// How many frames were passed over to their end.
+    pub(crate) skipped: usize,
     pub(crate) error: Option<FrameError>,
 }
 
 /// Reads a stream that comes in pieces of such lengths, and what is left in one; asks after each piece.
 pub(crate) fn read(framing: &impl Framing, stream: &[u8], pieces: impl IntoIterator<Item = usize>) -> Outcome {
     let mut outcome = Outcome::default();
-    outcome.error = read_into(framing, stream, pieces, &mut outcome.messages).err();
+    outcome.error = read_into(framing, stream, pieces, &mut outcome).err();
     outcome
 }
 
@@ -20,7 +22,7 @@ fn read_into(
     framing: &impl Framing,
     mut stream: &[u8],
     pieces: impl IntoIterator<Item = usize>,
-    messages: &mut Vec<Vec<u8>>,
+    outcome: &mut Outcome,
 ) -> Result<(), FrameError> {
     let (mut input, mut scan, mut to_skip, mut needed) = (Vec::new(), Scan::default(), 0_usize, 0);
     let mut pieces = pieces.into_iter();
@@ -41,13 +43,14 @@ fn read_into(
                     assert!(len > 0 && body.end <= len && len <= input.len(), "{body:?} in {len} of {}", input.len());
                     let message = input[body].to_vec();
                     assert!(message.len() <= framing.max_message(), "{} bytes", message.len());
-                    messages.push(message);
+                    outcome.messages.push(message);
                     input.drain(..len);
                     needed = 0;
                 }
                 Step::Skip(count) => {
                     assert!(count > 0);
                     (to_skip, needed) = (count, 0);
+                    outcome.skipped += usize::from(!scan.is_skipping());
                 }
                 Step::More(count) => {
                     assert!(count > input.len(), "{count} bytes, and there are {}", input.len());
@@ -63,7 +66,7 @@ fn read_into(
         && let Some(body) = framing.finish(&input, &scan)?
     {
         assert!(body.len() <= framing.max_message(), "{} bytes", body.len());
-        messages.push(input[body].to_vec());
+        outcome.messages.push(input[body].to_vec());
     }
     Ok(())
 }
@@ -95,9 +98,10 @@ pub(crate) fn holds(framing: &impl Framing, stream: &[u8], pieces: &[usize], all
     let whole = read(framing, stream, []);
     assert_eq!(read(framing, stream, pieces.iter().copied()), whole, "in pieces of {pieces:?}");
     assert_eq!(read(framing, stream, std::iter::repeat(1)), whole, "byte by byte");
-    assert_eq!(read_by_decoder(framing, stream, &[]), whole, "by a decoder");
-    assert_eq!(read_by_decoder(framing, stream, pieces), whole, "by a decoder, in pieces of {pieces:?}");
-    sent_comes_back(framing, &whole.messages, pieces, all_can_be_sent);
+    let decoded = Outcome { skipped: 0, ..whole };
+    assert_eq!(read_by_decoder(framing, stream, &[]), decoded, "by a decoder");
+    assert_eq!(read_by_decoder(framing, stream, pieces), decoded, "by a decoder, in pieces of {pieces:?}");
+    sent_comes_back(framing, &decoded.messages, pieces, all_can_be_sent);
 }
 
 /// The message as it comes back: where it holds its own length, that is put right when it is sent.
@@ -124,5 +128,5 @@ pub(crate) fn sent_comes_back(framing: &impl Framing, messages: &[Vec<u8>], piec
         }
     }
     let outcome = read(framing, &stream, pieces.iter().copied());
-    assert_eq!(outcome, Outcome { messages: sent, error: None });
+    assert_eq!(outcome, Outcome { messages: sent, skipped: 0, error: None });
 }
