@@ -1,35 +1,34 @@
+use super::lookout::Lookout;
 use super::{Gate, Place, Tried};
-use crate::datagram::{self, Batch, Datagram, DatagramSocket, Dispatch};
+use crate::datagram::{Batch, Datagram, DatagramSocket, Dispatch};
 use crate::engine::Async;
 use crate::handler::Service;
 use crate::lifecycle::Run;
 use crate::{Error, clock};
 use socketserver_sys::{Outbox, Watched};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::os::fd::AsFd;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio::task::JoinSet;
 
 /// Where packets come to one shard of the async engine: the same [`Gate`], and waits that a reactor watches.
 pub(crate) struct Inlet {
     run: Arc<Run>,
     gate: Arc<Gate>,
     socket: Arc<DatagramSocket>,
-    watched: Rc<Watched>,
+    lookout: Lookout,
+    /// So many batches came one right after the other.
+    in_a_row: Cell<usize>,
     /// Watched anew for each wait for room: once the runtime has seen an error (of a packet that did not arrive, say) it
     /// takes the socket for writable, whatever comes.
     room: RefCell<Option<Watched>>,
-    /// Tells of packets that did not arrive, and ends with this.
-    _teller: JoinSet<()>,
     /// Which of the server's endpoints it is of.
     index: usize,
 }
 
-/// How many batches are handled in one go, at most.
+/// How many batches are handled in one go, at most; with as many nobody need watch for others.
 const IN_A_ROW: usize = 8;
 
 impl Inlet {
@@ -40,45 +39,47 @@ impl Inlet {
         socket: &Arc<DatagramSocket>,
         index: usize,
     ) -> Result<Self, Error> {
-        let watched = socket.as_fd().try_clone_to_owned().and_then(Watched::for_reading);
-        let watched = Rc::new(watched.map_err(|error| Error::io("cannot wait for packets", error))?);
-        let mut teller = JoinSet::new();
-        if socket.bound().is_some() {
-            teller.spawn_local(tell_bounces(run.clone(), socket.clone(), index, watched.clone()));
-        }
-        let (run, gate, socket, room) = (run.clone(), gate.clone(), socket.clone(), RefCell::default());
-        Ok(Self { run, gate, socket, watched, room, _teller: teller, index })
+        let lookout = Lookout::new(run, socket, index).map_err(|error| Error::io("cannot wait for packets", error))?;
+        let (run, gate, socket) = (run.clone(), gate.clone(), socket.clone());
+        Ok(Self { run, gate, socket, lookout, in_a_row: Cell::default(), room: RefCell::default(), index })
     }
 
     /// Has the packets handled as they come, until the server stops. The end of the run ends it too, while it waits.
     pub(crate) async fn serve<S: Service<Async>>(&self, service: &S) -> Result<(), Error> {
-        let mut in_a_row = 0;
         while let Some(mut batch) = self.next().await? {
-            in_a_row = if batch.is_busy() { in_a_row + 1 } else { 0 };
             batch.handle::<Async, S>(service);
             self.send(&mut batch).await;
-            drop(batch);
-            if in_a_row >= IN_A_ROW {
-                // A flood gives way to others.
-                in_a_row = 0;
-                tokio::task::yield_now().await;
-            }
         }
         Ok(())
     }
 
     /// The next packets. `None`: the server stops.
     pub(crate) async fn next(&self) -> Result<Option<Batch>, Error> {
+        if self.in_a_row.get() >= IN_A_ROW {
+            // A flood gives way to others.
+            self.in_a_row.set(0);
+            self.lookout.unwatch();
+            tokio::task::yield_now().await;
+        }
         loop {
-            if poll_fn(|cx| self.watched.poll_read_ready(cx)).await.is_err() {
+            if poll_fn(|cx| self.lookout.poll(cx)).await.is_err() {
                 return Ok(None);
             }
             let place = Place::take(&self.run);
             if self.run.is_stopping() {
+                // Replies may leave even so, and some not arrive.
+                let _ = self.lookout.watch();
                 return Ok(None);
             }
-            match self.try_next(place)? {
-                Tried::Packets(batch) => return Ok(Some(batch)),
+            let tried = self.try_next(place)?;
+            if let Tried::Packets(batch) = tried {
+                let goes_on = batch.is_busy() || !self.lookout.is_watched();
+                self.in_a_row.set(if goes_on { self.in_a_row.get() + 1 } else { 0 });
+                return Ok(Some(batch));
+            }
+            self.in_a_row.set(0);
+            let watched = self.lookout.watch();
+            match tried {
                 Tried::Rest(place, until) => {
                     drop(place);
                     tokio::time::sleep_until(until.into()).await;
@@ -88,25 +89,24 @@ impl Inlet {
                     self.run.shared.until_resumed().await;
                 }
                 Tried::More(_) => tokio::task::yield_now().await,
-                Tried::Nothing(_) | Tried::Admitted(_) => {}
+                Tried::Nothing(place) if watched.is_err() => {
+                    drop(place);
+                    // Out of memory, say: whether packets are there is found by looking.
+                    tokio::time::sleep(self.gate.next_delay()).await;
+                }
+                Tried::Nothing(_) | Tried::Admitted(_) | Tried::Packets(_) => {}
             }
         }
     }
 
     fn try_next(&self, place: Place) -> Result<Tried, Error> {
-        // Taken before the look: what comes after the look is not cleared with it.
-        let ready = self.watched.poll_read_ready(&mut Context::from_waker(Waker::noop()));
-        let tried = self.gate.receive(&self.socket, self.index, place)?;
-        let is_empty = match &tried {
-            Tried::Nothing(_) => true,
+        let receive = || self.gate.receive(&self.socket, self.index, place);
+        self.lookout.look(receive, |tried| match tried {
+            Ok(Tried::Nothing(_)) => true,
             // Asking again would find that out at the price of a system call.
-            Tried::Packets(batch) => !batch.is_busy(),
+            Ok(Tried::Packets(batch)) => !batch.is_busy(),
             _ => false,
-        };
-        if let (true, Poll::Ready(Ok(mut ready))) = (is_empty, ready) {
-            ready.clear_ready();
-        }
-        Ok(tried)
+        })
     }
 
     /// As [`next`](Self::next), without waiting. `None`: the server stops.
@@ -117,7 +117,7 @@ impl Inlet {
 
     /// Waits for packets.
     pub(crate) fn poll_packets(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.watched.poll_read_ready(cx).map(drop)
+        self.lookout.poll(cx).map(drop)
     }
 
     /// Waits for room to send, after there was none.
@@ -199,17 +199,5 @@ impl Inlet {
     /// Which of the server's endpoints it is of.
     pub(crate) fn index(&self) -> usize {
         self.index
-    }
-}
-
-/// Tells of packets that did not arrive as soon as the socket hears of them, whether or not others come in.
-async fn tell_bounces(run: Arc<Run>, socket: Arc<DatagramSocket>, index: usize, watched: Rc<Watched>) {
-    // The runtime has ended otherwise.
-    while let Ok(mut ready) = watched.error_ready().await {
-        if datagram::tell_bounces(&run, &socket, index) {
-            ready.clear_ready();
-        } else {
-            tokio::task::yield_now().await;
-        }
     }
 }

@@ -8,6 +8,8 @@ mod farewell;
 mod gate;
 #[cfg(feature = "tokio")]
 mod inlet;
+#[cfg(feature = "tokio")]
+mod lookout;
 mod rules;
 
 pub use rules::OverLimit;

@@ -9,6 +9,7 @@ mod datagrams;
 mod datagrams_waiting;
 mod deadlines;
 mod failures;
+mod floods;
 mod hub;
 mod listening;
 mod messages;

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 /// Tells of whom, by whom and why.
-struct Hears(Sender<(Option<SocketAddr>, Option<IpAddr>, io::ErrorKind)>);
+pub(crate) struct Hears(Sender<(Option<SocketAddr>, Option<IpAddr>, io::ErrorKind)>);
 
 impl Observer for Hears {
     fn undelivered(&self, event: &Undelivered<'_>) {
@@ -18,15 +18,15 @@ impl Observer for Hears {
     }
 }
 
-type Heard = Receiver<(Option<SocketAddr>, Option<IpAddr>, io::ErrorKind)>;
+pub(crate) type Heard = Receiver<(Option<SocketAddr>, Option<IpAddr>, io::ErrorKind)>;
 
-fn hears() -> (Hears, Heard) {
+pub(crate) fn hears() -> (Hears, Heard) {
     let (tell, told) = channel();
     (Hears(tell), told)
 }
 
 /// Those that are named, in the order of their ports.
-fn named(heard: &Heard, count: usize) -> Vec<SocketAddr> {
+pub(crate) fn named(heard: &Heard, count: usize) -> Vec<SocketAddr> {
     let mut named: Vec<SocketAddr> = (0..count)
         .map(|_| {
             let (peer, by, kind) = heard.recv_timeout(PATIENCE).unwrap();
@@ -86,7 +86,7 @@ fn replies_to_those_who_have_left_cost_the_others_nothing() {
 
 /// A client that hears somebody else alone: to its server it is as if it had closed its socket, but nobody else gets its port
 /// meanwhile.
-fn deaf(local: &str) -> (UdpSocket, SocketAddr) {
+pub(crate) fn deaf(local: &str) -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind((local, 0)).unwrap();
     let addr = socket.local_addr().unwrap();
     socket.connect((addr.ip(), 9)).unwrap();

@@ -106,6 +106,12 @@ pub struct SharedFd<T = ()> {
     owner: Arc<WithFd<T>>,
 }
 
+impl From<OwnedFd> for SharedFd {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self::new(descriptor)
+    }
+}
+
 impl SharedFd {
     /// Shares a descriptor.
     #[must_use]

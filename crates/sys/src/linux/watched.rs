@@ -132,7 +132,7 @@ impl Watched {
     ///
     /// # Panics
     /// As [`new`](Self::new).
-    pub fn for_reading(descriptor: OwnedFd) -> io::Result<Self> {
-        Self::register(SharedFd::new(descriptor), Interest::READABLE)
+    pub fn for_reading(descriptor: impl Into<SharedFd>) -> io::Result<Self> {
+        Self::register(descriptor.into(), Interest::READABLE)
     }
 }
