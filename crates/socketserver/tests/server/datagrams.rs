@@ -49,6 +49,7 @@ macro_rules! on_each_model {
         $check(Threads::new(4));
         $check(Tasks::new(1));
         $check(Tasks::new(2));
+        $check(Tasks::new(1).spin(PATIENCE / 1000));
     };
 }
 

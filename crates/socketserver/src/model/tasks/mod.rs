@@ -65,8 +65,8 @@ impl Tasks {
         self
     }
 
-    /// A shard that was busy a moment ago polls for so long before it sleeps: that halves the latency of a connection that
-    /// goes back and forth, at the price of a core that is busy as long. An idle server uses none. `None` is off.
+    /// A shard that was busy a moment ago polls for so long before it sleeps: that halves the latency of a connection, or
+    /// of packets, that go back and forth, at the price of a core that is busy as long. An idle server uses none. `None` is off.
     #[must_use]
     pub fn spin(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.spin = time.into();

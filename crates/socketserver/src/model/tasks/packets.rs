@@ -8,7 +8,9 @@ use crate::datagram::DatagramSocket;
 use crate::endpoint::Listeners;
 use crate::engine::Async;
 use crate::handler::Service;
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::task::spawn_local;
@@ -24,11 +26,18 @@ pub(super) async fn receive_packets<S: Service<Async> + Send + Sync>(
         // In a task of its own, which may panic.
         spawn_local(async move {
             let work = &station.work;
-            match work.service.budget().cloned() {
-                Some(budget) => converse(station, index, socket, budget).await,
-                None if S::WAITS => serve_waiting(station, index, socket).await,
-                None => Inlet::new(&work.run, &work.gate, &socket, index)?.serve(&*work.service).await,
-            }
+            let mut receiving = pin!(async {
+                match work.service.budget().cloned() {
+                    Some(budget) => converse(station.clone(), index, socket, budget).await,
+                    None if S::WAITS => serve_waiting(station.clone(), index, socket).await,
+                    None => Inlet::new(&work.run, &work.gate, &socket, index)?.serve(&*work.service).await,
+                }
+            });
+            poll_fn(|cx| {
+                station.go_on();
+                receiving.as_mut().poll(cx)
+            })
+            .await
         })
     };
     if let Err(error) = receiving.await.unwrap_or_else(|error| Err(accepting_failed(error))) {

@@ -86,6 +86,16 @@ impl<S: Service<Async> + Send + Sync> Station<S> {
     }
 }
 
+impl<S> Station<S> {
+    /// There is something to do: the shard does not go to sleep at once, if it is to spin.
+    #[inline]
+    pub(super) fn go_on(&self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.go_on();
+        }
+    }
+}
+
 /// What a connection holds of the server while it is served, beside its stream. In a box of its own, for a task has room
 /// for all that it ever holds.
 struct Guest<S> {
@@ -99,9 +109,7 @@ impl<S> Guest<S> {
     /// A turn of its task.
     #[inline]
     fn poll(&self, cx: &mut Context<'_>, serving: Pin<&mut impl Future<Output = Ending>>) -> Poll<Ending> {
-        if let Some(spinner) = &self.station.spinner {
-            spinner.go_on();
-        }
+        self.station.go_on();
         let Some(pulse) = &self.station.pulse else { return serving.poll(cx) };
         pulse.begin(self.admitted.at);
         let polled = serving.poll(cx);
