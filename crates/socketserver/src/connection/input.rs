@@ -36,7 +36,17 @@ impl Input {
     }
 
     /// Room to read into, at least one byte. What is kept moves to the front when there is none behind it.
+    #[inline]
     pub(crate) fn room(&mut self) -> &mut [u8] {
+        if self.buf.is_empty() {
+            self.buf = pool::take_input();
+            return &mut self.buf;
+        }
+        self.room_behind()
+    }
+
+    /// Where there is a buffer.
+    fn room_behind(&mut self) -> &mut [u8] {
         if self.filled.is_empty() {
             self.filled = 0..0;
         }

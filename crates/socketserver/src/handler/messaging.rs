@@ -12,6 +12,7 @@ use crate::message::{Channel, Form, Framed, Frames, Hear, Link, Packets, Unframe
 use crate::model::Model;
 use crate::{Failure, Peer, Result};
 use std::fmt;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -42,12 +43,12 @@ struct Plain<'a, H>(&'a H);
 impl<H: MessageHandler> Hear for Plain<'_, H> {
     type State = H::State;
 
-    async fn open(&self, channel: &mut Channel) -> Result<H::State> {
-        self.0.open(channel)
+    fn open(&self, channel: &mut Channel) -> impl Future<Output = Result<H::State>> {
+        ready(self.0.open(channel))
     }
     #[inline]
-    async fn message(&self, state: &mut H::State, message: &[u8], channel: &mut Channel) -> Result {
-        self.0.message(state, message, channel)
+    fn message(&self, state: &mut H::State, message: &[u8], channel: &mut Channel) -> impl Future<Output = Result> {
+        ready(self.0.message(state, message, channel))
     }
     fn close(&self, state: H::State, channel: &mut Channel) {
         self.0.close(state, channel);

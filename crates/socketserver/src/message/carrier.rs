@@ -137,10 +137,16 @@ impl<T: PollIo, C: Framing> Carries for Frames<'_, T, C> {
         .await
     }
 
-    async fn send(&mut self, out: &mut Out) -> io::Result<()> {
-        let mut rest = out.bytes();
-        let sent = poll_fn(|cx| self.core.poll_send_all(cx, &mut rest)).await;
-        out.clear();
-        sent
+    fn send(&mut self, out: &mut Out) -> impl Future<Output = io::Result<()>> {
+        let mut sent = 0;
+        poll_fn(move |cx| {
+            let mut rest = &out.bytes()[sent..];
+            let polled = self.core.poll_send_all(cx, &mut rest);
+            sent = out.bytes().len() - rest.len();
+            if polled.is_ready() {
+                out.clear();
+            }
+            polled
+        })
     }
 }
