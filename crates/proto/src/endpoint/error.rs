@@ -100,7 +100,7 @@ impl<'a> Fault<'a> {
         Self { part, reason: reason.to_string(), example: example.into(), suggestion: None }
     }
 
-    /// For a scheme whose rest is as that of another one: `udp` for `tcp`, `unixgram` for `unix`.
+    /// For a scheme whose rest is as that of another one: `udp` for `tcp`, `unixgram` and `seqpacket` for `unix`.
     pub(super) fn under(mut self, scheme: &str) -> Self {
         let under = |example: &str| match example.split_once(':') {
             Some(("tcp" | "unix", rest)) => Some(format!("{scheme}:{rest}")),

@@ -11,6 +11,7 @@
 //! | `unix:@app` | a Unix socket in Linux's abstract namespace |
 //! | `udp://host:port`, `udp://:port`, `udp://*:port` | UDP, with the same hosts |
 //! | `unixgram:/run/app.sock`, `unixgram:@app` | a Unix datagram socket, with the same names and modes |
+//! | `seqpacket:/run/app.sock`, `seqpacket:@app` | a Unix socket whose connections keep messages apart, with the same names and modes |
 //! | `fd:3` | a socket that the process has inherited as this descriptor |
 //!
 //! A scheme may be written in capitals. In a Unix name `%41` stands for the byte 0x41, so that `%`,
@@ -34,10 +35,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The schemes that the project will have, but does not have yet.
-const LATER: [&str; 6] = ["tls", "seqpacket", "ws", "wss", "systemd", "raw"];
+const LATER: [&str; 5] = ["tls", "ws", "wss", "systemd", "raw"];
 
 /// Those that it has, as they are told to people.
-const KNOWN: &str = "`tcp`, `udp`, `unix`, `unixgram` and `fd`";
+const KNOWN: &str = "`tcp`, `udp`, `unix`, `unixgram`, `seqpacket` and `fd`";
 
 const FD_EXAMPLE: &str = "fd:3";
 
@@ -94,12 +95,20 @@ pub enum Endpoint {
         /// The permission bits of the socket's file, 1 to 0o777. `None`: as the umask leaves them.
         mode: Option<u32>,
     },
+    /// A socket of the Unix family that connects and keeps messages apart (`SOCK_SEQPACKET`): `seqpacket:/path` or
+    /// `seqpacket:@abstract`.
+    Seqpacket {
+        /// The path or the abstract name.
+        name: UnixName,
+        /// The permission bits of the socket's file, 1 to 0o777. `None`: as the umask leaves them.
+        mode: Option<u32>,
+    },
     /// An inherited descriptor, 0 to `i32::MAX`, that is a socket already: `fd:3`.
     Fd(u32),
 }
 
 impl Endpoint {
-    /// The scheme with which it prints: `tcp`, `udp`, `unix`, `unixgram` or `fd`.
+    /// The scheme with which it prints: `tcp`, `udp`, `unix`, `unixgram`, `seqpacket` or `fd`.
     ///
     /// ```
     /// # use socketserver_proto::Endpoint;
@@ -113,6 +122,7 @@ impl Endpoint {
             Self::Unix { .. } => "unix",
             Self::Udp { .. } => "udp",
             Self::Unixgram { .. } => "unixgram",
+            Self::Seqpacket { .. } => "seqpacket",
             Self::Fd(_) => "fd",
         }
     }
@@ -131,7 +141,7 @@ impl Endpoint {
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Tcp { host, .. } | Self::Udp { host, .. } => host.is_loopback(),
-            Self::Unix { .. } | Self::Unixgram { .. } => true,
+            Self::Unix { .. } | Self::Unixgram { .. } | Self::Seqpacket { .. } => true,
             Self::Fd(_) => false,
         }
     }
@@ -154,9 +164,9 @@ impl fmt::Display for Endpoint {
         let scheme = self.scheme();
         match self {
             Self::Tcp { host, port } | Self::Udp { host, port } => write!(f, "{scheme}://{host}:{port}"),
-            Self::Unix { name, mode: None } | Self::Unixgram { name, mode: None } => write!(f, "{scheme}:{name}"),
-            Self::Unix { name, mode: Some(mode) } | Self::Unixgram { name, mode: Some(mode) } => {
-                write!(f, "{scheme}:{name}?mode={mode:o}")
+            Self::Unix { name, mode } | Self::Unixgram { name, mode } | Self::Seqpacket { name, mode } => {
+                write!(f, "{scheme}:{name}")?;
+                mode.map_or(Ok(()), |mode| write!(f, "?mode={mode:o}"))
             }
             Self::Fd(fd) => write!(f, "{scheme}:{fd}"),
         }
@@ -187,6 +197,10 @@ fn parse(text: &str) -> Result<Endpoint, Fault<'_>> {
     if is(&"unixgram") {
         let (name, mode) = unix::parse_unix(rest, "unixgram:").map_err(|fault| fault.under("unixgram"))?;
         return Ok(Endpoint::Unixgram { name, mode });
+    }
+    if is(&"seqpacket") {
+        let (name, mode) = unix::parse_unix(rest, "seqpacket:").map_err(|fault| fault.under("seqpacket"))?;
+        return Ok(Endpoint::Seqpacket { name, mode });
     }
     if is(&"fd") {
         return parse_fd(rest);
@@ -299,7 +313,8 @@ mod tests {
     fn accessors() {
         let cases = [(":80", "tcp", true), ("*:80", "tcp", false), ("unix:/x", "unix", true)];
         let datagrams = [("udp://:80", "udp", true), ("udp://*:80", "udp", false), ("unixgram:@x", "unixgram", true)];
-        for (text, scheme, loopback) in cases.into_iter().chain(datagrams).chain([("fd:3", "fd", false)]) {
+        let others = [("seqpacket:/x", "seqpacket", true), ("fd:3", "fd", false)];
+        for (text, scheme, loopback) in cases.into_iter().chain(datagrams).chain(others) {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.scheme(), scheme, "{text}");
             assert_eq!(endpoint.is_loopback(), loopback, "{text}");
@@ -330,15 +345,14 @@ mod tests {
             ("://h:80", "://h:80", "no scheme", "tcp://h:80"),
             // A scheme that is not there yet, or never.
             ("tls://h:80", "tls", "not supported yet", TCP),
-            ("seqpacket:@x", "seqpacket", "not supported yet", TCP),
             ("ws://h:80/chat", "ws", "not supported yet", TCP),
             ("WSS://h:80", "WSS", "not supported yet", TCP),
             ("systemd:", "systemd", "not supported yet", TCP),
-            ("raw:80", "raw", "only `tcp`, `udp`, `unix`, `unixgram` and `fd`", TCP),
+            ("raw:80", "raw", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket` and `fd`", TCP),
             ("http://h:80", "http", "unknown scheme", TCP),
             ("uinx:/x", "uinx", "unknown scheme", TCP),
             ("uinx:@x", "uinx", "unknown scheme", TCP),
-            ("uinx:./x", "uinx", "only `tcp`, `udp`, `unix`, `unixgram` and `fd`", TCP),
+            ("uinx:./x", "uinx", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket` and `fd`", TCP),
             ("tcp:h:80", "tcp:", "no `//`", "tcp://h:80"),
             ("TCP:80", "TCP:", "no `//`", TCP),
             ("tcp:/h:80", "tcp:", "no `//`", TCP),
@@ -355,6 +369,10 @@ mod tests {
             ("unixgram:@", "@", "no name", "unixgram:@app"),
             ("unixgram://x", "//x", "neither", "unixgram:/x"),
             ("unixgram:/x?mode=9", "9", "not octal", "unixgram:/run/app.sock?mode=600"),
+            ("seqpacket:", "seqpacket:", "no path", "seqpacket:/run/app.sock"),
+            ("SEQPACKET:@", "@", "no name", "seqpacket:@app"),
+            ("seqpacket://x", "//x", "neither", "seqpacket:/x"),
+            ("seqpacket:/x?mode=9", "9", "not octal", "seqpacket:/run/app.sock?mode=600"),
             // Descriptors.
             ("fd:", "fd:", "no number", FD_EXAMPLE),
             ("fd:x", "x", "not a number", FD_EXAMPLE),
@@ -390,6 +408,15 @@ mod tests {
         prop_oneof![proptest::collection::vec(byte, 1..=107), text]
     }
 
+    /// Each kind that has a name of the Unix family.
+    fn of_unix() -> impl Strategy<Value = fn(UnixName, Option<u32>) -> Endpoint> {
+        proptest::sample::select(vec![
+            (|name, mode| Endpoint::Unix { name, mode }) as fn(_, _) -> _,
+            |name, mode| Endpoint::Unixgram { name, mode },
+            |name, mode| Endpoint::Seqpacket { name, mode },
+        ])
+    }
+
     fn endpoint() -> impl Strategy<Value = Endpoint> {
         let path = name_bytes()
             .prop_filter("NUL", |bytes| !bytes.contains(&0))
@@ -397,9 +424,8 @@ mod tests {
         prop_oneof![
             (host(), any::<u16>()).prop_map(|(host, port)| Endpoint::Tcp { host, port }),
             (host(), any::<u16>()).prop_map(|(host, port)| Endpoint::Udp { host, port }),
-            name_bytes().prop_map(|name| Endpoint::Unixgram { name: UnixName::Abstract(name), mode: None }),
-            (path, proptest::option::of(1..=0o777_u32)).prop_map(|(name, mode)| Endpoint::Unix { name, mode }),
-            name_bytes().prop_map(|name| Endpoint::Unix { name: UnixName::Abstract(name), mode: None }),
+            (path, proptest::option::of(1..=0o777_u32), of_unix()).prop_map(|(name, mode, of)| of(name, mode)),
+            (name_bytes(), of_unix()).prop_map(|(name, of)| of(UnixName::Abstract(name), None)),
             (0..=i32::MAX.unsigned_abs()).prop_map(Endpoint::Fd),
         ]
     }
@@ -426,7 +452,7 @@ mod tests {
 
         #[test]
         fn nearly_endpoints_too(
-            text in "((tcp|unix|unixgram|fd|udp|x)?:(//)?)?[ \n@/%?#&=.:*`\\[\\]\u{e9}0-9a-f]{0,12}(\\?mode=|:80|)[0-9]{0,4}"
+            text in "((tcp|unix|unixgram|seqpacket|fd|udp|x)?:(//)?)?[ \n@/%?#&=.:*`\\[\\]\u{e9}0-9a-f]{0,12}(\\?mode=|:80|)[0-9]{0,4}"
         ) {
             holds_for(&text)?;
         }

@@ -115,7 +115,7 @@ fn parse(text: &str) -> Result<Targets, EndpointError> {
 /// reads endpoints: it has words for it.
 fn split(text: &str) -> (&str, Option<&str>) {
     let other = |name| text.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(name));
-    let has_scheme_of_one = ["unix", "unixgram", "fd"].into_iter().any(other);
+    let has_scheme_of_one = ["unix", "unixgram", "seqpacket", "fd"].into_iter().any(other);
     match text.rsplit_once(':') {
         Some((head, list))
             if !has_scheme_of_one
@@ -246,6 +246,7 @@ mod tests {
             ("http://h:80,81", "http", "unknown scheme", "tcp://127.0.0.1:8080"),
             ("unix:/x-1", "unix", "only `tcp` and `udp`", LIST_EXAMPLE),
             ("unixgram:@a,b", "unixgram", "only `tcp` and `udp`", LIST_EXAMPLE),
+            ("seqpacket:/a-b", "seqpacket", "only `tcp` and `udp`", LIST_EXAMPLE),
             ("fd:3", "fd", "only `tcp` and `udp`", LIST_EXAMPLE),
             ("/tmp/x", "/tmp/x", "`unix:`", LIST_EXAMPLE),
             ("", "", "empty", "tcp://127.0.0.1:8080"),

@@ -89,7 +89,7 @@ fn encode(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// Parses what follows `prefix`, which is `unix:` or `unixgram:`.
+/// Parses what follows `prefix`, which is `unix:`, `unixgram:` or `seqpacket:`.
 pub(super) fn parse_unix<'a>(text: &'a str, prefix: &'static str) -> Result<(UnixName, Option<u32>), Fault<'a>> {
     let text = match text.strip_prefix("//") {
         None => text,
