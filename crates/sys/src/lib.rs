@@ -15,6 +15,7 @@ mod linux {
     mod descriptor;
     mod fork;
     mod packets;
+    mod seqpacket;
     mod shared;
     mod wake;
     #[cfg(feature = "tokio")]
@@ -29,6 +30,7 @@ mod linux {
         Bounce, Inbox, Local, Origin, Outbox, Packet, dropped, join_trains, joins_trains, may_be_anothers, next_error,
         tell_errors, tell_local,
     };
+    pub use seqpacket::receive_packet;
     pub use shared::SharedWords;
     pub use wake::Wake;
     #[cfg(feature = "tokio")]
