@@ -105,6 +105,7 @@ impl Server {
     /// | `unix:/path?mode=600`, `unix:@name` | a Unix socket with that mode (600 is the default); an abstract one |
     /// | `udp://host:port`, `udp://*:port` | UDP, with the same hosts; packets come to it, for a [`DatagramHandler`](crate::DatagramHandler) |
     /// | `unixgram:/path?mode=600`, `unixgram:@name` | a Unix datagram socket, as `unix:` |
+    /// | `seqpacket:/path?mode=600`, `seqpacket:@name` | a Unix socket whose connections keep messages apart (`SOCK_SEQPACKET`), as `unix:`; for a [`MessageHandler`](crate::MessageHandler) |
     /// | `fd:3` | a socket that this process was started with: one that listens, or a bound one for packets |
     ///
     /// Port 0 picks a free one: [`endpoints`](Self::endpoints) tells which.
@@ -464,6 +465,16 @@ impl<E> Server<E> {
                         "packets come to `{endpoint}`, in a session a peer, and `{}` has nobody who would sort them while a \
                          handler is at work: `Threads` and `Tasks` do",
                         name_of::<M>()
+                    ));
+                }
+                None if listener.keeps_messages() => {
+                    if S::MESSAGES {
+                        continue;
+                    }
+                    return unsupported(format!(
+                        "whole messages come to `{endpoint}`, and the handler takes {}: a message handler, \
+                         `|m: &[u8], c: &mut Channel| …`, takes them",
+                        if S::STREAMS { "bytes" } else { "packets" }
                     ));
                 }
                 None if !S::STREAMS => ("connections", "packets"),

@@ -3,14 +3,15 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use socketserver::{Endpoint, Host, UnixName};
 use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// A client that sends packets and knows nothing of the framework: a plain socket, connected, so that it hears nobody but
 /// the server, and from no other address than the one that it asked. Every wait has a limit.
 ///
-/// Over Unix sockets it has a name that the kernel chose (autobind, `unix(7)`), so it can be answered.
+/// Over Unix datagram sockets it has a name that the kernel chose (autobind, `unix(7)`), so it can be answered. To
+/// `seqpacket:` it connects, and a packet of no bytes is the end as well.
 ///
 /// ```
 /// use socketserver::{Datagram, Serial, Server};
@@ -27,8 +28,8 @@ pub struct Caller {
     socket: Socket,
 }
 
-/// As large as any packet of UDP, and some more: one that is too large is seen to be.
-const ROOM: usize = 70_000;
+/// More than any packet of UDP has, and as much as one over a Unix socket has unless somebody raised the system's limits.
+const ROOM: usize = 256 * 1024;
 
 impl Caller {
     /// A socket that sends there.
@@ -43,12 +44,13 @@ impl Caller {
                     Host::Ip(ip) => SocketAddr::new(*ip, *port),
                     host => format!("{host}:{port}").to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?,
                 };
-                Self::new(Domain::for_address(addr), None, &addr.into())
+                Self::new(Domain::for_address(addr), Type::DGRAM, None, &addr.into())
             }
-            Endpoint::Unixgram { name: UnixName::Path(path), .. } => Self::unix(&SockAddr::unix(path)?),
-            Endpoint::Unixgram { name: UnixName::Abstract(name), .. } => {
-                Self::unix(&SockAddr::unix(OsStr::from_bytes(&[b"\0", &name[..]].concat()))?)
+            Endpoint::Unixgram { name, .. } => {
+                // No name at all: then the kernel gives one.
+                Self::new(Domain::UNIX, Type::DGRAM, Some(SockAddr::unix("")?), &unix(name)?)
             }
+            Endpoint::Seqpacket { name, .. } => Self::new(Domain::UNIX, Type::SEQPACKET, None, &unix(name)?),
             other => Err(io::Error::other(format!("{other} takes no packets"))),
         }
     }
@@ -63,16 +65,11 @@ impl Caller {
             return Err(io::Error::other(format!("{endpoint} is not of UDP")));
         };
         let asked = SocketAddr::new(asked, *port);
-        Self::new(Domain::for_address(asked), Some(SocketAddr::new(source, 0).into()), &asked.into())
+        Self::new(Domain::for_address(asked), Type::DGRAM, Some(SocketAddr::new(source, 0).into()), &asked.into())
     }
 
-    fn unix(server: &SockAddr) -> io::Result<Self> {
-        // No name at all: then the kernel gives one.
-        Self::new(Domain::UNIX, Some(SockAddr::unix("")?), server)
-    }
-
-    fn new(domain: Domain, source: Option<SockAddr>, server: &SockAddr) -> io::Result<Self> {
-        let socket = Socket::new(domain, Type::DGRAM, None)?;
+    fn new(domain: Domain, kind: Type, source: Option<SockAddr>, server: &SockAddr) -> io::Result<Self> {
+        let socket = Socket::new(domain, kind, None)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         if let Some(source) = source {
@@ -133,10 +130,35 @@ impl Caller {
         self.hear().expect("the server answers")
     }
 
+    /// Says that nothing more comes, and still listens: over `seqpacket:` alone.
+    ///
+    /// # Panics
+    /// When the server is gone.
+    pub fn end(&self) {
+        self.socket.shutdown(Shutdown::Write).expect("the connection is there");
+    }
+
+    /// Waits for the server to close.
+    ///
+    /// # Panics
+    /// When something comes instead, or the connection is reset.
+    #[track_caller]
+    pub fn expect_end(&self) {
+        self.expect("");
+    }
+
     /// Our own address as the server sees it; `None` for Unix sockets.
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()?.as_socket()
+    }
+}
+
+fn unix(name: &UnixName) -> io::Result<SockAddr> {
+    match name {
+        UnixName::Path(path) => SockAddr::unix(path),
+        UnixName::Abstract(name) => SockAddr::unix(OsStr::from_bytes(&[b"\0", &name[..]].concat())),
+        other => Err(io::Error::other(format!("{other:?} is no name"))),
     }
 }
 

@@ -14,6 +14,10 @@ def connect(source=None):
         atexit.register(os.unlink, name)
         s.connect(address.removeprefix('unixgram:'))
         return s
+    if address.startswith('seqpacket:'):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.connect(address.removeprefix('seqpacket:').replace('@', '\0', 1))
+        return s
     scheme, _, at = address.partition('://')
     host, port = at.rsplit(':', 1)
     there = host.strip('[]'), int(port)

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// How long [`connect`] waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connects to an address as [`Server::bind`](crate::Server::bind) takes them (not `fd:`; `*` is this machine; packets
+/// Connects to an address as [`Server::bind`](crate::Server::bind) takes them (not `fd:` or `seqpacket:`; `*` is this machine; packets
 /// go through [`datagram`](super::datagram)), and gives the same [`Stream`] that handlers have, idle and write
 /// deadlines included. It waits 10 s at most for an answer; finding the address of a name takes what the system lets
 /// it.
@@ -49,6 +49,13 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
         Endpoint::Unix { name, .. } => (unix_addr(name).map_err(failed)?, Domain::UNIX, None),
         other if other.is_datagram() => {
             let words = format!("`{other}` takes packets, and no connections: `client::datagram` sends it some");
+            return Err(Error::new(ErrorKind::Unsupported, words));
+        }
+        other @ Endpoint::Seqpacket { .. } => {
+            let words = format!(
+                "`{other}` takes whole messages, and a stream has none: a socket of the kind `SOCK_SEQPACKET` (`unix(7)`) \
+                 talks to it"
+            );
             return Err(Error::new(ErrorKind::Unsupported, words));
         }
         other => return Err(Error::new(ErrorKind::Unsupported, format!("`{other}` cannot be connected to"))),

@@ -7,6 +7,7 @@ use super::{Connection, Idle, PollIo, Reason, Slot, Terms, Wait, pool};
 use crate::clock;
 use std::future::poll_fn;
 use std::io;
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -121,6 +122,23 @@ impl<T: PollIo> Core<T> {
     #[inline]
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.poll_receive(cx, false, None)
+    }
+
+    /// The next packet, on transports that keep them apart, into `buf`: how long it is, of which `buf` may have the beginning
+    /// alone. `None` is the end of input.
+    #[inline]
+    pub(crate) fn poll_receive_packet(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<Option<usize>>> {
+        self.io.expect_packet();
+        self.poll_receive(cx, false, Some(buf)).map_ok(|_| self.io.packet())
+    }
+
+    /// From now on [`poll_receive_packet`](Self::poll_receive_packet) alone reads: at the close too a packet is one.
+    pub(crate) fn expect_packets(&mut self) {
+        self.io.expect_packet();
     }
 
     /// Fills what is left of `buf` behind the first `done` bytes.
@@ -289,6 +307,22 @@ impl<T: PollIo> Core<T> {
         self.poll_write_out(cx, bytes)
     }
 
+    /// Sends packets, each whole and by itself. Those that have left are taken off.
+    pub(crate) fn poll_send_packets<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        packets: &mut Peekable<impl Iterator<Item = &'a [u8]>>,
+    ) -> Poll<io::Result<()>> {
+        self.may_write()?;
+        ready!(self.poll_turn(cx));
+        while let Some(packet) = packets.peek() {
+            ready!(self.poll_send(cx, packet))?;
+            packets.next();
+        }
+        self.has_turn = false;
+        Poll::Ready(Ok(()))
+    }
+
     /// What wakes a wait for input on the blocking engine; see [`PollIo::waker`].
     #[inline]
     pub(crate) fn waker(&mut self) -> io::Result<Option<Waker>> {
@@ -423,9 +457,9 @@ impl<T: PollIo> Core<T> {
             self.input.clear();
             let room = self.input.room();
             match poll_fn(|cx| self.io.poll_read(cx, room, wait)).await {
-                Ok(count @ 1..) if !self.slot.is_cut() => {
+                Ok(count) if !self.slot.is_cut() && (count > 0 || self.io.packet().is_some()) => {
                     self.slot.add_read(count);
-                    left = left.saturating_sub(count);
+                    left = left.saturating_sub(count.max(1));
                 }
                 _ => break,
             }
@@ -553,6 +587,10 @@ impl<T: PollIo> Core<T> {
             return Err(self.cut_off());
         }
         match result {
+            Ok(0) if self.io.packet().is_some() => {
+                self.fate.recover(Reason::Idle);
+                Ok(0)
+            }
             Ok(0) if self.shut == Woken::No => {
                 self.ended = true;
                 Ok(0)
@@ -593,7 +631,7 @@ impl<T: PollIo> Core<T> {
         }
         let result = ready!(self.io.poll_write(cx, bytes, self.terms.write));
         Poll::Ready(match result {
-            Ok(0) => Err(self.fate.disconnected(io::ErrorKind::WriteZero.into())),
+            Ok(0) if !bytes.is_empty() => Err(self.fate.disconnected(io::ErrorKind::WriteZero.into())),
             Ok(count) => {
                 self.slot.add_written(count);
                 Ok(count)

@@ -18,6 +18,7 @@ mod task_io;
 #[cfg(feature = "tokio")]
 pub(crate) mod task_stream;
 mod terms;
+mod unit;
 
 pub use self::core::Core;
 pub use self::peer::Peer;

@@ -13,7 +13,15 @@ pub trait PollIo {
     /// Reads what there is, and waits for it as `wait` says; `TimedOut` when that time is up.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>>;
 
-    /// Writes as much as goes, and waits until some of it goes; `TimedOut` when for `stall` none did.
+    /// What is read next is a packet: one a read, and of a longer one than there is room for the beginning.
+    fn expect_packet(&mut self) {}
+
+    /// How long the packet was that was read since then. `None`: none was; a read of nothing was the end of input.
+    fn packet(&self) -> Option<usize> {
+        None
+    }
+
+    /// Writes as much as goes, of packets all or nothing, and waits until some of it goes; `TimedOut` when for `stall` none did.
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>>;
 
     /// Waits until the peer's side has taken all that was written, to this point in time at most.

@@ -1,3 +1,4 @@
+use super::unit::Unit;
 use super::{Connection, PollIo, Record, Wait};
 use crate::endpoint::{poll_until, timespec_until};
 use rustix::event::{PollFd, PollFlags};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct SyncIo {
     socket: SharedFd<Record>,
+    unit: Unit,
     /// What `SO_RCVTIMEO` was set to here. It is not looked at before, for a socket of a source of one's own may have any.
     timeout: Option<Duration>,
     /// What ends a wait for input beside the peer, once somebody may have something for it.
@@ -24,7 +26,7 @@ impl SyncIo {
     pub(crate) fn new(connection: &Arc<Connection>) -> Self {
         // Only the async engine knows transports without one.
         let Some(socket) = SharedFd::of(connection) else { unreachable!("the blocking engine is given sockets") };
-        Self { socket, timeout: None, wake: None }
+        Self { socket, unit: Unit::Bytes, timeout: None, wake: None }
     }
 
     #[inline]
@@ -71,8 +73,9 @@ impl SyncIo {
         }
     }
 
-    fn recv(&self, buf: &mut [u8], flags: RecvFlags) -> Result<usize, Errno> {
-        rustix::net::recv(&self.socket, buf, flags).map(|(received, _)| received)
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], flags: RecvFlags) -> Result<usize, Errno> {
+        self.unit.recv(&self.socket, buf, flags)
     }
 
     fn poll(&self, flags: PollFlags, until: Option<Instant>) -> io::Result<()> {
@@ -120,6 +123,14 @@ impl PollIo for SyncIo {
     #[inline]
     fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>> {
         Poll::Ready(self.read(buf, wait))
+    }
+
+    fn expect_packet(&mut self) {
+        self.unit.expect_packet();
+    }
+
+    fn packet(&self) -> Option<usize> {
+        self.unit.packet()
     }
 
     #[inline]

@@ -1,3 +1,4 @@
+use super::unit::Unit;
 use super::{Connection, PollIo, Record, Wait};
 use crate::clock;
 use rustix::io::Errno;
@@ -51,7 +52,7 @@ impl Timer {
 }
 
 enum Kind {
-    Socket(Watched<Record>),
+    Socket(Watched<Record>, Unit),
     Own {
         transport: Box<dyn AsyncTransport>,
         /// Something was written since it was last flushed.
@@ -94,7 +95,7 @@ impl TaskIo {
     /// The socket of a connection, non-blocking, watched by the runtime that this is called in.
     pub(crate) fn socket(connection: &Arc<Connection>) -> io::Result<Self> {
         let socket = SharedFd::of(connection).ok_or(io::ErrorKind::Unsupported)?;
-        Ok(Self { kind: Kind::Socket(Watched::new(socket)?), timers: None })
+        Ok(Self { kind: Kind::Socket(Watched::new(socket)?, Unit::Bytes), timers: None })
     }
 
     /// What came of trying to write; `TimedOut` when for `stall` nothing did.
@@ -128,13 +129,13 @@ impl Kind {
     #[inline]
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Socket(socket) => loop {
+            Self::Socket(socket, unit) => loop {
                 let mut ready = ready!(socket.poll_read_ready(cx))?;
-                match rustix::net::recv(ready.get_inner(), &mut *buf, RecvFlags::DONTWAIT) {
-                    Ok((count, _)) => {
+                match unit.recv(ready.get_inner(), buf, RecvFlags::DONTWAIT) {
+                    Ok(count) => {
                         // Less than there was room for: nothing is left, and asking again would find that out at the
                         // price of a system call. What comes later is a new event.
-                        if 0 < count && count < buf.len() {
+                        if unit.is_drained_by(count, buf.len()) {
                             ready.clear_ready();
                         }
                         return Poll::Ready(Ok(count));
@@ -155,7 +156,7 @@ impl Kind {
     #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Socket(socket) => loop {
+            Self::Socket(socket, _) => loop {
                 let mut ready = ready!(socket.poll_write_ready(cx))?;
                 match rustix::net::send(ready.get_inner(), buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                     Ok(count) => {
@@ -182,10 +183,10 @@ impl PollIo for TaskIo {
 
     #[inline]
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>> {
-        if let (Wait::Not, Kind::Socket(socket)) = (wait, &self.kind) {
+        if let (Wait::Not, Kind::Socket(socket, unit)) = (wait, &mut self.kind) {
             // What the reactor has not told of yet may be there all the same.
-            let received = rustix::net::recv(socket.descriptor(), buf, RecvFlags::DONTWAIT);
-            return Poll::Ready(received.map(|(count, _)| count).map_err(Into::into));
+            let received = unit.recv(socket.descriptor(), buf, RecvFlags::DONTWAIT);
+            return Poll::Ready(received.map_err(Into::into));
         }
         let result = self.kind.poll_read(cx, buf);
         if wait == Wait::For(None) {
@@ -211,6 +212,16 @@ impl PollIo for TaskIo {
         }
     }
 
+    fn expect_packet(&mut self) {
+        if let Kind::Socket(_, unit) = &mut self.kind {
+            unit.expect_packet();
+        }
+    }
+
+    fn packet(&self) -> Option<usize> {
+        if let Kind::Socket(_, unit) = &self.kind { unit.packet() } else { None }
+    }
+
     #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>> {
         let written = self.kind.poll_write(cx, buf);
@@ -230,7 +241,7 @@ impl PollIo for TaskIo {
     }
 
     fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {
-        let Kind::Socket(socket) = &self.kind else { return Poll::Ready(Ok(())) };
+        let Kind::Socket(socket, _) = &self.kind else { return Poll::Ready(Ok(())) };
         let socket = socket.descriptor().clone();
         // No event tells of it.
         while socketserver_sys::unsent(&socket)? > 0 && clock::now() < until {
@@ -248,7 +259,7 @@ impl PollIo for TaskIo {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>, stall: Option<Duration>) -> Poll<io::Result<()>> {
         let shut = match &mut self.kind {
-            Kind::Socket(socket) => {
+            Kind::Socket(socket, _) => {
                 return Poll::Ready(rustix::net::shutdown(socket.descriptor(), Shutdown::Write).map_err(Into::into));
             }
             Kind::Own { transport, .. } => Pin::new(transport).poll_shutdown(cx),

@@ -176,7 +176,8 @@ impl ListenOptions {
                     self.listen_tcp(&endpoint, addr, addr.is_ipv6())
                         .map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))
                 }
-                Endpoint::Unix { name, mode } => self.listen_unix(&endpoint, name, *mode),
+                Endpoint::Unix { name, mode } => self.listen_unix(&endpoint, Type::STREAM, name, *mode),
+                Endpoint::Seqpacket { name, mode } => self.listen_unix(&endpoint, Type::SEQPACKET, name, *mode),
                 Endpoint::Udp { host: Host::Any, port } => self.everywhere(&endpoint, *port, Self::bind_udp),
                 Endpoint::Udp { host, port } => {
                     let addr = resolve(host, *port).map_err(|e| Error::io(format!("`{endpoint}`"), e))?;
@@ -266,14 +267,20 @@ impl ListenOptions {
         self.look(endpoint, &socket)?;
         socket.bind(&addr.into())?;
         socket.listen(self.backlog)?;
-        prepare(&socket, false)?;
         let bound = tcp_endpoint(&socket)?;
+        prepare(&socket, &bound)?;
         Ok(Listener::socket(bound, socket.into(), None))
     }
 
-    fn listen_unix(&mut self, endpoint: &Endpoint, name: &UnixName, mode: Option<u32>) -> Result<Listener, Error> {
+    fn listen_unix(
+        &mut self,
+        endpoint: &Endpoint,
+        kind: Type,
+        name: &UnixName,
+        mode: Option<u32>,
+    ) -> Result<Listener, Error> {
         let failed = |e: io::Error| Error::io(format!("cannot listen on `{endpoint}`"), e);
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
+        let socket = Socket::new(Domain::UNIX, kind, None).map_err(failed)?;
         self.tuning.set(&socket).and_then(|()| self.look(endpoint, &socket)).map_err(failed)?;
         let file = match name {
             UnixName::Path(path) => Some(SocketFile::bind(&socket, path, mode, || socket.listen(self.backlog))?),
@@ -284,7 +291,7 @@ impl ListenOptions {
             }
             other => return Err(Error::new(ErrorKind::Unsupported, format!("cannot listen on {other:?}"))),
         };
-        prepare(&socket, true).map_err(failed)?;
+        prepare(&socket, endpoint).map_err(failed)?;
         Ok(Listener::socket(endpoint.clone(), socket.into(), file))
     }
 
@@ -472,34 +479,37 @@ fn adopt(fd: OwnedFd, name: &str) -> Result<Listener, Error> {
     if kind == Type::DGRAM {
         return adopt_datagram(socket).map_err(|e| Error::io(format!("{name} cannot be served"), e));
     }
-    if kind != Type::STREAM {
-        return Err(wrong("is neither a stream nor a datagram socket"));
+    if kind != Type::STREAM && kind != Type::SEQPACKET {
+        return Err(wrong("is neither a stream, a datagram nor a sequenced-packet socket"));
     }
     if !socket.is_listener().map_err(|e| Error::io(name, e))? {
         return Err(wrong("does not listen; it must be bound, and listen(2) called on it"));
     }
     let addr = socket.local_addr().map_err(|e| Error::io(name, e))?;
-    let unix = addr.is_unix();
-    let endpoint = if unix {
-        Endpoint::Unix { name: unix_name(&addr), mode: None }
-    } else {
-        tcp_endpoint(&socket).map_err(|e| Error::io(name, e))?
+    let endpoint = match (addr.is_unix(), kind) {
+        (true, Type::STREAM) => Endpoint::Unix { name: unix_name(&addr), mode: None },
+        (true, _) => Endpoint::Seqpacket { name: unix_name(&addr), mode: None },
+        (false, Type::STREAM) => tcp_endpoint(&socket).map_err(|e| Error::io(name, e))?,
+        // SCTP has such sockets too.
+        (false, _) => return Err(wrong("keeps packets apart, and is no Unix socket")),
     };
-    prepare(&socket, unix).map_err(|e| Error::io(name, e))?;
+    prepare(&socket, &endpoint).map_err(|e| Error::io(name, e))?;
     // Connections would inherit it.
     socket.set_read_timeout(None).map_err(|e| Error::io(name, e))?;
     Ok(Listener::socket(endpoint, socket.into(), None))
 }
 
 /// What every listener of ours has, whoever made it.
-fn prepare(socket: &Socket, unix: bool) -> io::Result<()> {
+fn prepare(socket: &Socket, endpoint: &Endpoint) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_cloexec(true)?;
-    if !unix {
-        // Accepted connections inherit it: no call a connection.
-        socket.set_tcp_nodelay(true)?;
+    // Accepted connections inherit these: no call a connection.
+    match endpoint {
+        Endpoint::Tcp { .. } => socket.set_tcp_nodelay(true),
+        // By that an empty packet is told from the end of input.
+        Endpoint::Seqpacket { .. } => socket.set_passcred(true),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn tcp_endpoint(socket: &Socket) -> io::Result<Endpoint> {

@@ -71,7 +71,7 @@ impl fmt::Debug for Transport {
 
 impl Listener {
     pub(crate) fn socket(endpoint: Endpoint, fd: OwnedFd, file: Option<SocketFile>) -> Self {
-        let unix = matches!(endpoint, Endpoint::Unix { .. });
+        let unix = matches!(endpoint, Endpoint::Unix { .. } | Endpoint::Seqpacket { .. });
         Self { endpoint, source: Source::Socket { fd, unix }, _file: file }
     }
 
@@ -82,6 +82,11 @@ impl Listener {
     /// The socket that packets come to, if it is one.
     pub(crate) fn packets(&self) -> Option<&Arc<DatagramSocket>> {
         if let Source::Packets(socket) = &self.source { Some(socket) } else { None }
+    }
+
+    /// Whether its connections keep messages apart by themselves. What a source of a user's own says it is changes nothing.
+    pub(crate) fn keeps_messages(&self) -> bool {
+        matches!((&self.source, &self.endpoint), (Source::Socket { .. }, Endpoint::Seqpacket { .. }))
     }
 
     pub(crate) fn own(endpoint: Endpoint, source: Box<dyn Accept>) -> io::Result<Self> {

@@ -8,7 +8,9 @@ use crate::datagram::session::{Budget, Talk};
 use crate::engine::Async;
 use crate::engine::{Conn, Engine};
 use crate::framing::Framing;
-use crate::message::{Channel, Form, Framed, Frames, Hear, Link, Packets, Unframed, converse};
+use crate::message::{
+    Carrier, Channel, Form, Framed, Frames, Hear, Link, Packets, Records, Unframed, converse, longest_sent,
+};
 use crate::model::Model;
 use crate::{Failure, Peer, Result};
 use std::fmt;
@@ -82,17 +84,25 @@ where
 {
     let core = conn.core();
     let record = core.connection.clone();
-    let form = Form::Framed(framed.framing.clone());
-    let mut channel = Channel::new(Link::Connection(record.clone()), core.terms().handle.clone(), form, framed.terms);
-    let mut frames = Frames::new(core, &*framed.framing);
-    let outcome = converse(&mut frames, hear, &mut channel, Some(&record.slot)).await;
+    let (link, handle) = (Link::Connection(record.clone()), core.terms().handle.clone());
+    let outcome = if handle.keeps_messages(&record) {
+        let max = framed.terms.max_message;
+        let form = Form::Whole(longest_sent(&record, max));
+        let mut channel = Channel::new(link, Carrier::Records, handle, form, framed.terms);
+        converse(&mut Records::new(core, max), hear, &mut channel, Some(&record.slot)).await
+    } else {
+        let form = Form::Framed(framed.framing.clone());
+        let mut channel = Channel::new(link, Carrier::Stream, handle, form, framed.terms);
+        converse(&mut Frames::new(core, &*framed.framing), hear, &mut channel, Some(&record.slot)).await
+    };
     outcome.map_err(|failure| failure.unwrap_or_else(|| conn.core().cut_off().into()))
 }
 
 /// A session, in messages.
 async fn session<S: Talk, H: Hear>(session: &mut S, hear: &H, framed: &Framed<impl Sized, impl Sized>) -> Result {
     let (link, handle) = (Link::Session(session.mailbox().clone()), session.handle().clone());
-    let mut channel = Channel::new(link, handle, Form::Whole(framed.terms.max_message), framed.terms);
+    let form = Form::Whole(framed.terms.max_message);
+    let mut channel = Channel::new(link, Carrier::Packets, handle, form, framed.terms);
     let mut packets = Packets::new(session, framed.terms.max_message);
     let nobody_cuts: Option<&Slot> = None;
     let outcome = converse(&mut packets, hear, &mut channel, nobody_cuts).await;
@@ -107,6 +117,7 @@ macro_rules! message_service {
             H: $handler + 'static,
             C: Framing + Send + Sync + 'static,
         {
+            const MESSAGES: bool = true;
             const DATAGRAMS: bool = true;
             const SESSIONS: bool = true;
             const FRAMED: bool = $framed;

@@ -65,6 +65,9 @@ pub trait Service<E: Engine>: SealedService + 'static {
     /// It can tell what messages are in a stream of bytes, or does not care.
     #[doc(hidden)]
     const FRAMED: bool = true;
+    /// It takes whole messages.
+    #[doc(hidden)]
+    const MESSAGES: bool = false;
     /// It takes packets.
     #[doc(hidden)]
     const DATAGRAMS: bool = false;

@@ -2,7 +2,7 @@
 use super::UntilDraining;
 use super::{ConnectionInfo, Shared, Totals};
 use crate::OverLimit;
-use crate::connection::Reason;
+use crate::connection::{Connection, Reason};
 use socketserver_proto::peers::PeerRate;
 use socketserver_proto::{Cidr, Endpoint, Rate};
 use std::net::SocketAddr;
@@ -70,6 +70,12 @@ impl Handle {
     #[must_use]
     pub fn endpoints(&self) -> Vec<Endpoint> {
         self.shared.as_ref().map(|shared| shared.endpoints.clone()).unwrap_or_default()
+    }
+
+    /// Whether the connection keeps messages apart by itself: it came to a socket that does.
+    pub(crate) fn keeps_messages(&self, connection: &Connection) -> bool {
+        let endpoint = self.shared.as_ref().and_then(|shared| shared.endpoints.get(connection.endpoint()));
+        connection.descriptor().is_some() && matches!(endpoint, Some(Endpoint::Seqpacket { .. }))
     }
 
     /// How many connections are open.

@@ -4,7 +4,7 @@ use crate::connection::{Core, PollIo};
 use crate::framing::{FrameError, Framing, Scan, Step};
 use std::future::poll_fn;
 use std::io;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// One way that messages come and go.
 pub(crate) trait Carries {
@@ -34,6 +34,32 @@ pub(crate) enum Event {
     Pushed,
     /// Nothing more comes in.
     Ended,
+}
+
+/// Waits until `receive` comes to something, or for a push, if there may be some.
+pub(super) async fn either<T: PollIo>(
+    core: &mut Core<T>,
+    mut pushed: Option<impl FnMut(&Waker) -> Poll<()>>,
+    mut receive: impl FnMut(&mut Core<T>, &mut Context<'_>) -> Poll<io::Result<Event>>,
+) -> io::Result<Event> {
+    // The blocking engine waits in the system, where only a descriptor wakes it.
+    let waker = if pushed.is_some() { core.waker()? } else { None };
+    poll_fn(|cx| {
+        // Input goes first, for pushes have their turn after each: so neither keeps the other waiting.
+        let is_pushed = match &mut pushed {
+            Some(pushed) => pushed(waker.as_ref().unwrap_or(cx.waker())).is_ready(),
+            None => false,
+        };
+        if let (true, Some(waker)) = (is_pushed, &waker) {
+            waker.wake_by_ref();
+        }
+        match receive(core, cx) {
+            Poll::Pending if is_pushed => Poll::Ready(Ok(Event::Pushed)),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(Event::Pushed)),
+            received => received,
+        }
+    })
+    .await
 }
 
 /// Frames in a stream of bytes.
@@ -112,29 +138,9 @@ impl<T: PollIo, C: Framing> Carries for Frames<'_, T, C> {
         }
     }
 
-    async fn wait(&mut self, mut pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> io::Result<Event> {
-        let core = &mut *self.core;
-        // The blocking engine waits in the system, where only a descriptor wakes it.
-        let waker = if pushed.is_some() { core.waker()? } else { None };
-        poll_fn(|cx| {
-            // Input goes first, for pushes have their turn after each: so neither keeps the other waiting.
-            let is_pushed = pushed.as_mut().is_some_and(|pushed| {
-                let polled = pushed(waker.as_ref().unwrap_or(cx.waker()));
-                polled.is_ready()
-            });
-            if let (true, Some(waker)) = (is_pushed, &waker) {
-                waker.wake_by_ref();
-            }
-            match core.poll_fill(cx) {
-                Poll::Pending if is_pushed => Poll::Ready(Ok(Event::Pushed)),
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Event::Ended)),
-                Poll::Ready(Ok(_)) => Poll::Ready(Ok(Event::Input)),
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(Event::Pushed)),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            }
-        })
-        .await
+    async fn wait(&mut self, pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> io::Result<Event> {
+        let filled = |count| if count > 0 { Event::Input } else { Event::Ended };
+        either(self.core, pushed, |core, cx| core.poll_fill(cx).map_ok(filled)).await
     }
 
     fn send(&mut self, out: &mut Out) -> impl Future<Output = io::Result<()>> {

@@ -19,6 +19,12 @@ use std::sync::Arc;
 pub enum Carrier {
     /// Bytes of a TCP or a Unix socket, or of a transport of your own, in frames.
     Stream,
+    /// A connection that keeps messages apart by itself: `seqpacket:`, where each is a packet (`SOCK_SEQPACKET`, `unix(7)`).
+    ///
+    /// An empty message and the end of input are told apart here; a client that calls `recv(2)` is given 0 for both, and has to
+    /// know from the protocol which it is, or to ask for credentials (`SO_PASSCRED`), which come with messages alone.
+    /// Descriptors that come along with a message are not taken.
+    Records,
     /// UDP or Unix datagrams, a session a peer.
     Packets,
 }
@@ -27,6 +33,7 @@ impl fmt::Display for Carrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stream => "stream",
+            Self::Records => "records",
             Self::Packets => "packets",
         })
     }
@@ -53,6 +60,7 @@ impl fmt::Display for Carrier {
 /// ```
 pub struct Channel {
     link: Link,
+    carrier: Carrier,
     handle: Handle,
     pub(super) out: Out,
     pub(super) outbox: Option<Outbox>,
@@ -67,16 +75,16 @@ pub(crate) enum Link {
 }
 
 impl Channel {
-    pub(crate) fn new(link: Link, handle: Handle, form: Form, terms: Terms) -> Self {
-        Self { link, handle, out: Out::new(form), outbox: None, terms, ends: false }
+    pub(crate) fn new(link: Link, carrier: Carrier, handle: Handle, form: Form, terms: Terms) -> Self {
+        Self { link, carrier, handle, out: Out::new(form), outbox: None, terms, ends: false }
     }
 
     /// Sends a message to the peer. It waits for nothing: what is sent leaves when the messages that have come in are
     /// handled. So what a handler sends while it handles one message is held in memory, however much it is.
     ///
     /// # Errors
-    /// `InvalidInput` for a message that the framing cannot carry: longer than its limit, or with its delimiter inside. Nothing
-    /// of it is sent then.
+    /// `InvalidInput` for a message that the framing cannot carry: longer than its limit, or with its delimiter inside; or that
+    /// the carrier cannot ([`Framed::max_message`](crate::Framed::max_message)). Nothing of it is sent then.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
         self.out.push(message)
@@ -122,10 +130,7 @@ impl Channel {
     /// What carries the messages.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
-        match &self.link {
-            Link::Connection(_) => Carrier::Stream,
-            Link::Session(_) => Carrier::Packets,
-        }
+        self.carrier
     }
 
     /// The server, to stop it or to ask it things.

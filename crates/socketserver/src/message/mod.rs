@@ -9,6 +9,7 @@ mod membership;
 mod out;
 mod outbox;
 mod packets;
+mod records;
 mod room;
 
 pub(crate) use carrier::Frames;
@@ -21,3 +22,4 @@ pub use membership::{Member, Membership};
 pub(crate) use out::Form;
 pub use outbox::{Outbox, Overflow, PushError};
 pub(crate) use packets::Packets;
+pub(crate) use records::{Records, longest_sent};

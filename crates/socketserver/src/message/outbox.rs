@@ -292,7 +292,7 @@ impl Outbox {
         self.state().closed
     }
 
-    /// How many messages were dropped: for want of room, or because the framing cannot carry them.
+    /// How many messages were dropped: for want of room, or because the framing or the carrier cannot carry them.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.state().dropped

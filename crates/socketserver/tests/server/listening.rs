@@ -69,10 +69,13 @@ fn several_endpoints_and_listeners_made_elsewhere() {
 
 #[test]
 fn what_cannot_be_listened_on_is_refused() {
-    let (packets, _) =
+    let (connected, _) =
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-    let error = Server::bind(packets).unwrap_err();
-    assert!(error.to_string().contains("is neither a stream nor a datagram socket"), "{error}");
+    let error = Server::bind(connected).unwrap_err();
+    assert!(error.to_string().contains("does not listen"), "{error}");
+    let raw = rustix::net::socket(AddressFamily::NETLINK, SocketType::RAW, None).unwrap();
+    let error = Server::bind(raw).unwrap_err();
+    assert!(error.to_string().contains("is neither a stream, a datagram nor a sequenced-packet socket"), "{error}");
     let unbound = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
     let error = Server::bind(unbound).unwrap_err();
     assert!(error.to_string().contains("bound to no port"), "{error}");
@@ -81,7 +84,7 @@ fn what_cannot_be_listened_on_is_refused() {
     assert!(error.to_string().contains("is not a socket"), "{error}");
     let error = Server::bind("fd:999").unwrap_err();
     assert!(error.to_string().contains("no such descriptor"), "{error}");
-    let error = Server::bind("seqpacket:@x").unwrap_err();
+    let error = Server::bind("raw:x").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Endpoint, "{error}");
     let error = Server::bind("tcp://no-such-host.invalid:80").unwrap_err();
     assert!(error.to_string().contains("no-such-host.invalid"), "{error}");

@@ -14,6 +14,7 @@ mod hub;
 mod listening;
 mod messages;
 mod models;
+mod seqpacket;
 mod serving;
 mod sessions;
 mod sessions_under_strain;
