@@ -114,6 +114,14 @@ impl<'a> Fault<'a> {
         self
     }
 
+    /// For what is but the beginning of a right endpoint: with the rest behind the example made from the input.
+    pub(super) fn suggest_before(self, rest: &str) -> Self {
+        match self.suggestion.clone() {
+            Some(beginning) => self.suggest(&[&beginning, rest]),
+            None => self,
+        }
+    }
+
     /// Offers these pieces, joined, as an example nearer to what was typed. It is shown only if it
     /// parses.
     pub(super) fn suggest(mut self, pieces: &[&str]) -> Self {

@@ -12,6 +12,7 @@
 //! | `udp://host:port`, `udp://:port`, `udp://*:port` | UDP, with the same hosts |
 //! | `unixgram:/run/app.sock`, `unixgram:@app` | a Unix datagram socket, with the same names and modes |
 //! | `seqpacket:/run/app.sock`, `seqpacket:@app` | a Unix socket whose connections keep messages apart, with the same names and modes |
+//! | `ws://host:port/path`, `ws://:port`, `ws://*:port/path` | WebSocket (RFC 6455) over TCP, with the same hosts; without a path it is `/` |
 //! | `fd:3` | a socket that the process has inherited as this descriptor |
 //!
 //! A scheme may be written in capitals. In a Unix name `%41` stands for the byte 0x41, so that `%`,
@@ -24,6 +25,7 @@ mod error;
 mod host;
 mod targets;
 mod unix;
+mod ws;
 
 pub use error::EndpointError;
 pub use host::Host;
@@ -35,10 +37,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The schemes that the project will have, but does not have yet.
-const LATER: [&str; 5] = ["tls", "ws", "wss", "systemd", "raw"];
+const LATER: [&str; 4] = ["tls", "wss", "systemd", "raw"];
 
 /// Those that it has, as they are told to people.
-const KNOWN: &str = "`tcp`, `udp`, `unix`, `unixgram`, `seqpacket` and `fd`";
+const KNOWN: &str = "`tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` and `fd`";
 
 const FD_EXAMPLE: &str = "fd:3";
 
@@ -103,12 +105,21 @@ pub enum Endpoint {
         /// The permission bits of the socket's file, 1 to 0o777. `None`: as the umask leaves them.
         mode: Option<u32>,
     },
+    /// WebSocket over TCP: `ws://host:port/path`.
+    Ws {
+        /// The address, or the name that has one.
+        host: Host,
+        /// The port; 0 lets the system pick a free one.
+        port: u16,
+        /// The path of the requests, from its `/` on, as it stands in them: percent-encoded, without a query.
+        path: String,
+    },
     /// An inherited descriptor, 0 to `i32::MAX`, that is a socket already: `fd:3`.
     Fd(u32),
 }
 
 impl Endpoint {
-    /// The scheme with which it prints: `tcp`, `udp`, `unix`, `unixgram`, `seqpacket` or `fd`.
+    /// The scheme with which it prints: `tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` or `fd`.
     ///
     /// ```
     /// # use socketserver_proto::Endpoint;
@@ -123,6 +134,7 @@ impl Endpoint {
             Self::Udp { .. } => "udp",
             Self::Unixgram { .. } => "unixgram",
             Self::Seqpacket { .. } => "seqpacket",
+            Self::Ws { .. } => "ws",
             Self::Fd(_) => "fd",
         }
     }
@@ -140,7 +152,7 @@ impl Endpoint {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self {
-            Self::Tcp { host, .. } | Self::Udp { host, .. } => host.is_loopback(),
+            Self::Tcp { host, .. } | Self::Udp { host, .. } | Self::Ws { host, .. } => host.is_loopback(),
             Self::Unix { .. } | Self::Unixgram { .. } | Self::Seqpacket { .. } => true,
             Self::Fd(_) => false,
         }
@@ -168,6 +180,7 @@ impl fmt::Display for Endpoint {
                 write!(f, "{scheme}:{name}")?;
                 mode.map_or(Ok(()), |mode| write!(f, "?mode={mode:o}"))
             }
+            Self::Ws { host, port, path } => write!(f, "{scheme}://{host}:{port}{path}"),
             Self::Fd(fd) => write!(f, "{scheme}:{fd}"),
         }
     }
@@ -223,6 +236,11 @@ fn parse(text: &str) -> Result<Endpoint, Fault<'_>> {
         let parsed = authority("udp://").and_then(|text| host::parse_host_port(text, "udp://"));
         let (host, port) = parsed.map_err(|fault| fault.under("udp"))?;
         return Ok(Endpoint::Udp { host, port });
+    }
+    if is(&"ws") {
+        let parsed = authority("ws://").map_err(|fault| fault.under("ws"));
+        let (host, port, path) = parsed.and_then(ws::parse_ws)?;
+        return Ok(Endpoint::Ws { host, port, path });
     }
     // No port begins with these: what stands before the colon was meant for a scheme.
     if rest.starts_with("//") || (!scheme.is_empty() && rest.starts_with(['/', '@', '.'])) {
@@ -313,7 +331,7 @@ mod tests {
     fn accessors() {
         let cases = [(":80", "tcp", true), ("*:80", "tcp", false), ("unix:/x", "unix", true)];
         let datagrams = [("udp://:80", "udp", true), ("udp://*:80", "udp", false), ("unixgram:@x", "unixgram", true)];
-        let others = [("seqpacket:/x", "seqpacket", true), ("fd:3", "fd", false)];
+        let others = [("seqpacket:/x", "seqpacket", true), ("ws://:80", "ws", true), ("fd:3", "fd", false)];
         for (text, scheme, loopback) in cases.into_iter().chain(datagrams).chain(others) {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.scheme(), scheme, "{text}");
@@ -345,14 +363,13 @@ mod tests {
             ("://h:80", "://h:80", "no scheme", "tcp://h:80"),
             // A scheme that is not there yet, or never.
             ("tls://h:80", "tls", "not supported yet", TCP),
-            ("ws://h:80/chat", "ws", "not supported yet", TCP),
             ("WSS://h:80", "WSS", "not supported yet", TCP),
             ("systemd:", "systemd", "not supported yet", TCP),
-            ("raw:80", "raw", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket` and `fd`", TCP),
+            ("raw:80", "raw", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` and `fd`", TCP),
             ("http://h:80", "http", "unknown scheme", TCP),
             ("uinx:/x", "uinx", "unknown scheme", TCP),
             ("uinx:@x", "uinx", "unknown scheme", TCP),
-            ("uinx:./x", "uinx", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket` and `fd`", TCP),
+            ("uinx:./x", "uinx", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` and `fd`", TCP),
             ("tcp:h:80", "tcp:", "no `//`", "tcp://h:80"),
             ("TCP:80", "TCP:", "no `//`", TCP),
             ("tcp:/h:80", "tcp:", "no `//`", TCP),
@@ -424,6 +441,8 @@ mod tests {
         prop_oneof![
             (host(), any::<u16>()).prop_map(|(host, port)| Endpoint::Tcp { host, port }),
             (host(), any::<u16>()).prop_map(|(host, port)| Endpoint::Udp { host, port }),
+            (host(), any::<u16>(), "/([a-zA-Z0-9/._~!$&'()*+,;=:@-]|%[0-9a-fA-F]{2}){0,40}")
+                .prop_map(|(host, port, path)| Endpoint::Ws { host, port, path }),
             (path, proptest::option::of(1..=0o777_u32), of_unix()).prop_map(|(name, mode, of)| of(name, mode)),
             (name_bytes(), of_unix()).prop_map(|(name, of)| of(UnixName::Abstract(name), None)),
             (0..=i32::MAX.unsigned_abs()).prop_map(Endpoint::Fd),
@@ -452,7 +471,7 @@ mod tests {
 
         #[test]
         fn nearly_endpoints_too(
-            text in "((tcp|unix|unixgram|seqpacket|fd|udp|x)?:(//)?)?[ \n@/%?#&=.:*`\\[\\]\u{e9}0-9a-f]{0,12}(\\?mode=|:80|)[0-9]{0,4}"
+            text in "((tcp|unix|unixgram|seqpacket|fd|udp|ws|x)?:(//)?)?[ \n@/%?#&=.:*`\\[\\]\u{e9}0-9a-f]{0,12}(\\?mode=|:80|)[0-9]{0,4}"
         ) {
             holds_for(&text)?;
         }

@@ -160,7 +160,7 @@ fn decode(text: &str) -> Result<Vec<u8>, Fault<'_>> {
     Ok(bytes)
 }
 
-fn starts_with_hex(text: &str) -> bool {
+pub(super) fn starts_with_hex(text: &str) -> bool {
     matches!(text.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
 
