@@ -68,6 +68,8 @@ pub use handler::{DatagramHandler, MessageHandler, RunsOn, Service};
 pub use lifecycle::UntilDraining;
 pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};
 pub use message::{Carrier, Channel, Framed, Hub, HubError, Member, Membership, Outbox, Overflow, PushError};
+#[cfg(feature = "websocket")]
+pub use message::{Page, WebSocket};
 pub use model::{Forks, Job, Model, Serial, Threads, Work};
 #[cfg(feature = "tokio")]
 pub use model::{Offload, Tasks};

@@ -106,6 +106,7 @@ impl Server {
     /// | `udp://host:port`, `udp://*:port` | UDP, with the same hosts; packets come to it, for a [`DatagramHandler`](crate::DatagramHandler) |
     /// | `unixgram:/path?mode=600`, `unixgram:@name` | a Unix datagram socket, as `unix:` |
     /// | `seqpacket:/path?mode=600`, `seqpacket:@name` | a Unix socket whose connections keep messages apart (`SOCK_SEQPACKET`), as `unix:`; for a [`MessageHandler`](crate::MessageHandler) |
+    /// | `ws://host:port/path`, `ws://*:port/path` | WebSocket over TCP, for a [`MessageHandler`](crate::MessageHandler); the feature `websocket` has it |
     /// | `fd:3` | a socket that this process was started with: one that listens, or a bound one for packets |
     ///
     /// Port 0 picks a free one: [`endpoints`](Self::endpoints) tells which.
@@ -459,6 +460,17 @@ impl<E> Server<E> {
         for listener in &self.listeners.all {
             let endpoint = &listener.endpoint;
             let (comes, handler) = match listener.packets() {
+                _ if matches!(endpoint, Endpoint::Ws { .. }) => {
+                    if !S::MESSAGES {
+                        return unsupported(format!(
+                            "messages come to `{endpoint}`, and the handler takes none: \
+                             `|message: &[u8], c: &mut Channel| …` does"
+                        ));
+                    }
+                    #[cfg(feature = "websocket")]
+                    service.check_web_socket()?;
+                    continue;
+                }
                 Some(_) if !S::DATAGRAMS => ("packets", "connections"),
                 Some(_) if S::SESSIONS && !M::SESSIONS => {
                     return unsupported(format!(

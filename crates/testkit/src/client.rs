@@ -33,7 +33,8 @@ impl Client {
 
     fn connect_as(endpoint: &Endpoint, source: Option<Ipv4Addr>) -> io::Result<Self> {
         let (domain, addr) = match endpoint {
-            Endpoint::Tcp { host, port } => {
+            // To a WebSocket it is a plain socket too.
+            Endpoint::Tcp { host, port } | Endpoint::Ws { host, port, .. } => {
                 let addr = match host {
                     Host::Any => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port),
                     Host::Ip(ip) => SocketAddr::new(*ip, *port),

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Python(());
+pub struct Python(&'static str);
 
 /// What [`Python::client`] puts before a program.
 const CLIENT: &str = include_str!("client.py");
@@ -23,12 +23,23 @@ impl Python {
     /// `None` where there is none: then it says so, and the test is skipped. With `CI=true` in the environment it panics.
     #[must_use]
     pub fn find() -> Option<Self> {
-        let there = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-        if there {
-            return Some(Self(()));
+        Self::find_that("--version", "python3")
+    }
+
+    /// One that has this module, as the package that is named brings it along: `websockets` of `python3-websockets`. The first
+    /// interpreter on the path need not be the system's.
+    #[must_use]
+    pub fn with(module: &str, package: &str) -> Option<Self> {
+        Self::find_that(&format!("-cimport {module}"), package)
+    }
+
+    fn find_that(can: &str, package: &str) -> Option<Self> {
+        let there = |python: &&str| Command::new(python).arg(can).output().is_ok_and(|output| output.status.success());
+        if let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(there) {
+            return Some(Self(python));
         }
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs python3");
-        eprintln!("skipped: python3 is not installed");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs {package}");
+        eprintln!("skipped: {package} is not installed");
         None
     }
 
@@ -47,7 +58,7 @@ impl Python {
     /// When it fails, with what it says on standard error; when it takes longer than twice [`PATIENCE`].
     #[track_caller]
     pub fn program(&self, program: &str, args: &[&str]) -> String {
-        let mut command = Command::new("python3");
+        let mut command = Command::new(self.0);
         command.args(["-c", program]).args(args);
         let python = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let pid = Pid::from_child(&python);

@@ -141,6 +141,25 @@ impl<T: PollIo> Core<T> {
         self.io.expect_packet();
     }
 
+    /// Reads more into the buffer, and waits for it no longer than `wait` says, beside the connection's own deadlines: `None`
+    /// when that time is up. In the middle of what has `begun` a drain does not end it.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn poll_fill_within(
+        &mut self,
+        cx: &mut Context<'_>,
+        wait: Wait,
+        begun: bool,
+    ) -> Poll<io::Result<Option<usize>>> {
+        let idle = self.input.is_empty() && !begun;
+        match ready!(self.poll_receive_within(cx, wait, idle, None)) {
+            Err(error) if is_deadline(&error) && self.expired.is_none() && !self.fate.is_peer_gone() => {
+                self.fate.recover(Reason::Idle);
+                Poll::Ready(Ok(None))
+            }
+            filled => Poll::Ready(filled.map(Some)),
+        }
+    }
+
     /// Fills what is left of `buf` behind the first `done` bytes.
     pub(crate) fn poll_read_exact(
         &mut self,
@@ -535,7 +554,7 @@ impl<T: PollIo> Core<T> {
     #[inline]
     fn begin_wait(&mut self, idle: bool, wait: Wait, since: Option<u64>) -> bool {
         let epoch = match (wait, self.terms.idle) {
-            (Wait::For(_), Idle::Watched) => since.unwrap_or_else(|| self.terms.handle.epoch()),
+            (Wait::For(_) | Wait::Until(_), Idle::Watched) => since.unwrap_or_else(|| self.terms.handle.epoch()),
             _ => NEVER,
         };
         if idle == self.request.1 {

@@ -62,6 +62,22 @@ impl Fate {
         io::Error::new(io::ErrorKind::TimedOut, text)
     }
 
+    /// The peer is silent, though it was asked whether it is there.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn unanswered(&mut self) -> io::Error {
+        self.reason = Some(Reason::Idle);
+        self.failed_with(io::ErrorKind::TimedOut);
+        io::Error::new(io::ErrorKind::TimedOut, "the peer has answered no ping")
+    }
+
+    /// It was not agreed in time how to speak.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn handshake_too_late(&mut self) -> io::Error {
+        self.reason = Some(Reason::Handshake);
+        self.failed_with(io::ErrorKind::TimedOut);
+        io::Error::new(io::ErrorKind::TimedOut, "the handshake deadline passed: the peer's request is not there")
+    }
+
     pub(crate) fn write_too_late(&mut self) -> io::Error {
         self.reason = Some(Reason::WriteTimeout);
         self.peer_gone = true;

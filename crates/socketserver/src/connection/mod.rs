@@ -29,6 +29,8 @@ pub use self::sync_io::SyncIo;
 #[cfg(feature = "tokio")]
 pub use self::task_io::{AsyncTransport, TaskIo};
 
+#[cfg(feature = "websocket")]
+pub(crate) use self::fate::Fate;
 pub(crate) use self::poll_io::{now, now_poll};
 pub(crate) use self::record::{CLIENT, Connection, Record, Steer};
 pub(crate) use self::slot::{Chunk, Slot};

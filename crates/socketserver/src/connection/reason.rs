@@ -18,6 +18,8 @@ pub enum Reason {
     WriteTimeout,
     /// The peer sent nothing at all for as long as the first-byte deadline allows.
     FirstByte,
+    /// What has to be said before the first message, as the request of `ws://`, was not there within the handshake's deadline.
+    Handshake,
     /// Its session was silent for longest, and gave way to a newcomer ([`sessions`](crate::sessions)).
     Evicted,
     /// The peer sent a line, a frame or an exact read more slowly than the minimum rate allows.
@@ -50,12 +52,13 @@ pub enum Reason {
 
 impl Reason {
     /// Each kind once; the number of a signal or a status is 0.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Finished,
         Self::Disconnected,
         Self::Idle,
         Self::WriteTimeout,
         Self::FirstByte,
+        Self::Handshake,
         Self::Evicted,
         Self::MinRate,
         Self::BadMessage,
@@ -80,6 +83,7 @@ impl Reason {
             Self::Idle => "idle",
             Self::WriteTimeout => "write-timeout",
             Self::FirstByte => "first-byte",
+            Self::Handshake => "handshake",
             Self::Evicted => "evicted",
             Self::MinRate => "min-rate",
             Self::BadMessage => "bad-message",
@@ -129,6 +133,7 @@ impl Reason {
             Self::Kicked => 13,
             Self::BadMessage => 14,
             Self::Overflow => 15,
+            Self::Handshake => 16,
             // What only the parent finds out never travels, and sessions are no children's.
             Self::Evicted | Self::Killed(_) | Self::Exited(_) => 0,
         }

@@ -170,8 +170,14 @@ impl ListenOptions {
     fn listen(&mut self, place: Where) -> Result<Listener, Error> {
         match place.0 {
             Place::Endpoint(endpoint) => match &endpoint {
-                Endpoint::Tcp { host: Host::Any, port } => self.everywhere(&endpoint, *port, Self::listen_tcp),
-                Endpoint::Tcp { host, port } => {
+                Endpoint::Ws { .. } if cfg!(not(feature = "websocket")) => {
+                    let words = "needs the feature `websocket` of `socketserver`, which this program was built without";
+                    Err(Error::new(ErrorKind::Unsupported, format!("`{endpoint}` {words}")))
+                }
+                Endpoint::Tcp { host: Host::Any, port } | Endpoint::Ws { host: Host::Any, port, .. } => {
+                    self.everywhere(&endpoint, *port, Self::listen_tcp)
+                }
+                Endpoint::Tcp { host, port } | Endpoint::Ws { host, port, .. } => {
                     let addr = resolve(host, *port).map_err(|e| Error::io(format!("`{endpoint}`"), e))?;
                     self.listen_tcp(&endpoint, addr, addr.is_ipv6())
                         .map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))
@@ -213,7 +219,9 @@ impl ListenOptions {
             result => result,
         };
         let mut listener = listener.map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))?;
-        if let Endpoint::Tcp { host, .. } | Endpoint::Udp { host, .. } = &mut listener.endpoint {
+        if let Endpoint::Tcp { host, .. } | Endpoint::Udp { host, .. } | Endpoint::Ws { host, .. } =
+            &mut listener.endpoint
+        {
             *host = Host::Any;
         }
         Ok(listener)
@@ -267,7 +275,12 @@ impl ListenOptions {
         self.look(endpoint, &socket)?;
         socket.bind(&addr.into())?;
         socket.listen(self.backlog)?;
-        let bound = tcp_endpoint(&socket)?;
+        let bound = match (endpoint, tcp_endpoint(&socket)?) {
+            (Endpoint::Ws { path, .. }, Endpoint::Tcp { host, port }) => {
+                Endpoint::Ws { host, port, path: path.clone() }
+            }
+            (_, bound) => bound,
+        };
         prepare(&socket, &bound)?;
         Ok(Listener::socket(bound, socket.into(), None))
     }

@@ -95,6 +95,15 @@ pub trait MessageHandler {
     {
         Framed::new(self, framing)
     }
+
+    /// Without a framing: only carriers that keep messages apart by themselves are served. It is there for the options that
+    /// handlers have beside it.
+    fn unframed(self) -> Framed<Self, ()>
+    where
+        Self: Sized,
+    {
+        Framed::new(self, ())
+    }
 }
 
 impl<F: Fn(&[u8], &mut Channel) -> Result> MessageHandler for F {

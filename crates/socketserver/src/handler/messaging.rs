@@ -8,10 +8,14 @@ use crate::datagram::session::{Budget, Talk};
 use crate::engine::Async;
 use crate::engine::{Conn, Engine};
 use crate::framing::Framing;
+#[cfg(feature = "websocket")]
+use crate::message::websocket;
 use crate::message::{
     Carrier, Channel, Form, Framed, Frames, Hear, Link, Packets, Records, Unframed, converse, longest_sent,
 };
 use crate::model::Model;
+#[cfg(feature = "websocket")]
+use crate::{Endpoint, Error};
 use crate::{Failure, Peer, Result};
 use std::fmt;
 use std::future::ready;
@@ -83,6 +87,13 @@ where
     C: Framing + Send + Sync + 'static,
 {
     let core = conn.core();
+    #[cfg(feature = "websocket")]
+    if let Some(Endpoint::Ws { path, .. }) = core.terms().clone().handle.endpoint(core.connection.endpoint()) {
+        // Those of other carriers do not make room for it.
+        let talk = Box::pin(websocket::connection(core, hear, path, &framed.web_socket, framed.terms));
+        let outcome = talk.await;
+        return outcome.map_err(|failure| failure.unwrap_or_else(|| conn.core().cut_off().into()));
+    }
     let record = core.connection.clone();
     let (link, handle) = (Link::Connection(record.clone()), core.terms().handle.clone());
     let outcome = if handle.keeps_messages(&record) {
@@ -117,10 +128,15 @@ macro_rules! message_service {
             H: $handler + 'static,
             C: Framing + Send + Sync + 'static,
         {
-            const MESSAGES: bool = true;
             const DATAGRAMS: bool = true;
             const SESSIONS: bool = true;
             const FRAMED: bool = $framed;
+            const MESSAGES: bool = true;
+
+            #[cfg(feature = "websocket")]
+            fn check_web_socket(&self) -> Result<(), Error> {
+                self.framed.web_socket.check()
+            }
 
             fn has_hub(&self) -> bool {
                 self.framed.handler.hub().is_some()
@@ -172,6 +188,15 @@ where
 }
 
 #[diagnostic::do_not_recommend]
+impl<M: Model, H: MessageHandler + Send + Sync + 'static> RunsOn<M, kind::UnframedMessages> for Framed<H, ()> {
+    type Service = Messaging<H, Unframed, kind::Messages>;
+
+    fn into_service(self) -> Self::Service {
+        Messaging::new(self.with_none())
+    }
+}
+
+#[diagnostic::do_not_recommend]
 impl<M: Model, H: MessageHandler + Send + Sync + 'static> RunsOn<M, kind::Messages> for H {
     type Service = Messaging<H, Unframed, kind::Messages>;
 
@@ -192,6 +217,20 @@ where
 
     fn into_service(self) -> Self::Service {
         Messaging::new(self)
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[diagnostic::do_not_recommend]
+impl<M, H> RunsOn<M, kind::UnframedAsyncMessages> for Framed<H, ()>
+where
+    M: Model<Engine = Async>,
+    H: AsyncMessageHandler + Send + Sync + 'static,
+{
+    type Service = Messaging<H, Unframed, kind::AsyncMessages>;
+
+    fn into_service(self) -> Self::Service {
+        Messaging::new(self.with_none())
     }
 }
 

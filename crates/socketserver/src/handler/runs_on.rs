@@ -65,9 +65,15 @@ pub trait Service<E: Engine>: SealedService + 'static {
     /// It can tell what messages are in a stream of bytes, or does not care.
     #[doc(hidden)]
     const FRAMED: bool = true;
-    /// It takes whole messages.
+    /// It takes messages, whatever carries them.
     #[doc(hidden)]
     const MESSAGES: bool = false;
+    /// Whether its options for WebSocket can be meant.
+    #[cfg(feature = "websocket")]
+    #[doc(hidden)]
+    fn check_web_socket(&self) -> Result<(), crate::Error> {
+        Ok(())
+    }
     /// It takes packets.
     #[doc(hidden)]
     const DATAGRAMS: bool = false;
@@ -161,6 +167,10 @@ pub mod kind {
     pub enum AsyncMessages {}
     #[derive(Debug)]
     pub enum FramedAsyncMessages {}
+    #[derive(Debug)]
+    pub enum UnframedMessages {}
+    #[derive(Debug)]
+    pub enum UnframedAsyncMessages {}
     /// A handler of connections and one of packets, in a pair.
     #[derive(Debug)]
     pub struct And<K, L>(std::marker::PhantomData<(K, L)>);
@@ -296,10 +306,15 @@ where
 impl<E: Engine, S: Service<E>, P: Service<E>> Service<E> for Both<S, P> {
     const STREAMS: bool = S::STREAMS;
     const FRAMED: bool = S::FRAMED;
+    const MESSAGES: bool = S::MESSAGES;
     const DATAGRAMS: bool = P::DATAGRAMS;
     const WAITS: bool = P::WAITS;
     const SESSIONS: bool = P::SESSIONS;
 
+    #[cfg(feature = "websocket")]
+    fn check_web_socket(&self) -> Result<(), crate::Error> {
+        self.0.check_web_socket()
+    }
     fn datagram(&self, packet: &mut Datagram) -> Result {
         self.1.datagram(packet)
     }

@@ -78,6 +78,12 @@ impl Handle {
         connection.descriptor().is_some() && matches!(endpoint, Some(Endpoint::Seqpacket { .. }))
     }
 
+    /// One of them.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn endpoint(&self, number: usize) -> Option<&Endpoint> {
+        self.shared.as_ref()?.endpoints.get(number)
+    }
+
     /// How many connections are open.
     #[must_use]
     pub fn open(&self) -> u64 {

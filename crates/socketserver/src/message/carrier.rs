@@ -36,12 +36,13 @@ pub(crate) enum Event {
     Ended,
 }
 
-/// Waits until `receive` comes to something, or for a push, if there may be some.
-pub(super) async fn either<T: PollIo>(
+/// Waits until `receive` comes to something, or for a push, if there may be some: then it gives `push`.
+pub(super) async fn either<T: PollIo, E: Copy>(
     core: &mut Core<T>,
     mut pushed: Option<impl FnMut(&Waker) -> Poll<()>>,
-    mut receive: impl FnMut(&mut Core<T>, &mut Context<'_>) -> Poll<io::Result<Event>>,
-) -> io::Result<Event> {
+    push: E,
+    mut receive: impl FnMut(&mut Core<T>, &mut Context<'_>) -> Poll<io::Result<E>>,
+) -> io::Result<E> {
     // The blocking engine waits in the system, where only a descriptor wakes it.
     let waker = if pushed.is_some() { core.waker()? } else { None };
     poll_fn(|cx| {
@@ -54,8 +55,8 @@ pub(super) async fn either<T: PollIo>(
             waker.wake_by_ref();
         }
         match receive(core, cx) {
-            Poll::Pending if is_pushed => Poll::Ready(Ok(Event::Pushed)),
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(Event::Pushed)),
+            Poll::Pending if is_pushed => Poll::Ready(Ok(push)),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(push)),
             received => received,
         }
     })
@@ -140,7 +141,7 @@ impl<T: PollIo, C: Framing> Carries for Frames<'_, T, C> {
 
     async fn wait(&mut self, pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> io::Result<Event> {
         let filled = |count| if count > 0 { Event::Input } else { Event::Ended };
-        either(self.core, pushed, |core, cx| core.poll_fill(cx).map_ok(filled)).await
+        either(self.core, pushed, Event::Pushed, |core, cx| core.poll_fill(cx).map_ok(filled)).await
     }
 
     fn send(&mut self, out: &mut Out) -> impl Future<Output = io::Result<()>> {

@@ -1,6 +1,8 @@
 use super::framed::Terms;
 use super::out::{Form, Out};
 use super::outbox::{End, Outbox};
+#[cfg(feature = "websocket")]
+use super::websocket::Speech;
 use crate::Peer;
 use crate::connection::Connection;
 use crate::datagram::session::Mailbox;
@@ -27,6 +29,8 @@ pub enum Carrier {
     Records,
     /// UDP or Unix datagrams, a session a peer.
     Packets,
+    /// WebSocket.
+    WebSocket,
 }
 
 impl fmt::Display for Carrier {
@@ -35,6 +39,7 @@ impl fmt::Display for Carrier {
             Self::Stream => "stream",
             Self::Records => "records",
             Self::Packets => "packets",
+            Self::WebSocket => "websocket",
         })
     }
 }
@@ -72,6 +77,19 @@ pub struct Channel {
 pub(crate) enum Link {
     Connection(Arc<Connection>),
     Session(Arc<Mailbox>),
+    #[cfg(feature = "websocket")]
+    WebSocket(Arc<Connection>, Arc<Speech>),
+}
+
+impl Link {
+    fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Connection(connection) => Some(connection),
+            Self::Session(_) => None,
+            #[cfg(feature = "websocket")]
+            Self::WebSocket(connection, _) => Some(connection),
+        }
+    }
 }
 
 impl Channel {
@@ -102,6 +120,8 @@ impl Channel {
         let outbox = self.outbox.get_or_insert_with(|| {
             let end = match link {
                 Link::Connection(connection) => End::Connection(Arc::downgrade(connection)),
+                #[cfg(feature = "websocket")]
+                Link::WebSocket(connection, _) => End::Connection(Arc::downgrade(connection)),
                 Link::Session(mailbox) => End::Session(Arc::downgrade(mailbox)),
             };
             Outbox::new(terms.messages, terms.bytes, terms.overflow, end)
@@ -114,6 +134,8 @@ impl Channel {
     pub fn peer(&self) -> &Peer {
         match &self.link {
             Link::Connection(connection) => &connection.peer,
+            #[cfg(feature = "websocket")]
+            Link::WebSocket(connection, _) => &connection.peer,
             Link::Session(mailbox) => mailbox.peer(),
         }
     }
@@ -123,6 +145,8 @@ impl Channel {
     pub fn id(&self) -> u64 {
         match &self.link {
             Link::Connection(connection) => connection.id,
+            #[cfg(feature = "websocket")]
+            Link::WebSocket(connection, _) => connection.id,
             Link::Session(mailbox) => mailbox.id(),
         }
     }
@@ -131,6 +155,17 @@ impl Channel {
     #[must_use]
     pub fn carrier(&self) -> Carrier {
         self.carrier
+    }
+
+    /// Whether the last message of the peer was text, of WebSocket; then it is UTF-8. Other carriers do not tell text from
+    /// bytes.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        match &self.link {
+            #[cfg(feature = "websocket")]
+            Link::WebSocket(_, speech) => speech.has_heard_text(),
+            _ => false,
+        }
     }
 
     /// The server, to stop it or to ask it things.
@@ -148,7 +183,7 @@ impl Channel {
     /// Names the connection, for [`Handle::connections`](crate::Handle::connections). The first 64 bytes are kept; an empty
     /// name is none. Sessions are not listed there and have none.
     pub fn set_label(&self, label: &str) {
-        if let Link::Connection(connection) = &self.link {
+        if let Some(connection) = self.link.connection() {
             connection.slot.set_label(label);
         }
     }

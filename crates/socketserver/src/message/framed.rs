@@ -1,4 +1,6 @@
 use super::Overflow;
+#[cfg(feature = "websocket")]
+use super::WebSocket;
 use crate::datagram::session::{Budget, Sessions, sessions};
 use crate::framing::{FrameError, Framing, Scan, Step};
 use std::fmt;
@@ -29,6 +31,8 @@ pub struct Framed<H, C> {
     pub(crate) framing: Arc<C>,
     pub(crate) terms: Terms,
     pub(crate) budget: Arc<Budget>,
+    #[cfg(feature = "websocket")]
+    pub(crate) web_socket: WebSocket,
 }
 
 /// What is held for a peer.
@@ -50,7 +54,14 @@ impl Default for Terms {
 impl<H, C> Framed<H, C> {
     pub(crate) fn new(handler: H, framing: C) -> Self {
         let budget = Arc::new(Budget::new(sessions(()).options));
-        Self { handler, framing: Arc::new(framing), terms: Terms::default(), budget }
+        Self {
+            handler,
+            framing: Arc::new(framing),
+            terms: Terms::default(),
+            budget,
+            #[cfg(feature = "websocket")]
+            web_socket: WebSocket::new(),
+        }
     }
 
     /// How much may wait in an [`Outbox`](crate::Outbox): so many messages, and so many bytes in them; at least 1 of each.
@@ -94,6 +105,28 @@ impl<H, C> Framed<H, C> {
         let sessions = set(Sessions { handler: (), options: self.budget.options });
         self.budget = Arc::new(Budget::new(sessions.options));
         self
+    }
+
+    /// How it is spoken on `ws://` endpoints.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn web_socket(mut self, options: WebSocket) -> Self {
+        self.web_socket = options;
+        self
+    }
+}
+
+impl<H> Framed<H, ()> {
+    /// Framings are asked for by code that has one.
+    pub(crate) fn with_none(self) -> Framed<H, Unframed> {
+        Framed {
+            handler: self.handler,
+            framing: Arc::new(Unframed),
+            terms: self.terms,
+            budget: self.budget,
+            #[cfg(feature = "websocket")]
+            web_socket: self.web_socket,
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod outbox;
 mod packets;
 mod records;
 mod room;
+#[cfg(feature = "websocket")]
+pub(crate) mod websocket;
 
 pub(crate) use carrier::Frames;
 pub(crate) use channel::Link;
@@ -23,3 +25,5 @@ pub(crate) use out::Form;
 pub use outbox::{Outbox, Overflow, PushError};
 pub(crate) use packets::Packets;
 pub(crate) use records::{Records, longest_sent};
+#[cfg(feature = "websocket")]
+pub use websocket::{Page, WebSocket};

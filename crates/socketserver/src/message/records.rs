@@ -67,7 +67,7 @@ impl<T: PollIo> Carries for Records<'_, T> {
 
     async fn wait(&mut self, pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> io::Result<Event> {
         let Self { core, buf, len, max } = self;
-        either(core, pushed, |core, cx| {
+        either(core, pushed, Event::Pushed, |core, cx| {
             if buf.is_empty() {
                 *buf = take_buffer(*max);
             }

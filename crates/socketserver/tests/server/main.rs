@@ -27,6 +27,8 @@ mod trains;
 mod transports;
 mod undelivered;
 mod unix;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use socketserver::{Closed, Endpoint, Observer, Reason, Running, Server, Threads, blocking};
 use socketserver_testkit::{Client, PATIENCE};
