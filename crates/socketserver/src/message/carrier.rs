@@ -1,7 +1,7 @@
 use super::out::Out;
 use crate::Result;
 use crate::connection::{Core, PollIo};
-use crate::framing::{FrameError, Framing, Scan, Step};
+use crate::framing::{Framing, Scan, Step};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, Waker};
@@ -122,20 +122,18 @@ impl<T: PollIo, C: Framing> Carries for Frames<'_, T, C> {
 
     fn last(&mut self) -> Result<Option<&[u8]>> {
         let rest = self.core.buffered();
-        if rest.is_empty() && self.skipped == 0 {
+        // Of a frame that is passed over nobody wants to know how it ends.
+        if rest.is_empty() || self.skipped > 0 {
             return Ok(None);
         }
         let left = rest.len();
-        let finished = match self.skipped {
-            0 => self.framing.finish(rest, &self.scan),
-            _ => Err(FrameError::cut_short(left)),
-        };
-        match finished {
+        match self.framing.finish(rest, &self.scan) {
             Ok(body) => {
                 self.taken = left;
                 Ok(body.map(|body| &self.core.buffered()[body]))
             }
-            Err(error) => Err(self.core.fate.cut_short(error.to_string()).into()),
+            Err(error) if error.is_cut_short() => Err(self.core.fate.cut_short(error.to_string()).into()),
+            Err(error) => Err(self.core.fate.bad_message(error).into()),
         }
     }
 

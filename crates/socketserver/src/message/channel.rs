@@ -71,30 +71,38 @@ pub struct Channel {
     pub(super) outbox: Option<Outbox>,
     terms: Terms,
     pub(super) ends: bool,
+    /// How it is spoken, over WebSocket.
+    #[cfg(feature = "websocket")]
+    speech: Option<Arc<Speech>>,
 }
 
 /// Whose conversation it is.
 pub(crate) enum Link {
     Connection(Arc<Connection>),
     Session(Arc<Mailbox>),
-    #[cfg(feature = "websocket")]
-    WebSocket(Arc<Connection>, Arc<Speech>),
-}
-
-impl Link {
-    fn connection(&self) -> Option<&Arc<Connection>> {
-        match self {
-            Self::Connection(connection) => Some(connection),
-            Self::Session(_) => None,
-            #[cfg(feature = "websocket")]
-            Self::WebSocket(connection, _) => Some(connection),
-        }
-    }
 }
 
 impl Channel {
     pub(crate) fn new(link: Link, carrier: Carrier, handle: Handle, form: Form, terms: Terms) -> Self {
-        Self { link, carrier, handle, out: Out::new(form), outbox: None, terms, ends: false }
+        Self {
+            link,
+            carrier,
+            handle,
+            out: Out::new(form),
+            outbox: None,
+            terms,
+            ends: false,
+            #[cfg(feature = "websocket")]
+            speech: None,
+        }
+    }
+
+    #[cfg(feature = "websocket")]
+    pub(super) fn web_socket(connection: Arc<Connection>, handle: Handle, speech: Arc<Speech>, terms: Terms) -> Self {
+        let (link, form) = (Link::Connection(connection), Form::Framed(speech.clone()));
+        let mut channel = Self::new(link, Carrier::WebSocket, handle, form, terms);
+        channel.speech = Some(speech);
+        channel
     }
 
     /// Sends a message to the peer. It waits for nothing: what is sent leaves when the messages that have come in are
@@ -120,8 +128,6 @@ impl Channel {
         let outbox = self.outbox.get_or_insert_with(|| {
             let end = match link {
                 Link::Connection(connection) => End::Connection(Arc::downgrade(connection)),
-                #[cfg(feature = "websocket")]
-                Link::WebSocket(connection, _) => End::Connection(Arc::downgrade(connection)),
                 Link::Session(mailbox) => End::Session(Arc::downgrade(mailbox)),
             };
             Outbox::new(terms.messages, terms.bytes, terms.overflow, end)
@@ -134,8 +140,6 @@ impl Channel {
     pub fn peer(&self) -> &Peer {
         match &self.link {
             Link::Connection(connection) => &connection.peer,
-            #[cfg(feature = "websocket")]
-            Link::WebSocket(connection, _) => &connection.peer,
             Link::Session(mailbox) => mailbox.peer(),
         }
     }
@@ -145,8 +149,6 @@ impl Channel {
     pub fn id(&self) -> u64 {
         match &self.link {
             Link::Connection(connection) => connection.id,
-            #[cfg(feature = "websocket")]
-            Link::WebSocket(connection, _) => connection.id,
             Link::Session(mailbox) => mailbox.id(),
         }
     }
@@ -157,15 +159,15 @@ impl Channel {
         self.carrier
     }
 
-    /// Whether the last message of the peer was text, of WebSocket; then it is UTF-8. Other carriers do not tell text from
-    /// bytes.
+    /// Whether the last message of the peer was text, as WebSocket tells it from binary; then it is UTF-8. Other carriers know
+    /// no such thing.
     #[must_use]
     pub fn is_text(&self) -> bool {
-        match &self.link {
-            #[cfg(feature = "websocket")]
-            Link::WebSocket(_, speech) => speech.has_heard_text(),
-            _ => false,
+        #[cfg(feature = "websocket")]
+        if let Some(speech) = &self.speech {
+            return speech.has_heard_text();
         }
+        false
     }
 
     /// The server, to stop it or to ask it things.
@@ -183,7 +185,7 @@ impl Channel {
     /// Names the connection, for [`Handle::connections`](crate::Handle::connections). The first 64 bytes are kept; an empty
     /// name is none. Sessions are not listed there and have none.
     pub fn set_label(&self, label: &str) {
-        if let Some(connection) = self.link.connection() {
+        if let Link::Connection(connection) = &self.link {
             connection.slot.set_label(label);
         }
     }

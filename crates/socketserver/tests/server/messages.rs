@@ -64,6 +64,14 @@ fn what_cannot_be_is_refused_in_plain_words() {
     assert!(refused.to_string().contains("`Serial` has nobody who would sort them"), "{refused}");
 }
 
+#[cfg(not(feature = "websocket"))]
+#[test]
+fn without_the_feature_websocket_is_refused_at_bind() {
+    let refused = Server::bind("ws://127.0.0.1:0/chat").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("needs the feature `websocket`"), "{refused}");
+}
+
 /// What is pushed from elsewhere reaches a peer that sends nothing.
 fn push(model: impl Model + Send + 'static) {
     let (tell, told) = std::sync::mpsc::channel();

@@ -94,7 +94,7 @@ fn too_long(model: impl Model + Send + 'static) {
     let reasons = Arc::new(Reasons::default());
     // The framing is not used, and neither is its limit.
     let handler = Told(Arc::clone(&told)).framed(Line::new().max(3)).max_message(10);
-    let server = Server::bind(&name()).unwrap().observe(reasons.clone()).spawn(model, handler).unwrap();
+    let server = Server::bind(name()).unwrap().observe(reasons.clone()).spawn(model, handler).unwrap();
     let caller = caller(&server);
     ["0123456789", "ten\nat\nmost", "0123456789\n"].iter().for_each(|message| caller.send(message));
     caller.expect("0123456789");
@@ -125,7 +125,7 @@ fn cannot_be_sent(model: impl Model + Send + 'static) {
         Ok(c.send(error.to_string().as_bytes())?)
     };
     let handler = handler.framed(Line::new()).max_message(usize::MAX).outbox(10, usize::MAX);
-    let server = Server::bind(&name()).unwrap().spawn(model, handler).unwrap();
+    let server = Server::bind(name()).unwrap().spawn(model, handler).unwrap();
     let caller = caller(&server);
     let reply = String::from_utf8(caller.ask("try")).unwrap();
     let limit = reply.strip_prefix("a message of 16777216 bytes is longer than the limit of ").unwrap();
@@ -144,7 +144,7 @@ fn a_message_that_the_socket_does_not_take_is_the_senders_error() {
 fn large(model: impl Model + Send + 'static) {
     // More than a buffer of ours has, less than the system's.
     let max = 150_000;
-    let server = Server::bind(&name()).unwrap().spawn(model, echo.framed(Line::new()).max_message(max)).unwrap();
+    let server = Server::bind(name()).unwrap().spawn(model, echo.framed(Line::new()).max_message(max)).unwrap();
     let (caller, largest) = (caller(&server), vec![b'x'; max]);
     for _ in 0..3 {
         caller.send("");
@@ -172,7 +172,7 @@ fn ends(model: impl Model + Send + 'static) {
         Ok(tell.lock().unwrap().send((message.to_vec(), c.outbox()))?)
     };
     let handler = handler.framed(Line::new()).outbox(2, LARGEST).overflow(Overflow::Disconnect);
-    let server = Server::bind(&name()).unwrap().observe(reasons.clone()).spawn(model, handler).unwrap();
+    let server = Server::bind(name()).unwrap().observe(reasons.clone()).spawn(model, handler).unwrap();
     let next = || told.recv_timeout(PATIENCE).unwrap();
     let ended = |count: usize| {
         eventually(|| reasons.0.lock().unwrap().len() >= count);
@@ -234,7 +234,7 @@ fn each_end_has_its_reason() {
 
 fn never_reads(model: impl Model + Send + 'static) {
     let reasons = Arc::new(Reasons::default());
-    let server = Server::bind(&name()).unwrap().observe(reasons.clone()).write_timeout(Duration::from_millis(50));
+    let server = Server::bind(name()).unwrap().observe(reasons.clone()).write_timeout(Duration::from_millis(50));
     let flood = |_: &[u8], c: &mut Channel| (0..1000).try_for_each(|_| Ok(c.send(&[0; 10_000])?));
     let server = server.spawn(model, flood).unwrap();
     let peer = caller(&server);
@@ -252,7 +252,7 @@ fn a_peer_that_never_reads_is_cut() {
 
 fn drains(model: impl Model + Send + 'static) {
     let reasons = Arc::new(Reasons::default());
-    let server = Server::bind(&name()).unwrap().observe(reasons.clone()).spawn(model, echo).unwrap();
+    let server = Server::bind(name()).unwrap().observe(reasons.clone()).spawn(model, echo).unwrap();
     let peer = caller(&server);
     assert_eq!(peer.ask("hello"), b"hello");
     let report = server.stop().unwrap();
@@ -268,7 +268,7 @@ fn a_drain_ends_those_that_wait() {
 
 fn idle(model: impl Model + Send + 'static) {
     let reasons = Arc::new(Reasons::default());
-    let server = Server::bind(&name()).unwrap().observe(reasons.clone()).idle(Duration::from_millis(50));
+    let server = Server::bind(name()).unwrap().observe(reasons.clone()).idle(Duration::from_millis(50));
     let server = server.spawn(model, echo).unwrap();
     let peer = caller(&server);
     assert_eq!(peer.ask(""), b"");
@@ -291,7 +291,7 @@ fn facts_of_a_connection_that_keeps_messages_apart() {
         let credentials = c.peer().credentials().ok_or("no credentials")?;
         Ok(c.send(format!("{} {}", credentials.pid, c.carrier()).as_bytes())?)
     };
-    let server = Server::bind(&name()).unwrap().spawn(Threads::default(), facts).unwrap();
+    let server = Server::bind(name()).unwrap().spawn(Threads::default(), facts).unwrap();
     let peer = caller(&server);
     assert_eq!(peer.ask(""), format!("{} records", std::process::id()).as_bytes());
     assert_eq!(server.handle().connections()[0].label.as_deref(), Some("labelled"));
@@ -301,7 +301,7 @@ fn facts_of_a_connection_that_keeps_messages_apart() {
 
 #[test]
 fn descriptors_that_come_along_are_not_taken() {
-    let server = Server::bind(&name()).unwrap().spawn(Threads::default(), echo).unwrap();
+    let server = Server::bind(name()).unwrap().spawn(Threads::default(), echo).unwrap();
     let peer = caller(&server);
     let (read, mut write) = std::io::pipe().unwrap();
     socketserver_sys::send_descriptor(&peer, &read, 7).unwrap();
@@ -388,7 +388,7 @@ fn what_would_lose_the_messages_is_refused() {
 fn python_speaks_in_whole_messages() {
     let Some(python) = Python::find() else { return };
     let upper = |message: &[u8], c: &mut Channel| Ok(c.send(&message.to_ascii_uppercase())?);
-    let server = Server::bind(&name()).unwrap().spawn(Tasks::new(2), upper).unwrap();
+    let server = Server::bind(name()).unwrap().spawn(Tasks::new(2), upper).unwrap();
     let printed = python.client(
         &server.handle().endpoints()[0].to_string(),
         "with connect() as s:\n\

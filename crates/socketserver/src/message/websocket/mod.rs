@@ -14,9 +14,9 @@ pub use options::WebSocket;
 pub use page::Page;
 pub(crate) use speech::Speech;
 
+use super::Channel;
 use super::converse::{Hear, converse};
 use super::framed::Terms;
-use super::{Carrier, Channel, Form, Link};
 use crate::Failure;
 use crate::connection::{Core, PollIo};
 use answer::{Answer, Then};
@@ -39,9 +39,7 @@ pub(crate) async fn connection<T: PollIo, H: Hear>(
     }
     let record = core.connection.clone();
     let speech = Arc::new(Speech::new(options.sends, terms.max_message));
-    let link = Link::WebSocket(record.clone(), speech.clone());
-    let mut channel =
-        Channel::new(link, Carrier::WebSocket, core.terms().handle.clone(), Form::Framed(speech.clone()), terms);
+    let mut channel = Channel::web_socket(record.clone(), core.terms().handle.clone(), speech.clone(), terms);
     let mut web = Web::new(core, &speech, options.ping);
     let outcome = converse(&mut web, hear, &mut channel, Some(&record.slot)).await;
     web.say_goodbye(&outcome).await;
