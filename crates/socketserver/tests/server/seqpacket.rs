@@ -343,7 +343,7 @@ fn a_socket_that_was_made_elsewhere_is_served() {
     let listener = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
     let addr = rustix::net::SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
     rustix::net::bind(&listener, &addr).unwrap();
-    let error = Server::bind(vec![Where::from(OwnedFd::from(listener.try_clone().unwrap()))]).unwrap_err();
+    let error = Server::bind(vec![Where::from(listener.try_clone().unwrap())]).unwrap_err();
     assert!(error.to_string().contains("does not listen"), "{error}");
     rustix::net::listen(&listener, 10).unwrap();
     let server = Server::bind(listener).unwrap().spawn(Threads::default(), echo).unwrap();
