@@ -57,15 +57,15 @@ async fn talk<C: Carries, H: Hear>(carrier: &mut C, hear: &H, channel: &mut Chan
             }
             channel.ends = true;
         }
+        // No more than so much at a time: what comes in has its turn as well.
+        send_pushed(carrier, channel, &mut pushed).await?;
         if channel.ends {
             if let Some(outbox) = &channel.outbox {
-                outbox.seal();
+                outbox.end();
             }
             while send_pushed(carrier, channel, &mut pushed).await? {}
             break;
         }
-        // No more than that at a time: what comes in has its turn as well.
-        send_pushed(carrier, channel, &mut pushed).await?;
         let event = carrier.wait(channel.outbox.as_ref().map(|outbox| |waker: &_| outbox.poll_pushed(waker))).await?;
         ended = event == Event::Ended;
     }
@@ -79,7 +79,7 @@ async fn send_pushed<C: Carries>(
     pushed: &mut VecDeque<Arc<[u8]>>,
 ) -> Result<bool> {
     if let Some(outbox) = &channel.outbox {
-        outbox.take(HIGH_WATER, pushed);
+        channel.ends |= outbox.take(HIGH_WATER, pushed);
         for message in pushed.drain(..) {
             if channel.out.push(&message).is_err() {
                 // Whoever pushed it to many cannot know what each carrier bears.

@@ -298,8 +298,38 @@ impl Outbox {
         self.state().dropped
     }
 
-    /// Takes what was pushed, so many bytes or a little more.
-    pub(super) fn take(&self, enough: usize, taken: &mut VecDeque<Arc<[u8]>>) {
+    /// Ends the conversation, as [`Channel::end`](crate::Channel::end) does, once what was pushed before has left. From now
+    /// on every push fails. The second time, and once the connection is over, it does nothing.
+    ///
+    /// ```
+    /// use socketserver::framing::Line;
+    /// use socketserver::{Channel, MessageHandler, Server, Threads, client};
+    ///
+    /// let once = |_: &[u8], c: &mut Channel| {
+    ///     let outbox = c.outbox();
+    ///     std::thread::spawn(move || outbox.push(*b"bye").map(|()| outbox.end()));
+    ///     Ok(())
+    /// };
+    /// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Threads::default(), once.framed(Line::new()))?;
+    /// let mut c = client::connect(&server.handle().endpoints()[0])?;
+    /// c.write_all(b"hello\n")?;
+    /// assert_eq!(c.read_to_end(100)?, b"bye\n");
+    /// # drop(c);
+    /// # server.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    pub fn end(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let waiter = state.waiter.take();
+        self.tell_pushers(state);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    /// Takes what was pushed, so many bytes or a little more. `true`: there is nothing, nor will there be.
+    pub(super) fn take(&self, enough: usize, taken: &mut VecDeque<Arc<[u8]>>) -> bool {
         let mut state = self.state();
         let mut bytes = 0;
         while bytes < enough
@@ -308,14 +338,9 @@ impl Outbox {
             bytes += message.len();
             taken.push_back(message);
         }
+        let over = state.closed && taken.is_empty();
         self.tell_pushers(state);
-    }
-
-    /// Nothing more is taken in: what is there is sent, and then the connection is over.
-    pub(super) fn seal(&self) {
-        let mut state = self.state();
-        state.closed = true;
-        self.tell_pushers(state);
+        over
     }
 
     /// Those who wait for room look again.
@@ -334,11 +359,11 @@ impl Outbox {
         self.state().dropped += 1;
     }
 
-    /// Ready when there is something to take.
+    /// Ready when there is something to take, or never will be.
     #[inline]
     pub(super) fn poll_pushed(&self, waker: &Waker) -> Poll<()> {
         let mut state = self.state();
-        if !state.queue.is_empty() {
+        if state.closed || !state.queue.is_empty() {
             return Poll::Ready(());
         }
         if !state.waiter.as_ref().is_some_and(|waiter| waiter.will_wake(waker)) {

@@ -5,7 +5,7 @@ use socketserver::{
     Channel, ErrorKind, MessageHandler, Model, Result, Serial, Server, Tasks, Threads, blocking, client,
 };
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn echo(message: &[u8], c: &mut Channel) -> Result {
     Ok(c.send(message)?)
@@ -158,4 +158,61 @@ fn what_was_pushed_before_the_end_arrives_and_nothing_puts_the_end_off() {
     end(Serial::default());
     end(Threads::default());
     end(Tasks::new(1));
+}
+
+/// What was pushed before the end still arrives; nothing can be pushed after it.
+fn end_from_outside(model: impl Model + Send + 'static) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let give = move |_: &[u8], c: &mut Channel| Ok(tell.send(c.outbox())?);
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, give.framed(Line::new())).unwrap();
+    let mut c: blocking::Stream = client::connect(&server.handle().endpoints()[0]).unwrap();
+    c.write_all(b"hello\n").unwrap();
+    let outbox = told.recv().unwrap();
+    let news = vec![b'x'; 1000];
+    for _ in 0..500 {
+        outbox.push(&*news).unwrap();
+    }
+    outbox.end();
+    outbox.end();
+    assert!(outbox.is_closed());
+    assert_eq!(outbox.push(*b"late"), Err(socketserver::PushError::Closed));
+    assert_eq!(c.read_to_end(1_000_000).unwrap().len(), 500 * 1001);
+    drop(c);
+    assert_eq!(server.stop().unwrap().totals.failed, 0);
+}
+
+#[test]
+fn an_outbox_ends_the_conversation_once_what_was_pushed_has_left() {
+    end_from_outside(Serial::default());
+    end_from_outside(Threads::default());
+    end_from_outside(Tasks::new(1));
+}
+
+/// A session too: the peer's next packet begins another.
+#[test]
+fn an_outbox_ends_a_session() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let give = move |_: &[u8], c: &mut Channel| Ok(tell.send((c.id(), c.outbox()))?);
+    let server = Server::bind("udp://127.0.0.1:0").unwrap().spawn(Tasks::new(1), give).unwrap();
+    let socketserver::Endpoint::Udp { port, .. } = server.handle().endpoints()[0] else { unreachable!() };
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    peer.connect(("127.0.0.1", port)).unwrap();
+    let mut ids = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        peer.send(b"hello").unwrap();
+        let (id, outbox) = told.recv().unwrap();
+        assert!(ids.insert(id));
+        outbox.push(*b"bye").unwrap();
+        outbox.end();
+        let mut heard = [0; 100];
+        assert_eq!(peer.recv(&mut heard).unwrap(), 3);
+        let open = || server.handle().totals().accepted - server.handle().totals().closed;
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while open() > 0 {
+            assert!(Instant::now() < give_up, "it does not end");
+            std::thread::yield_now();
+        }
+    }
+    server.stop().unwrap();
 }

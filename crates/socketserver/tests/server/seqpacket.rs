@@ -9,7 +9,7 @@ use socketserver::{
 };
 use socketserver_testkit::{Caller, PATIENCE, Python};
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
