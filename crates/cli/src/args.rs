@@ -25,7 +25,12 @@ pub(crate) enum Command {
 /// Serve connections until TERM or INT.
 ///
 /// The first TERM or INT lets connections end, for as long as --drain says; a second one ends at once. USR1 prints
-/// totals. Everything that is printed goes to standard error.
+/// totals. Everything that is printed goes to standard error, but for what peers say to `talk`.
+///
+/// `talk` is a conversation: what a peer sends is shown on standard output, with its number and address; what you type goes
+/// to the chosen peer, without the newline, and nothing is added. One read is one message: TCP keeps no boundaries, so a
+/// text may come in parts, or several together. The first peer is chosen by itself; once a chosen one has left nobody is.
+/// `/to N` or `/N` chooses, `/who` tells who is there, `/help` the rest. The end of standard input ends nothing.
 ///
 /// Exit status: 0 when every connection came to its own end, 1 when some were cut, 2 when it could not start, 128+N
 /// after a second signal N.
@@ -49,9 +54,9 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time))]
     pub(crate) spin: Limit<Duration>,
 
-    /// How many connections may be open at a time, or `off`
-    #[arg(long, default_value = "10000", value_name = "N", value_parser = or_off(count), help_heading = LETTING_IN)]
-    pub(crate) max_conns: Limit<usize>,
+    /// How many connections may be open at a time, or `off` [default: 10000; `talk`: 100]
+    #[arg(long, value_name = "N", value_parser = or_off(count), help_heading = LETTING_IN)]
+    pub(crate) max_conns: Option<Limit<usize>>,
 
     /// How many connections one peer, an IPv4 address or an IPv6 /64, may have open at a time, or `off`
     #[arg(long, default_value = "off", value_name = "N", value_parser = or_off(count), help_heading = LETTING_IN)]
@@ -94,9 +99,9 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
     pub(crate) first_byte: Limit<Duration>,
 
-    /// How long to wait for a peer that sends nothing, or `off`
-    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
-    pub(crate) idle: Limit<Duration>,
+    /// How long to wait for a peer that sends nothing, or `off` [default: 60s; `talk`: off, over datagrams 10m]
+    #[arg(long, value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
+    pub(crate) idle: Option<Limit<Duration>>,
 
     /// How long to wait for a peer that takes nothing, or `off`
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
@@ -118,6 +123,10 @@ pub(crate) struct Serve {
     /// How to write what happens
     #[arg(long, value_enum, default_value_t = Log::Text)]
     pub(crate) log: Log,
+
+    /// With `talk`: print what peers send as it comes, without saying who; not to a terminal
+    #[arg(long)]
+    pub(crate) raw: bool,
 }
 
 /// Talk to a server: standard input goes to it, what it says goes to standard output.
@@ -219,6 +228,8 @@ pub(crate) enum What {
     Hello,
     /// Read and drop
     Discard,
+    /// Talk to each peer from here: what it sends is shown, what you type is sent
+    Talk,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
@@ -258,6 +269,12 @@ impl FromStr for Model {
                  `forks=40`"
             )),
         }
+    }
+}
+
+impl Model {
+    pub(crate) fn is_forks(self) -> bool {
+        matches!(self, Self::Forks(_))
     }
 }
 

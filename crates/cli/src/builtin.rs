@@ -1,12 +1,20 @@
 //! The handlers that come with the command: what they say is written once, how it is said once for each engine.
 
-use crate::args::What;
 use socketserver::{Datagram, DatagramHandler, Handler, Result, Stream, blocking};
 
 /// Enough for a bulk transfer, and small enough for any stack.
 const BUFFER: usize = 16 * 1024;
 
-impl What {
+/// What answers by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    Echo,
+    Upper,
+    Hello,
+    Discard,
+}
+
+impl Answer {
     /// What is said before anything is read.
     fn greeting(self) -> &'static [u8] {
         match self {
@@ -34,7 +42,7 @@ impl What {
     }
 }
 
-impl blocking::Handler for What {
+impl blocking::Handler for Answer {
     fn handle(&self, c: &mut blocking::Stream) -> Result {
         let mut buf = [0; BUFFER];
         c.write_all(self.greeting())?;
@@ -51,7 +59,7 @@ impl blocking::Handler for What {
     }
 }
 
-impl Handler for What {
+impl Handler for Answer {
     async fn handle(&self, c: &mut Stream) -> Result {
         c.write_all(self.greeting()).await?;
         loop {
@@ -70,21 +78,21 @@ impl Handler for What {
 }
 
 /// The same for packets: a type is one kind of handler.
-pub(crate) struct Packets(pub(crate) What);
+pub(crate) struct Packets(pub(crate) Answer);
 
 impl DatagramHandler for Packets {
     fn handle(&self, d: &mut Datagram) -> Result {
         match self.0 {
-            What::Echo => {
+            Answer::Echo => {
                 let (packet, mut replies) = d.split();
                 replies.send(packet)?;
             }
-            What::Upper => {
+            Answer::Upper => {
                 let upper = d.packet().to_ascii_uppercase();
                 d.reply(&upper)?;
             }
-            What::Hello => d.reply(b"hello client")?,
-            What::Discard => {}
+            Answer::Hello => d.reply(b"hello client")?,
+            Answer::Discard => {}
         }
         Ok(())
     }

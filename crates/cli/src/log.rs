@@ -10,6 +10,7 @@ use socketserver::{
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 impl Log {
@@ -49,6 +50,15 @@ impl Log {
             Self::Json => {
                 self.event("listening", &[("endpoint", endpoint.to_string().into()), ("message", message.into())]);
             }
+        }
+    }
+
+    /// Something for whoever sits there: a line, or several.
+    pub(crate) fn note(self, lines: &str) {
+        match self {
+            Self::Text if divert(lines) => {}
+            Self::Text => lines.lines().for_each(line),
+            Self::Json => self.event("note", &[("message", lines.into())]),
         }
     }
 
@@ -213,9 +223,49 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 /// What a pipe that is writable takes without waiting (`PIPE_BUF`, pipe(7)).
 const PIPE_BUF: usize = 4096;
 
+/// What became of lines that were to be shown elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Diverted {
+    Taken,
+    /// There is no room for them now.
+    Lost,
+    /// They are not shown there any more.
+    Refused,
+}
+
+type Elsewhere = Box<dyn Fn(&str) -> Diverted + Send + Sync>;
+
+/// Where lines go in place of standard error.
+static ELSEWHERE: Mutex<Option<Elsewhere>> = Mutex::new(None);
+
+/// From now on lines go there, or to standard error again.
+pub(crate) fn set_elsewhere(elsewhere: Option<Elsewhere>) {
+    *ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner) = elsewhere;
+}
+
+/// `false`: they are for standard error.
+fn divert(lines: &str) -> bool {
+    let elsewhere = ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(show) = &*elsewhere else { return false };
+    let lost = LOST.swap(0, Relaxed);
+    let diverted = match lost {
+        0 => show(lines),
+        _ => show(&format!("lines-lost lines={lost}\n{lines}")),
+    };
+    match diverted {
+        Diverted::Taken => return true,
+        Diverted::Lost => LOST.fetch_add(lost + 1, Relaxed),
+        Diverted::Refused => LOST.fetch_add(lost, Relaxed),
+    };
+    diverted == Diverted::Lost
+}
+
 /// A whole line in one write. When nobody reads standard error any more, or not fast enough, serving goes on: lines are
 /// lost, and the next that goes out says how many.
 pub(crate) fn line(text: &str) {
+    if divert(text) {
+        return;
+    }
     let mut stderr = io::stderr().lock();
     let mut ready = [PollFd::from_borrowed_fd(rustix::stdio::stderr(), PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -7,6 +7,7 @@ mod connect;
 mod log;
 mod probe;
 mod serve;
+mod talk;
 
 use args::{Args, Command};
 use clap::Parser;

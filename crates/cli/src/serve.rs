@@ -1,17 +1,31 @@
-use crate::args::{Model, Serve};
-use crate::builtin::Packets;
-use crate::complain;
-use socketserver::{Failure, Forks, Report, Serial, Server, Signal, Tasks, Threads};
+use crate::args::{Limit, Log, Model, Serve, What};
+use crate::builtin::{Answer, Packets};
+use crate::{complain, talk};
+use socketserver::{Error, Failure, Forks, Observer, Report, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
+use std::time::Duration;
 
 pub(crate) fn run(args: Serve) -> ExitCode {
-    let log = args.log;
-    let (model, what, spin) = (args.model, args.what, args.spin.0);
-    if spin.is_some() && !matches!(model, Model::Tasks(_)) {
+    if args.spin.0.is_some() && !matches!(args.model, Model::Tasks(_)) {
         complain("`--spin` is for `--model tasks` alone: the threads of the other models sleep in the kernel");
         return ExitCode::from(2);
     }
-    let mut server = match set_up(args) {
+    match args.what {
+        What::Echo => answer(args, Answer::Echo),
+        What::Upper => answer(args, Answer::Upper),
+        What::Hello => answer(args, Answer::Hello),
+        What::Discard => answer(args, Answer::Discard),
+        What::Talk => talk::run(args),
+    }
+}
+
+fn answer(args: Serve, what: Answer) -> ExitCode {
+    if args.raw {
+        complain("`--raw` is for `talk` alone: nothing else prints what peers send");
+        return ExitCode::from(2);
+    }
+    let (log, model, spin) = (args.log, args.model, args.spin.0);
+    let mut server = match set_up(args, log) {
         Ok(server) => server,
         Err(error) => {
             complain(error);
@@ -30,6 +44,11 @@ pub(crate) fn run(args: Serve) -> ExitCode {
         Model::Threads(max) => server.serve(Threads::new(max), (what, Packets(what))),
         Model::Forks(max) => server.serve(Forks::new(max), (what, Packets(what))),
     };
+    conclude(log, result)
+}
+
+/// Says how serving ended.
+pub(crate) fn conclude(log: Log, result: Result<Report, Error>) -> ExitCode {
     match result {
         Ok(report) => {
             log.stopped(&report);
@@ -42,10 +61,13 @@ pub(crate) fn run(args: Serve) -> ExitCode {
     }
 }
 
-fn set_up(args: Serve) -> Result<Server, Failure> {
+/// A server as the arguments want it.
+pub(crate) fn set_up(args: Serve, observer: impl Observer) -> Result<Server, Failure> {
     let log = args.log;
+    let max_conns = args.max_conns.unwrap_or(Limit(Some(10_000)));
+    let idle = args.idle.unwrap_or(Limit(Some(Duration::from_secs(60))));
     let mut server = Server::bind(args.addresses)?
-        .max_connections(args.max_conns.0.map(|max| max as u64))
+        .max_connections(max_conns.0.map(|max| max as u64))
         .max_per_peer(args.max_per_ip.0)
         .accept_rate(args.accept_rate.0)
         .packet_rate(args.packet_rate.0)
@@ -53,12 +75,12 @@ fn set_up(args: Serve) -> Result<Server, Failure> {
         .allow(args.allow)
         .deny(args.deny)
         .first_byte(args.first_byte.0)
-        .idle(args.idle.0)
+        .idle(idle.0)
         .write_timeout(args.write_timeout.0)
         .lifetime(args.lifetime.0)
         .min_rate(args.min_rate.0)
         .drain_deadline(args.drain)
-        .observe(log)
+        .observe(observer)
         .stop_on_signals()?
         .on_signal(Signal::User1, move |handle| {
             log.totals(handle.totals());

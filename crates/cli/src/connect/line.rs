@@ -1,29 +1,29 @@
 use std::io::{self, BufRead, Read};
 
 /// What a packet holds at most: UDP over IPv4 (RFC 768, RFC 791).
-pub(super) const MAX: usize = 65_507;
+pub(crate) const MAX_PACKET: usize = 65_507;
 
-/// A line that is to be a packet.
+/// A line that is to be a packet, or a message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     /// It stands in the buffer, without its newline. Whatever else it has belongs to it, a carriage return as well.
     Whole,
-    /// It does not fit into a packet.
+    /// It is longer than it may be.
     TooLong,
     End,
 }
 
-/// Reads the next line into `line`, and no more than fits into a packet and a byte.
-pub(super) fn next(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Line> {
+/// Reads the next line, of at most `max` bytes, into `line`, and no more than that and a byte.
+pub(crate) fn next(input: &mut impl BufRead, line: &mut Vec<u8>, max: usize) -> io::Result<Line> {
     line.clear();
-    input.take(MAX as u64 + 1).read_until(b'\n', line)?;
+    input.take(max as u64 + 1).read_until(b'\n', line)?;
     Ok(match line.last() {
         None => Line::End,
         Some(b'\n') => {
             line.pop();
             Line::Whole
         }
-        Some(_) if line.len() > MAX => Line::TooLong,
+        Some(_) if line.len() > max => Line::TooLong,
         // The last one, that does not end.
         Some(_) => Line::Whole,
     })
@@ -35,7 +35,7 @@ mod tests {
 
     fn lines(mut input: &[u8]) -> Vec<Vec<u8>> {
         let (mut line, mut lines) = (Vec::new(), Vec::new());
-        while next(&mut input, &mut line).unwrap() == Line::Whole {
+        while next(&mut input, &mut line, 10).unwrap() == Line::Whole {
             lines.push(line.clone());
         }
         lines
@@ -50,6 +50,7 @@ mod tests {
 
     #[test]
     fn no_more_is_read_than_fits() {
+        const MAX: usize = MAX_PACKET;
         let mut line = Vec::new();
         for (len, newline, found) in [
             (MAX, "\n", Line::Whole),
@@ -59,7 +60,7 @@ mod tests {
             (10 * MAX, "\n", Line::TooLong),
         ] {
             let text = [&vec![b'x'; len], newline.as_bytes()].concat();
-            assert_eq!(next(&mut &text[..], &mut line).unwrap(), found, "{len}");
+            assert_eq!(next(&mut &text[..], &mut line, MAX).unwrap(), found, "{len}");
             assert!(line.len() <= MAX + 1);
         }
     }

@@ -1,6 +1,6 @@
 //! The client: payload on standard output, all else on standard error.
 
-mod line;
+pub(crate) mod line;
 mod packets;
 mod stream;
 

@@ -67,11 +67,11 @@ fn send(client: &DatagramClient, _running: PipeWriter) -> Sent {
     let (mut input, mut line) = (io::stdin().lock(), Vec::new());
     let mut sent = 0_u64;
     loop {
-        match line::next(&mut input, &mut line) {
+        match line::next(&mut input, &mut line, line::MAX_PACKET) {
             Ok(Line::Whole) => {}
             Ok(Line::End) => return Sent::All(sent),
             Ok(Line::TooLong) => {
-                let (number, max) = (sent + 1, line::MAX);
+                let (number, max) = (sent + 1, line::MAX_PACKET);
                 complain(format_args!("standard input: line {number} is too long: a packet holds {max} bytes"));
                 return Sent::Input;
             }

@@ -15,3 +15,4 @@ mod probe;
 mod serve;
 mod start;
 mod stop;
+mod talk;

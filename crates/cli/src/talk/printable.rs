@@ -1,0 +1,70 @@
+//! What peers send, as it may be shown on a terminal.
+
+/// A message as whole lines, each with `label` before it: so no peer can write a line in the name of another.
+///
+/// A newline ends a line, with a carriage return before it or without; the last one of a message adds none. A tab stays.
+/// Every other control character (those of 128 to 159 too) and whatever changes the direction of text is written out, as
+/// `\u{1b}`; what is not UTF-8 is shown as `U+FFFD`.
+pub(super) fn lines(label: &str, message: &[u8]) -> String {
+    let text = String::from_utf8_lossy(message);
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let mut lines = String::with_capacity(label.len() + text.len() + 2);
+    for line in text.split('\n') {
+        lines.push_str(label);
+        lines.push(' ');
+        for letter in line.strip_suffix('\r').unwrap_or(line).chars() {
+            if is_harmless(letter) {
+                lines.push(letter);
+            } else {
+                lines.extend(letter.escape_default());
+            }
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+fn is_harmless(letter: char) -> bool {
+    match letter {
+        '\t' => true,
+        // Separators of lines and paragraphs; marks, embeddings, overrides and isolates of the bidirectional algorithm
+        // (UAX #9).
+        '\u{2028}'..='\u{202e}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{2069}' => false,
+        _ => !letter.is_control(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(message: impl AsRef<[u8]>) -> String {
+        lines("[1]", message.as_ref())
+    }
+
+    #[test]
+    fn text_is_shown_as_it_is() {
+        assert_eq!(shown("hello"), "[1] hello\n");
+        assert_eq!(shown("你好\t😀 C:\\n"), "[1] 你好\t😀 C:\\n\n");
+        assert_eq!(shown(""), "[1] \n");
+    }
+
+    #[test]
+    fn each_line_is_labelled() {
+        for message in ["a\nb", "a\nb\n", "a\r\nb\r\n"] {
+            assert_eq!(shown(message), "[1] a\n[1] b\n");
+        }
+        assert_eq!(shown("a\n\n"), "[1] a\n[1] \n");
+        assert_eq!(shown("\n"), "[1] \n");
+    }
+
+    #[test]
+    fn nothing_reaches_the_terminal_but_text() {
+        assert_eq!(shown("\x1b[2J\x07\0\x7f"), "[1] \\u{1b}[2J\\u{7}\\u{0}\\u{7f}\n");
+        assert_eq!(shown("a\rb\x08"), "[1] a\\rb\\u{8}\n");
+        assert_eq!(shown("\u{9b}31m\u{85}"), "[1] \\u{9b}31m\\u{85}\n");
+        assert_eq!(shown("\u{202e}\u{2066}\u{200f}\u{2028}"), "[1] \\u{202e}\\u{2066}\\u{200f}\\u{2028}\n");
+        // The same, not in UTF-8: bytes of no character.
+        assert_eq!(shown(b"\x9b31m\xff"), "[1] \u{fffd}31m\u{fffd}\n");
+    }
+}
