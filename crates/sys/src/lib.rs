@@ -10,17 +10,20 @@ compile_error!(
 
 #[cfg(target_os = "linux")]
 mod linux {
+    mod account;
     mod cpu;
     mod credentials;
     mod descriptor;
     mod fork;
     mod packets;
     mod seqpacket;
+    mod session;
     mod shared;
     mod wake;
     #[cfg(feature = "tokio")]
     mod watched;
 
+    pub use account::Account;
     pub use cpu::process_cpu;
     pub use credentials::{Credentials, peer_credentials};
     pub use descriptor::{SharedFd, WithFd, disown, inherit, receive_descriptor, send_descriptor, unsent};
@@ -31,6 +34,7 @@ mod linux {
         tell_errors, tell_local,
     };
     pub use seqpacket::receive_packet;
+    pub use session::{ChildSignals, keep_descriptors, spawn_session};
     pub use shared::SharedWords;
     pub use wake::Wake;
     #[cfg(feature = "tokio")]

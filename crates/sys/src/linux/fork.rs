@@ -27,10 +27,10 @@ impl Forked {
 }
 
 /// Blocks all signals of this thread for as long as it lives.
-struct SignalMask(libc::sigset_t);
+pub(super) struct SignalMask(libc::sigset_t);
 
 impl SignalMask {
-    fn block_all() -> Self {
+    pub(super) fn block_all() -> Self {
         let mut all = MaybeUninit::uninit();
         let mut before = MaybeUninit::uninit();
         // SAFETY: sigfillset makes `all` a valid set before pthread_sigmask reads it, and pthread_sigmask fills `before`;
@@ -39,6 +39,16 @@ impl SignalMask {
             libc::sigfillset(all.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
             Self(before.assume_init())
+        }
+    }
+
+    /// Blocks none, in a process that is about to become another program. It makes system calls alone.
+    pub(super) fn none() {
+        let mut none = MaybeUninit::uninit();
+        // SAFETY: sigemptyset makes `none` a valid set before pthread_sigmask reads it; neither can fail then.
+        unsafe {
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
         }
     }
 }
