@@ -1,0 +1,90 @@
+use socketserver::Peer;
+use std::time::Duration;
+
+/// What became of a request: for the log, and for whoever wants to know later who ran what. Each request has one, also if
+/// nothing was run.
+///
+/// | `status` | `detail` | |
+/// |---|---|---|
+/// | `exited` | its status | the command came to its own end |
+/// | `killed` | the signal | a signal ended it |
+/// | `timed-out` | | it took too long |
+/// | `disconnected` | | its client left meanwhile, or said that it sends nothing more |
+/// | `cut` | | the server ended it: the drain's deadline, the connection's lifetime, a kick |
+/// | `lost` | | its supervisor was killed |
+/// | `not-started` | the error, `errno(3)` | it could not be executed, or there was no room for it |
+/// | `refused` | | nothing of that name may be run, or not so |
+/// | `rejected` | | no request at all: CR, LF or NUL, too long, HTTP; the connection was ended |
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Event<'a> {
+    /// The number of the connection.
+    pub id: u64,
+    /// Who asked.
+    pub peer: &'a Peer,
+    /// What was asked for: the request as it came, made printable; [`SHOWN`](Self::SHOWN) bytes of it at most.
+    pub command: &'a str,
+    /// How long the request was, in bytes.
+    pub length: usize,
+    /// One word for what became of it.
+    pub status: &'static str,
+    /// The number that belongs to it.
+    pub detail: Option<i32>,
+    /// Whether there was more output than the limit.
+    pub output_cut: bool,
+    /// How many bytes the result has, as the client is sent it.
+    pub bytes: u64,
+    /// How many processes could not be killed.
+    pub left: u32,
+    /// From the request to its result.
+    pub duration: Duration,
+}
+
+impl Event<'_> {
+    /// Of a request so much is in its event.
+    pub const SHOWN: usize = 1024;
+}
+
+/// The beginning of a request, fit to be printed.
+pub(crate) fn printable(request: &[u8], text: Option<&str>) -> String {
+    let lossy;
+    let text = match text {
+        Some(text) => text,
+        None => {
+            lossy = String::from_utf8_lossy(&request[..request.len().min(Event::SHOWN)]);
+            &*lossy
+        }
+    };
+    let mut shown = String::new();
+    for c in text.chars() {
+        let length = shown.len();
+        // Neither terminals nor readers of lines are to take a client's word for a command.
+        if c.is_control()
+            || "\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
+        {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        if shown.len() > Event::SHOWN {
+            shown.truncate(length);
+            break;
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_shown_printable_and_bounded() {
+        assert_eq!(printable(b"", Some("ls 日志 \x1b[31m\u{202e}")), "ls 日志 \\u{1b}[31m\\u{202e}");
+        assert_eq!(printable(b"a\n\xff", None), "a\\n\u{fffd}");
+        for long in ["x".repeat(5000), "世".repeat(2000), "\u{1b}".repeat(4000)] {
+            let shown = printable(b"", Some(&long)).len();
+            assert!(shown <= Event::SHOWN && shown > Event::SHOWN - 8, "{shown}");
+        }
+    }
+}

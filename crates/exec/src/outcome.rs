@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// It exited with this status.
+    Exited(i32),
+    /// A signal of this number ended it, and it was not ours.
+    Killed(i32),
+    /// It could not be started, for this error (`errno(3)`).
+    NotStarted(i32),
+    /// It took longer than its limit.
+    TimedOut,
+    /// Whoever asked for it had left.
+    Disconnected,
+    /// It was [stopped](crate::Run::stop).
+    Stopped,
+    /// Its supervisor was killed, so what became of it is not known.
+    Lost,
+}
+
+impl Status {
+    /// One word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exited(_) => "exited",
+            Self::Killed(_) => "killed",
+            Self::NotStarted(_) => "not-started",
+            Self::TimedOut => "timed-out",
+            Self::Disconnected => "disconnected",
+            Self::Stopped => "stopped",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// The number that belongs to it, if there is one.
+    #[must_use]
+    pub fn number(self) -> Option<i32> {
+        match self {
+            Self::Exited(number) | Self::Killed(number) | Self::NotStarted(number) => Some(number),
+            _ => None,
+        }
+    }
+}
+
+/// What came of a command.
+///
+/// ```standalone_crate
+/// use socketserver_exec::{Job, Limits, Runner, Status, supervise_if_asked};
+/// fn main() -> std::io::Result<()> {
+///     supervise_if_asked();
+///     let outcome = Runner::new()?.start(&Job::shell("exit 3"), Limits::default())?.wait(&mut |_, _| {})?;
+///     assert_eq!(outcome.status, Status::Exited(3));
+///     assert!(!outcome.cut);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// It had more to say than its limit.
+    pub cut: bool,
+    /// Processes of it that could not be killed: in an uninterruptible sleep, or by now of a user whose processes we may not
+    /// kill. Its supervisor stays as long as they do.
+    pub left: u32,
+    /// From its start to the end of the last of its processes.
+    pub duration: Duration,
+}
