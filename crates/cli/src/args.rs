@@ -1,5 +1,6 @@
 //! What was typed, as what is meant.
 
+use crate::exec::Remote;
 use clap::{Parser, Subcommand, ValueEnum};
 use socketserver::probe::Targets;
 use socketserver::{Cidr, Endpoint, OverLimit, Rate};
@@ -127,6 +128,9 @@ pub(crate) struct Serve {
     /// With `talk`: print what peers send as it comes, without saying who; not to a terminal
     #[arg(long)]
     pub(crate) raw: bool,
+
+    #[command(flatten)]
+    pub(crate) exec: Remote,
 }
 
 /// Talk to a server: standard input goes to it, what it says goes to standard output.
@@ -218,7 +222,7 @@ Addresses:
 Times: 500ms, 2s, 5m; a bare number is seconds. Counts: 200, 10k.
 Blocks of addresses: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32, several with commas between them.";
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
 pub(crate) enum What {
     /// Send back what comes
     Echo,
@@ -230,6 +234,8 @@ pub(crate) enum What {
     Discard,
     /// Talk to each peer from here: what it sends is shown, what you type is sent
     Talk,
+    /// Run commands for clients on this machine; wants --wire, and --commands or --shell
+    Exec,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
@@ -283,7 +289,9 @@ impl Model {
 pub(crate) struct Limit<T>(pub(crate) Option<T>);
 
 /// What `parse` understands, or `off`.
-fn or_off<T>(parse: impl Fn(&str) -> Result<T, String> + Clone) -> impl Fn(&str) -> Result<Limit<T>, String> + Clone {
+pub(crate) fn or_off<T>(
+    parse: impl Fn(&str) -> Result<T, String> + Clone,
+) -> impl Fn(&str) -> Result<Limit<T>, String> + Clone {
     move |text| match text {
         "off" => Ok(Limit(None)),
         _ => parse(text).map(|limit| Limit(Some(limit))).map_err(|wrong| format!("{wrong}; or `off`")),
@@ -300,7 +308,7 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// As [`time`], and more than none.
-fn some_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
     match time(text)? {
         Duration::ZERO => Err(format!("`{text}` is no time at all; for example `500ms`, `2s`, `5m`")),
         time => Ok(time),
@@ -308,7 +316,7 @@ fn some_time(text: &str) -> Result<Duration, String> {
 }
 
 /// `200`, `10k`, no more than a million of anything.
-fn count(text: &str) -> Result<usize, String> {
+pub(crate) fn count(text: &str) -> Result<usize, String> {
     number(text, 1..=1_000_000)
         .and_then(|number| usize::try_from(number).ok())
         .ok_or_else(|| format!("`{text}` is not a count from 1 to 1000k; for example `200` or `10k`"))

@@ -1,4 +1,4 @@
-//! The handlers that come with the command: what they say is written once, how it is said once for each engine.
+//! The handlers that answer by themselves: what they say is written once, how it is said once for each engine.
 
 use socketserver::{Datagram, DatagramHandler, Handler, Result, Stream, blocking};
 

@@ -5,7 +5,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use socketserver::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, Hogged, HookFailed, Observer, Opened,
-    Refused, Report, SpawnFailed, Totals, Undelivered, Unsent,
+    Refused, Report, Server, SpawnFailed, Totals, Undelivered, Unsent,
 };
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
@@ -43,7 +43,14 @@ impl Log {
         }
     }
 
-    pub(crate) fn listening(self, endpoint: &Endpoint) {
+    /// Where the server can be reached, a line an endpoint.
+    pub(crate) fn all_listening(self, server: &Server) {
+        for endpoint in server.endpoints() {
+            self.listening(&endpoint);
+        }
+    }
+
+    fn listening(self, endpoint: &Endpoint) {
         let message = format!("listening on {endpoint}");
         match self {
             Self::Text => line(&message),
@@ -59,6 +66,14 @@ impl Log {
             Self::Text if divert(lines) => {}
             Self::Text => lines.lines().for_each(line),
             Self::Json => self.event("note", &[("message", lines.into())]),
+        }
+    }
+
+    /// Something that the operator should know.
+    pub(crate) fn warning(self, message: &str) {
+        match self {
+            Self::Text => line(&format!("warning: {message}")),
+            Self::Json => self.event("warning", &[("message", message.into())]),
         }
     }
 
@@ -93,6 +108,26 @@ impl Log {
                 ("packets-failed", totals.packets_failed.into()),
                 ("queue-full", totals.queue_full.into()),
                 ("evicted", totals.evicted.into()),
+            ],
+        );
+    }
+
+    /// A request of `serve exec`.
+    pub(crate) fn exec(self, e: &socketserver_exec::Event<'_>) {
+        self.event(
+            "exec",
+            &[
+                ("id", e.id.into()),
+                ("peer", text(e.peer)),
+                ("status", e.status.into()),
+                ("detail", e.detail.into()),
+                ("bytes", e.bytes.into()),
+                ("duration", self.duration(e.duration)),
+                // In text what is rare stands where it is the case.
+                ("output-cut", if e.output_cut || self == Self::Json { e.output_cut.into() } else { Value::Null }),
+                ("left", if e.left > 0 || self == Self::Json { e.left.into() } else { Value::Null }),
+                ("length", e.length.into()),
+                ("command", e.command.into()),
             ],
         );
     }

@@ -4,6 +4,7 @@
 mod args;
 mod builtin;
 mod connect;
+mod exec;
 mod log;
 mod probe;
 mod serve;
@@ -14,6 +15,8 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // What runs a command for `serve exec` is this program too.
+    socketserver_exec::supervise_if_asked();
     // Bad arguments end here, with status 2.
     match Args::parse().command {
         Command::Serve(args) => serve::run(*args),

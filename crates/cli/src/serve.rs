@@ -1,50 +1,65 @@
 use crate::args::{Limit, Log, Model, Serve, What};
 use crate::builtin::{Answer, Packets};
-use crate::{complain, talk};
-use socketserver::{Error, Failure, Forks, Observer, Report, Serial, Server, Signal, Tasks, Threads};
+use crate::{complain, exec, talk};
+use socketserver::{Error, Failure, Forks, Observer, Report, RunsOn, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
 use std::time::Duration;
 
 pub(crate) fn run(args: Serve) -> ExitCode {
-    if args.spin.0.is_some() && !matches!(args.model, Model::Tasks(_)) {
-        complain("`--spin` is for `--model tasks` alone: the threads of the other models sleep in the kernel");
-        return ExitCode::from(2);
-    }
-    match args.what {
+    let status = suits(&args).and_then(|()| match args.what {
         What::Echo => answer(args, Answer::Echo),
         What::Upper => answer(args, Answer::Upper),
         What::Hello => answer(args, Answer::Hello),
         What::Discard => answer(args, Answer::Discard),
         What::Talk => talk::run(args),
-    }
+        What::Exec => exec::run(args),
+    });
+    status.unwrap_or_else(|error| {
+        complain(error);
+        ExitCode::from(2)
+    })
 }
 
-fn answer(args: Serve, what: Answer) -> ExitCode {
-    if args.raw {
-        complain("`--raw` is for `talk` alone: nothing else prints what peers send");
-        return ExitCode::from(2);
+/// Whether the flags are for what is to be done.
+fn suits(args: &Serve) -> Result<(), Failure> {
+    if args.spin.0.is_some() && !matches!(args.model, Model::Tasks(_)) {
+        Err("`--spin` is for `--model tasks` alone: the threads of the other models sleep in the kernel")?;
     }
+    if args.raw && args.what != What::Talk {
+        Err("`--raw` is for `talk` alone: nothing else prints what peers send")?;
+    }
+    if args.what != What::Exec {
+        args.exec.is_for_exec_alone()?;
+    }
+    Ok(())
+}
+
+fn answer(args: Serve, what: Answer) -> Result<ExitCode, Failure> {
     let (log, model, spin) = (args.log, args.model, args.spin.0);
-    let mut server = match set_up(args, log) {
-        Ok(server) => server,
-        Err(error) => {
-            complain(error);
-            return ExitCode::from(2);
-        }
-    };
-    for endpoint in server.endpoints() {
-        log.listening(&endpoint);
-    }
-    let result = match model {
+    let mut server = set_up(args, log)?;
+    log.all_listening(&server);
+    Ok(conclude(log, serve_on(&mut server, model, spin, (what, Packets(what)))))
+}
+
+/// Serves with whichever model was asked for.
+pub(crate) fn serve_on<H, B, A>(
+    server: &mut Server,
+    model: Model,
+    spin: Option<Duration>,
+    handler: H,
+) -> Result<Report, Error>
+where
+    H: RunsOn<Serial, B> + RunsOn<Threads, B> + RunsOn<Forks, B> + RunsOn<Tasks, A> + Send + Sync + 'static,
+{
+    match model {
         Model::Tasks(shards) => {
             let tasks = shards.map_or_else(Tasks::default, Tasks::new);
-            server.serve(tasks.spin(spin), (what, Packets(what)))
+            server.serve(tasks.spin(spin), handler)
         }
-        Model::Serial => server.serve(Serial::new(), (what, Packets(what))),
-        Model::Threads(max) => server.serve(Threads::new(max), (what, Packets(what))),
-        Model::Forks(max) => server.serve(Forks::new(max), (what, Packets(what))),
-    };
-    conclude(log, result)
+        Model::Serial => server.serve(Serial::new(), handler),
+        Model::Threads(max) => server.serve(Threads::new(max), handler),
+        Model::Forks(max) => server.serve(Forks::new(max), handler),
+    }
 }
 
 /// Says how serving ended.

@@ -35,17 +35,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 /// How long a peer that sends packets may be silent unless told otherwise: nothing else tells that it has left.
 const SILENCE: Duration = Duration::from_secs(600);
 
-pub(crate) fn run(args: Serve) -> ExitCode {
-    match talk(args) {
-        Ok(status) => status,
-        Err(error) => {
-            complain(error);
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn talk(mut args: Serve) -> Result<ExitCode, Failure> {
+pub(crate) fn run(mut args: Serve) -> Result<ExitCode, Failure> {
     let style = if args.raw { Style::Raw } else { Style::Labelled };
     if args.model.is_forks() {
         Err(
@@ -62,9 +52,7 @@ fn talk(mut args: Serve) -> Result<ExitCode, Failure> {
     args.idle.get_or_insert(Limit(None));
     let (log, model, spin, drain) = (args.log, args.model, args.spin.0, args.drain);
     let mut server = serve::set_up(args, Arrivals::new(log))?;
-    for endpoint in server.endpoints() {
-        log.listening(&endpoint);
-    }
+    log.all_listening(&server);
     let stage = Stage::set(&server, log, style)?;
     let conversation = Conversation { book: stage.book.clone(), screen: stage.screen.clone(), log };
     let result = match model {

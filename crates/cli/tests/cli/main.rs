@@ -5,6 +5,7 @@
 mod connect;
 mod connect_packets;
 mod datagrams;
+mod exec;
 mod hardship;
 mod harness;
 mod limits;

@@ -1,0 +1,143 @@
+//! `serve exec`: the arguments that it alone has, and what comes before and after serving.
+
+use crate::args::{Limit, Log, Serve, count, or_off, some_time};
+use crate::serve;
+use socketserver::{Endpoint, Failure, Report, Server};
+use socketserver_exec::{Allowed, Commands, Encoding, Exec, Limits, Runner, Size, Wire, place, user};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const EXEC: &str = "Running commands (exec)";
+
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Remote {
+    /// How results are framed: `int32`, four bytes of length and the result; `ready`, the length in digits, the client's
+    /// `ready`, the result
+    #[arg(long, value_name = "WIRE", help_heading = EXEC)]
+    pub(crate) wire: Option<Wire>,
+
+    /// The commands that may be run, a TOML file
+    #[arg(long, value_name = "FILE", conflicts_with = "shell", help_heading = EXEC)]
+    pub(crate) commands: Option<PathBuf>,
+
+    /// Whatever is asked for is run, by /bin/sh
+    #[arg(long, help_heading = EXEC)]
+    pub(crate) shell: bool,
+
+    /// Become this user once it listens; wanted as root
+    #[arg(long, value_name = "NAME", help_heading = EXEC)]
+    pub(crate) user: Option<String>,
+
+    /// What requests and results are written in: `gbk`, `big5` and so on [default: utf-8]
+    #[arg(long, value_name = "NAME", help_heading = EXEC)]
+    pub(crate) encoding: Option<Encoding>,
+
+    /// How long a command may run that has no timeout of its own, or `off` [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = or_off(some_time), help_heading = EXEC)]
+    pub(crate) timeout: Option<Limit<Duration>>,
+
+    /// How much a command may print that has no limit of its own [default: 16MiB]
+    #[arg(long, value_name = "SIZE", help_heading = EXEC)]
+    pub(crate) output_limit: Option<Size>,
+
+    /// How many commands may run at a time [default: 100]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = EXEC)]
+    pub(crate) max_commands: Option<usize>,
+}
+
+/// What is known before anything is bound.
+pub(crate) struct Prepared {
+    remote: Remote,
+    wire: Wire,
+    allowed: Allowed,
+}
+
+impl Remote {
+    /// For the other handlers: none of it may have been given.
+    pub(crate) fn is_for_exec_alone(&self) -> Result<(), Failure> {
+        let given = [
+            ("--wire", self.wire.is_some()),
+            ("--commands", self.commands.is_some()),
+            ("--shell", self.shell),
+            ("--user", self.user.is_some()),
+            ("--encoding", self.encoding.is_some()),
+            ("--timeout", self.timeout.is_some()),
+            ("--output-limit", self.output_limit.is_some()),
+            ("--max-commands", self.max_commands.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(format!("`{flag}` is for `serve exec` alone: nothing else runs commands").into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what may be run, and refuses what would not be safe.
+    pub(crate) fn prepare(self, addresses: &[Endpoint]) -> Result<Prepared, Failure> {
+        let Some(wire) = self.wire else {
+            return Err(
+                "`serve exec` wants `--wire int32` or `--wire ready`: the native protocol is not there yet".into()
+            );
+        };
+        addresses.iter().try_for_each(place::check)?;
+        let allowed = match &self.commands {
+            Some(file) => Allowed::Commands(Commands::load(file)?),
+            None if self.shell => Allowed::Shell,
+            None => {
+                return Err(
+                    "`serve exec` wants `--commands FILE`, the commands that may be run, or `--shell`: then any may"
+                        .into(),
+                );
+            }
+        };
+        // Before anything is bound, so that who may not serve leaves no trace.
+        user::choose(self.user.as_deref(), &allowed)?;
+        Ok(Prepared { remote: self, wire, allowed })
+    }
+}
+
+impl Prepared {
+    /// Gives up the privileges that binding needed; from here on commands can be run.
+    pub(crate) fn begin(self, server: &Server, log: Log) -> Result<Exec, Failure> {
+        let Self { remote, wire, allowed } = self;
+        let account = user::choose(remote.user.as_deref(), &allowed)?;
+        let endpoints = server.endpoints();
+        place::secure(&endpoints, account.as_ref())?;
+        if let Some(account) = &account {
+            user::assume(account)?;
+        }
+        let over_tcp = endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. }));
+        if matches!(allowed, Allowed::Shell) && over_tcp {
+            log.warning(
+                "with `--shell` over TCP every user of this machine, and every program of theirs, can run any command here as \
+                 the user of this server; a Unix socket is for its owner alone, `--commands FILE` for what is written there",
+            );
+        }
+        let defaults = Limits::default();
+        let limits = Limits {
+            timeout: remote.timeout.map_or(defaults.timeout, |timeout| timeout.0),
+            output: remote.output_limit.unwrap_or(defaults.output),
+        };
+        let exec = Exec::new(allowed, wire)?.limits(limits).encoding(remote.encoding.unwrap_or_default());
+        let mut exec = exec.on_event(move |event| log.exec(event));
+        if let Some(max) = remote.max_commands {
+            exec = exec.max_commands(max);
+        }
+        Ok(exec)
+    }
+}
+
+pub(crate) fn run(mut args: Serve) -> Result<ExitCode, Failure> {
+    let (log, model, spin) = (args.log, args.model, args.spin.0);
+    let prepared = std::mem::take(&mut args.exec).prepare(&args.addresses)?;
+    let mut server = serve::set_up(args, log)?;
+    let exec = prepared.begin(&server, log)?;
+    log.all_listening(&server);
+    let runner = exec.runner().clone();
+    let result = serve::serve_on(&mut server, model, spin, exec);
+    // A second signal waits for nothing: what is left then ends by itself.
+    if !matches!(&result, Ok(Report { hurried: Some(_), .. })) && !runner.end(Runner::END + Duration::from_secs(1)) {
+        log.warning("some processes of commands cannot be ended; their supervisors stay with them");
+    }
+    Ok(serve::conclude(log, result))
+}
