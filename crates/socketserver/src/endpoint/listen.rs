@@ -170,7 +170,7 @@ impl ListenOptions {
     fn listen(&mut self, place: Where) -> Result<Listener, Error> {
         match place.0 {
             Place::Endpoint(endpoint) => match &endpoint {
-                Endpoint::Ws { .. } if cfg!(not(feature = "websocket")) => {
+                Endpoint::Ws { .. } if !cfg!(feature = "websocket") => {
                     let words = "needs the feature `websocket` of `socketserver`, which this program was built without";
                     Err(Error::new(ErrorKind::Unsupported, format!("`{endpoint}` {words}")))
                 }

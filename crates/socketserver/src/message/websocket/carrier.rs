@@ -1,9 +1,10 @@
 use super::close::{self, Goodbye};
 use super::speech::{Speech, control};
 use crate::connection::{Core, PollIo, Reason, Wait};
+use crate::framing::Framing as _;
 use crate::message::carrier::{Carries, Event, either};
 use crate::message::out::Out;
-use crate::{Failure, Result, clock};
+use crate::{Failure, clock};
 use std::io::{self, Cursor, Read, Write};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -31,6 +32,17 @@ pub(super) struct Web<'a, T> {
     left: Option<Goodbye>,
     /// What came is no WebSocket, and the peer is told so.
     fault: Option<CloseCode>,
+}
+
+/// The longest body of a control frame (RFC 6455, section 5.5).
+const MAX_CONTROL: usize = 125;
+
+/// A frame that is whole.
+struct Frame {
+    /// Header and all.
+    len: usize,
+    body: usize,
+    is_control: bool,
 }
 
 /// Whether the peer is still there.
@@ -66,9 +78,8 @@ impl<'a, T: PollIo> Web<'a, T> {
         }
     }
 
-    /// The frame at the front of the input, once it is whole: how long it is, and whether it is one of control. What its
-    /// header is enough to refuse it for is not waited for.
-    fn frame(&mut self) -> std::result::Result<Option<(usize, usize, bool)>, Error> {
+    /// The frame at the front of the input, once it is whole. What its header is enough to refuse it for is not waited for.
+    fn frame(&mut self) -> Result<Option<Frame>, Error> {
         let input = self.core.buffered();
         if input.len() < self.needed {
             return Ok(None);
@@ -78,33 +89,33 @@ impl<'a, T: PollIo> Web<'a, T> {
             self.needed = input.len() + 1;
             return Ok(None);
         };
-        let is_control = matches!(header.opcode, OpCode::Control(_));
         if header.mask.is_none() {
             return Err(ProtocolError::UnmaskedFrameFromClient.into());
         }
-        if is_control && body > 125 {
+        let is_control = matches!(header.opcode, OpCode::Control(_));
+        let body = usize::try_from(body).unwrap_or(usize::MAX);
+        let (size, max_size) = (self.begun.unwrap_or(0).saturating_add(body), self.speech.max_message());
+        if is_control && body > MAX_CONTROL {
             return Err(ProtocolError::ControlFrameTooBig.into());
         }
-        let max_size = crate::framing::Framing::max_message(self.speech);
-        let size = self.begun.unwrap_or(0).saturating_add(usize::try_from(body).unwrap_or(usize::MAX));
         if !is_control && size > max_size {
             return Err(CapacityError::MessageTooLong { size, max_size }.into());
         }
-        let body = usize::try_from(body).unwrap_or(usize::MAX);
         let len = usize::try_from(head.position()).unwrap_or(0).saturating_add(body);
-        self.needed = if input.len() < len { len } else { 1 };
-        Ok((input.len() >= len).then_some((len, body, is_control)))
+        let is_whole = input.len() >= len;
+        self.needed = if is_whole { 1 } else { len };
+        Ok(is_whole.then_some(Frame { len, body, is_control }))
     }
 
     /// What the frame in the first `len` bytes of the input completes, if anything.
-    fn read(&mut self, len: usize) -> std::result::Result<Option<Message>, Error> {
-        let max = crate::framing::Framing::max_message(self.speech);
+    fn read(&mut self, len: usize) -> Result<Option<Message>, Error> {
+        let max = self.speech.max_message();
         let reader = self.reader.get_or_insert_with(|| {
             let config = WebSocketConfig::default()
                 .read_buffer_size(len.clamp(1 << 10, 1 << 16))
                 .max_message_size(Some(max))
                 // A control frame may be longer.
-                .max_frame_size(Some(max.max(125)));
+                .max_frame_size(Some(max.max(MAX_CONTROL)));
             Box::new(WebSocketContext::new(Role::Server, Some(config)))
         });
         let read = reader.read(&mut Wire(&self.core.buffered()[..len]));
@@ -117,11 +128,11 @@ impl<'a, T: PollIo> Web<'a, T> {
     }
 
     /// Takes frames until a message is whole; `false` when there are no more.
-    fn advance(&mut self) -> std::result::Result<bool, Error> {
+    fn advance(&mut self) -> Result<bool, Error> {
         while self.left.is_none()
-            && let Some((len, body, is_control)) = self.frame()?
+            && let Some(frame) = self.frame()?
         {
-            match self.read(len)? {
+            match self.read(frame.len)? {
                 Some(message @ (Message::Text(_) | Message::Binary(_))) => {
                     self.begun = None;
                     self.speech.heard(message.is_text());
@@ -130,7 +141,8 @@ impl<'a, T: PollIo> Web<'a, T> {
                 }
                 Some(Message::Ping(said)) => self.ping = Some(said),
                 Some(Message::Close(frame)) => self.left = Some(close::answer_to(frame.as_ref())),
-                None if !is_control => self.begun = Some(self.begun.unwrap_or(0) + body),
+                None if !frame.is_control => self.begun = Some(self.begun.unwrap_or(0) + frame.body),
+                // A pong has come, which is all that there is to it.
                 _ => {}
             }
         }
@@ -144,7 +156,7 @@ impl<'a, T: PollIo> Web<'a, T> {
     }
 
     /// Tells the peer how it ended, if it is still there. It answers while the connection is read out.
-    pub(super) async fn say_goodbye(&mut self, outcome: &std::result::Result<(), Option<Failure>>) {
+    pub(super) async fn say_goodbye(&mut self, outcome: &Result<(), Option<Failure>>) {
         let goodbye = match (self.left, self.fault) {
             (Some(answer), _) => answer,
             (None, Some(fault)) => Some(fault),
@@ -160,7 +172,7 @@ impl<'a, T: PollIo> Web<'a, T> {
 }
 
 impl<T: PollIo> Carries for Web<'_, T> {
-    fn next(&mut self) -> Result<Option<&[u8]>> {
+    fn next(&mut self) -> crate::Result<Option<&[u8]>> {
         self.message = Bytes::new();
         match self.advance() {
             Ok(true) => Ok(Some(&self.message)),
@@ -173,7 +185,7 @@ impl<T: PollIo> Carries for Web<'_, T> {
         }
     }
 
-    fn last(&mut self) -> Result<Option<&[u8]>> {
+    fn last(&mut self) -> crate::Result<Option<&[u8]>> {
         // A goodbye and a drain between messages are an orderly end.
         let between = self.begun.is_none() && self.core.buffered().is_empty();
         if self.left.is_some() || (between && self.core.fate.reason() == Some(Reason::Drained)) {
