@@ -135,6 +135,13 @@ impl Channel {
         outbox.clone()
     }
 
+    /// From now on every push fails.
+    pub(super) fn close_outbox(&self) {
+        if let Some(outbox) = &self.outbox {
+            outbox.close();
+        }
+    }
+
     /// Who is at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {
@@ -191,12 +198,10 @@ impl Channel {
     }
 }
 
+/// Whoever pushes, or waits for room, is told: also where `open` failed, or the conversation was dropped.
 impl Drop for Channel {
     fn drop(&mut self) {
-        // Its conversation may have been dropped halfway, and nobody sends what is pushed from now on.
-        if let Some(outbox) = &self.outbox {
-            outbox.close();
-        }
+        self.close_outbox();
     }
 }
 

@@ -2,7 +2,7 @@ use super::Channel;
 use super::carrier::{Carries, Event};
 use crate::Result;
 use crate::connection::Slot;
-use crate::connection::pipeline::{catch, guard};
+use crate::connection::pipeline::{Panic, catch, guard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -25,12 +25,11 @@ pub(crate) async fn converse<C: Carries, H: Hear>(
     channel: &mut Channel,
     cut: Option<&Slot>,
 ) -> Result<(), Option<crate::Failure>> {
-    let mut state = hear.open(channel).await?;
-    let outcome = guard!(talk(carrier, hear, channel, &mut state), cut);
-    let closed = catch(|| hear.close(state, channel));
-    if let Some(outbox) = &channel.outbox {
-        outbox.close();
-    }
+    let state = hear.open(channel).await?;
+    let mut open = Open { hear, state: Some(state), channel };
+    let outcome = guard!(talk(carrier, &mut open), cut);
+    let closed = open.close();
+    let channel = &mut *open.channel;
     // What was said before an end, of whatever kind, is still said; if nobody hears it, that is no news any more.
     let said = if channel.out.is_empty() { Ok(()) } else { carrier.send(&mut channel.out).await };
     outcome?;
@@ -38,7 +37,32 @@ pub(crate) async fn converse<C: Carries, H: Hear>(
     said.map_err(|error| Some(error.into()))
 }
 
-async fn talk<C: Carries, H: Hear>(carrier: &mut C, hear: &H, channel: &mut Channel, state: &mut H::State) -> Result {
+/// What the handler has opened for a peer: it closes it once, also when the conversation is dropped where it is, as at a
+/// drain's deadline.
+struct Open<'a, H: Hear> {
+    hear: &'a H,
+    state: Option<H::State>,
+    channel: &'a mut Channel,
+}
+
+impl<H: Hear> Open<'_, H> {
+    fn close(&mut self) -> Result<(), Panic> {
+        let Some(state) = self.state.take() else { return Ok(()) };
+        let closed = catch(|| self.hear.close(state, self.channel));
+        self.channel.close_outbox();
+        closed
+    }
+}
+
+impl<H: Hear> Drop for Open<'_, H> {
+    fn drop(&mut self) {
+        // Nobody is left to be told of a panic.
+        let _ = self.close();
+    }
+}
+
+async fn talk<C: Carries, H: Hear>(carrier: &mut C, open: &mut Open<'_, H>) -> Result {
+    let Open { hear, state: Some(state), channel } = open else { return Ok(()) };
     let mut pushed = VecDeque::new();
     let mut ended = false;
     loop {

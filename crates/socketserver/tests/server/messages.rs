@@ -2,9 +2,13 @@
 
 use socketserver::framing::Line;
 use socketserver::{
-    Channel, ErrorKind, MessageHandler, Model, Result, Serial, Server, Tasks, Threads, blocking, client,
+    AsyncMessageHandler, Channel, ErrorKind, MessageHandler, Model, Outbox, Result, Serial, Server, Tasks, Threads,
+    blocking, client,
 };
+use socketserver_testkit::{Caller, Client, PATIENCE};
 use std::net::UdpSocket;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 fn echo(message: &[u8], c: &mut Channel) -> Result {
@@ -74,7 +78,7 @@ fn without_the_feature_websocket_is_refused_at_bind() {
 
 /// What is pushed from elsewhere reaches a peer that sends nothing.
 fn push(model: impl Model + Send + 'static) {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = channel();
     let give = move |_: &[u8], c: &mut Channel| Ok(tell.send(c.outbox())?);
     let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, give.framed(Line::new())).unwrap();
     let mut c: blocking::Stream = client::connect(&server.handle().endpoints()[0]).unwrap();
@@ -215,4 +219,99 @@ fn an_outbox_ends_a_session() {
         }
     }
     server.stop().unwrap();
+}
+
+/// Waits for ever with each message, and tells when it is open, waits and is closed.
+struct Stuck(Sender<&'static str>);
+
+impl AsyncMessageHandler for Stuck {
+    type State = ();
+    async fn open(&self, _: &mut Channel) -> Result {
+        Ok(self.0.send("open")?)
+    }
+    async fn message(&self, (): &mut (), _: &[u8], _: &mut Channel) -> Result {
+        self.0.send("waits")?;
+        std::future::pending().await
+    }
+    fn close(&self, (): (), _: &mut Channel) {
+        let _ = self.0.send("close");
+    }
+}
+
+#[test]
+fn what_waits_at_the_drains_deadline_is_closed_whatever_carries_it() {
+    let name = format!("seqpacket:@socketserver-messages-stuck-{}", std::process::id());
+    for endpoint in ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", &name] {
+        let (tell, told) = channel();
+        let server = Server::bind(endpoint).unwrap().drain_deadline(Duration::from_millis(50));
+        let server = server.spawn(Tasks::new(1), Stuck(tell).framed(Line::new())).unwrap();
+        let at = &server.handle().endpoints()[0];
+        // Either is there until the end.
+        let (client, caller) = (Client::connect(at), Caller::of(at));
+        match (client, &caller) {
+            (Ok(mut client), _) => client.say("hello\n"),
+            (_, Ok(caller)) => caller.send("hello"),
+            (_, Err(error)) => panic!("{endpoint}: {error}"),
+        }
+        assert_eq!([0; 2].map(|_| told.recv_timeout(PATIENCE).unwrap()), ["open", "waits"], "{endpoint}");
+        assert_eq!(server.stop().unwrap().cut.len(), 1, "{endpoint}");
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["close"], "{endpoint}");
+    }
+}
+
+#[test]
+fn what_waits_when_a_run_is_dropped_is_closed() {
+    let (tell, told) = channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut server = Server::bind("tcp://127.0.0.1:0").unwrap();
+    let mut client = client::connect(&server.endpoints()[0]).unwrap();
+    client.write_all(b"hello\n").unwrap();
+    runtime.block_on(async {
+        let waits = async {
+            while told.try_recv() != Ok("waits") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = server.run(Stuck(tell).framed(Line::new())) => unreachable!("nobody stops it"),
+            () = waits => {}
+        }
+    });
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["close"]);
+}
+
+/// Gives its outbox away, and fails to open.
+struct Unopened(Mutex<Sender<Outbox>>, bool);
+
+impl MessageHandler for Unopened {
+    type State = ();
+    fn open(&self, c: &mut Channel) -> Result {
+        self.0.lock().unwrap().send(c.outbox())?;
+        assert!(!self.1, "it panics");
+        Err("it fails".into())
+    }
+    fn message(&self, (): &mut (), _: &[u8], _: &mut Channel) -> Result {
+        unreachable!("it was not opened")
+    }
+}
+
+fn unopened(model: impl Model + Send + 'static, panics: bool) {
+    let (tell, told) = channel();
+    let handler = Unopened(Mutex::new(tell), panics).framed(Line::new());
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler).unwrap();
+    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    let outbox = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(c.read_line(100).unwrap(), None);
+    server.stop().unwrap();
+    assert!(outbox.is_closed());
+    assert_eq!(outbox.blocking_send(*b"late"), Err(socketserver::PushError::Closed));
+}
+
+#[test]
+fn an_outbox_closes_where_open_failed() {
+    for panics in [false, true] {
+        unopened(Serial::default(), panics);
+        unopened(Threads::default(), panics);
+        unopened(Tasks::new(1), panics);
+    }
 }
