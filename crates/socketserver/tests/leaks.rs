@@ -1,7 +1,7 @@
 //! What comes and goes leaves nothing behind. One test, so that nothing else opens descriptors meanwhile.
 
-use socketserver::{Error, Running, Server, Stream, Tasks, Threads, blocking};
-use socketserver_testkit::{Client, Process};
+use socketserver::{Channel, Error, Running, Server, Stream, Tasks, Threads, blocking};
+use socketserver_testkit::{Caller, Client, Process};
 use std::net::TcpListener;
 
 fn echo(c: &mut blocking::Stream) -> socketserver::Result {
@@ -16,6 +16,10 @@ async fn echo_task(c: &mut Stream) -> socketserver::Result {
         c.write_all(&line).await?;
     }
     Ok(())
+}
+
+fn echo_message(message: &[u8], c: &mut Channel) -> socketserver::Result {
+    Ok(c.send(message)?)
 }
 
 /// How a server is started on a model.
@@ -37,16 +41,24 @@ fn failing_binds_and_many_servers_leak_nothing() {
     let place = tempfile::tempdir().unwrap();
     let socket = place.path().join("socket");
     let unix = format!("unix:{}", socket.display());
-    let models: [Spawn; 2] =
+    let [unixgram, seqpacket] = ["unixgram", "seqpacket"].map(|scheme| unix.replace("unix", scheme));
+    let streams: [Spawn; 2] =
         [|server| server.spawn(Threads::default(), echo), |server| server.spawn(Tasks::new(2), echo_task)];
-    for spawn in models {
-        for address in ["tcp://127.0.0.1:0", &unix] {
+    let messages: [Spawn; 2] =
+        [|server| server.spawn(Threads::default(), echo_message), |server| server.spawn(Tasks::new(2), echo_message)];
+    let (over_streams, over_messages) = (["tcp://127.0.0.1:0", &unix], ["udp://127.0.0.1:0", &unixgram, &seqpacket]);
+    let streams = streams.into_iter().map(|spawn| (spawn, &over_streams[..]));
+    for (spawn, addresses) in streams.chain(messages.into_iter().map(|spawn| (spawn, &over_messages[..]))) {
+        for address in addresses {
             for _ in 0..20 {
-                let server = spawn(Server::bind(address).unwrap()).unwrap();
-                let mut client = Client::connect(&server.handle().endpoints()[0]).unwrap();
-                client.say("hello\n");
-                client.expect("hello\n");
-                drop(client);
+                let server = spawn(Server::bind(*address).unwrap()).unwrap();
+                let at = &server.handle().endpoints()[0];
+                if let Ok(mut client) = Client::connect(at) {
+                    client.say("hello\n");
+                    client.expect("hello\n");
+                } else {
+                    assert_eq!(Caller::of(at).unwrap().ask("hello"), b"hello");
+                }
                 server.stop().unwrap();
             }
             assert_eq!(me.descriptors().len(), before, "{address}");

@@ -416,6 +416,13 @@ impl Ready {
         }
     }
 
+    /// Nobody waits any more.
+    pub(super) fn forget_waker(&self) {
+        let waker = self.list().waker.take();
+        // It may be the last of its runtime: that is taken down with nothing locked.
+        drop(waker);
+    }
+
     /// Whether all are to be cut; once.
     pub(super) fn take_cut(&self) -> bool {
         std::mem::take(&mut self.list().is_cut)

@@ -253,5 +253,7 @@ impl Drop for Router {
         let left: Vec<_> = self.table.all().map(|mailbox| mailbox.index).collect();
         left.into_iter().for_each(|index| self.bury(index));
         self.socket.trains.queued(false);
+        // The run holds the list, and the waker the runtime, which holds the run.
+        self.common.ready.forget_waker();
     }
 }
