@@ -29,6 +29,8 @@ pub enum How {
     Prefork(usize, usize),
     /// [`Tasks`](socketserver::Tasks) with so many shards.
     Tasks(usize),
+    /// [`Server::run`], in a runtime of the role's own, of one thread.
+    Run,
 }
 
 impl fmt::Display for How {
@@ -39,6 +41,7 @@ impl fmt::Display for How {
             Self::Forks(max) => write!(f, "forks={max}"),
             Self::Prefork(ready, max) => write!(f, "prefork={ready},{max}"),
             Self::Tasks(shards) => write!(f, "tasks={shards}"),
+            Self::Run => f.write_str("run"),
         }
     }
 }
@@ -55,6 +58,7 @@ impl FromStr for How {
             ("forks", [max]) => Ok(Self::Forks(*max)),
             ("prefork", [ready, max]) => Ok(Self::Prefork(*ready, *max)),
             ("tasks", [shards]) => Ok(Self::Tasks(*shards)),
+            ("run", []) => Ok(Self::Run),
             _ => Err(format!("`{text}` is not a model")),
         }
     }
@@ -192,7 +196,28 @@ impl Cast {
             How::Forks(max) => server.serve(Forks::new(max), handler),
             How::Prefork(ready, max) => server.serve(Forks::new(max).prefork(ready), handler),
             How::Tasks(shards) => server.serve(Tasks::new(shards), handler),
+            How::Run => return Self::run_here(server, handler),
         }?)
+    }
+
+    /// Serves in a runtime of the role's own, as [`How::Run`] does, with a handler that no other model need run.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub fn run<H, K>(&self, mut server: Server, handler: H) -> Result<Report>
+    where
+        H: RunsOn<Tasks, K> + Send + Sync + 'static,
+    {
+        Self::listening(&server);
+        Self::run_here(&mut server, handler)
+    }
+
+    fn run_here<H, K>(server: &mut Server, handler: H) -> Result<Report>
+    where
+        H: RunsOn<Tasks, K> + Send + Sync + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(server.run(handler))?)
     }
 
     /// Serves with a model of the role's own choice; a [`Part`] has to be [`Played`].

@@ -168,6 +168,7 @@ where
         How::Forks(max) => server.serve(Forks::new(max), blocking),
         How::Prefork(ready, max) => server.serve(Forks::new(max).prefork(ready), blocking),
         How::Tasks(shards) => server.serve(Tasks::new(shards), tasks),
+        How::Run => return Err("no test here asks for `run`".into()),
     }?;
     Cast::tell(&format!("totals {:?} open={}", report.totals, server.handle().open()));
     Ok(report)

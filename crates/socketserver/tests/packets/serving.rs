@@ -43,7 +43,7 @@ impl AtRest {
             How::Serial => 2,
             How::Threads(_) => 3,
             How::Tasks(shards) => 1 + shards,
-            How::Forks(_) | How::Prefork(..) => 1,
+            How::Forks(_) | How::Prefork(..) | How::Run => 1,
         };
         process.settles("it rests", |process| {
             process.threads() <= threads && process.children().is_empty() && process.waits()
