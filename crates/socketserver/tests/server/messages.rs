@@ -103,7 +103,7 @@ fn a_push_wakes_a_connection_that_waits() {
 
 /// Whoever is told more than it can take in is still heard.
 fn flood(model: impl Model + Send + 'static) {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = channel();
     let handler = move |message: &[u8], c: &mut Channel| {
         if message == b"enough" {
             c.end();
@@ -131,7 +131,7 @@ fn a_flood_of_pushes_leaves_room_for_what_comes_in() {
 
 /// What was pushed before the end reaches the peer, and nobody who goes on pushing keeps the connection from ending.
 fn end(model: impl Model + Send + 'static) {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = channel();
     let handler = move |message: &[u8], c: &mut Channel| {
         let outbox = c.outbox();
         for word in ["all", "is", "said"] {
@@ -166,7 +166,7 @@ fn what_was_pushed_before_the_end_arrives_and_nothing_puts_the_end_off() {
 
 /// What was pushed before the end still arrives; nothing can be pushed after it.
 fn end_from_outside(model: impl Model + Send + 'static) {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = channel();
     let give = move |_: &[u8], c: &mut Channel| Ok(tell.send(c.outbox())?);
     let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, give.framed(Line::new())).unwrap();
     let mut c: blocking::Stream = client::connect(&server.handle().endpoints()[0]).unwrap();
@@ -195,7 +195,7 @@ fn an_outbox_ends_the_conversation_once_what_was_pushed_has_left() {
 /// A session too: the peer's next packet begins another.
 #[test]
 fn an_outbox_ends_a_session() {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = channel();
     let give = move |_: &[u8], c: &mut Channel| Ok(tell.send((c.id(), c.outbox()))?);
     let server = Server::bind("udp://127.0.0.1:0").unwrap().spawn(Tasks::new(1), give).unwrap();
     let socketserver::Endpoint::Udp { port, .. } = server.handle().endpoints()[0] else { unreachable!() };
