@@ -378,6 +378,12 @@ impl<T: PollIo> Core<T> {
         Poll::Pending
     }
 
+    /// What is written next is one of many that leave in a burst anyway.
+    #[inline]
+    pub(crate) fn skip_turn(&mut self) {
+        self.has_turn = true;
+    }
+
     /// Sends what was gathered, here or in the transport.
     #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

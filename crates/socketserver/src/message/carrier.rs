@@ -25,6 +25,25 @@ pub(crate) trait Carries {
 
     /// Sends all of it.
     fn send(&mut self, out: &mut Out) -> impl Future<Output = io::Result<()>>;
+
+    /// Lets others go first who are ready.
+    fn give_way(&mut self) -> impl Future<Output = ()>;
+}
+
+/// Lets those go first who are ready: other tasks of the shard, or other threads.
+pub(super) async fn give_way(is_thread: bool) {
+    if is_thread {
+        return std::thread::yield_now();
+    }
+    let mut given = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What ended a wait.
@@ -55,7 +74,10 @@ pub(super) async fn either<T: PollIo, E: Copy>(
             waker.wake_by_ref();
         }
         match receive(core, cx) {
-            Poll::Pending if is_pushed => Poll::Ready(Ok(push)),
+            Poll::Pending if is_pushed => {
+                core.skip_turn();
+                Poll::Ready(Ok(push))
+            }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(push)),
             received => received,
         }
@@ -153,5 +175,9 @@ impl<T: PollIo, C: Framing> Carries for Frames<'_, T, C> {
             }
             polled
         })
+    }
+
+    async fn give_way(&mut self) {
+        give_way(T::WAITS_INSIDE).await;
     }
 }

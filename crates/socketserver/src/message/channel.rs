@@ -1,6 +1,6 @@
 use super::framed::Terms;
 use super::out::{Form, Out};
-use super::outbox::{End, Outbox};
+use super::outbox::{self, End, Outbox};
 #[cfg(feature = "websocket")]
 use super::websocket::Speech;
 use crate::Peer;
@@ -133,6 +133,21 @@ impl Channel {
             Outbox::new(terms.messages, terms.bytes, terms.overflow, end)
         });
         outbox.clone()
+    }
+
+    /// Has what was pushed follow what was sent: what was taken already, and more if that is nothing or it ends.
+    pub(super) fn forward(&mut self, taken: &mut Vec<Arc<[u8]>>, enough: usize) {
+        let Some(outbox) = &self.outbox else { return };
+        if taken.is_empty() || self.ends {
+            self.ends |= outbox.take(enough, taken);
+        }
+        for message in taken.drain(..) {
+            if self.out.push(&message).is_err() {
+                // Whoever pushed it to many cannot know what each carrier bears.
+                outbox.count_dropped();
+            }
+        }
+        outbox::spare(taken);
     }
 
     /// From now on every push fails.

@@ -1,10 +1,9 @@
 use super::Channel;
 use super::carrier::{Carries, Event};
+use super::outbox;
 use crate::Result;
 use crate::connection::Slot;
 use crate::connection::pipeline::{Panic, catch, guard};
-use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// Beyond so many bytes of replies they leave before the next message is handled.
 const HIGH_WATER: usize = 64 * 1024;
@@ -63,57 +62,45 @@ impl<H: Hear> Drop for Open<'_, H> {
 
 async fn talk<C: Carries, H: Hear>(carrier: &mut C, open: &mut Open<'_, H>) -> Result {
     let Open { hear, state: Some(state), channel } = open else { return Ok(()) };
-    let mut pushed = VecDeque::new();
-    let mut ended = false;
+    let mut pushed = Vec::new();
+    let mut event = Event::Input;
     loop {
         while let Some(message) = carrier.next()? {
             hear.message(state, message, channel).await?;
             if channel.ends {
                 break;
             }
-            if channel.out.bytes().len() >= HIGH_WATER {
+            let crowds = outbox::take_crowded();
+            if crowds {
+                channel.forward(&mut pushed, HIGH_WATER);
+            }
+            if channel.out.bytes().len() >= HIGH_WATER || (crowds && !channel.out.is_empty()) {
                 carrier.send(&mut channel.out).await?;
             }
+            if crowds {
+                // Those that it pushes to may be as fast as it is, and on its shard: they have to have a turn for that.
+                carrier.give_way().await;
+            }
         }
-        if ended && !channel.ends {
+        if event == Event::Ended && !channel.ends {
             if let Some(message) = carrier.last()? {
                 hear.message(state, message, channel).await?;
             }
             channel.ends = true;
         }
-        // No more than so much at a time: what comes in has its turn as well.
-        send_pushed(carrier, channel, &mut pushed).await?;
+        // At the end all of it, and nothing after that; else no more than so much, for what comes in has its turn as well.
+        if let (true, Some(outbox)) = (channel.ends, &channel.outbox) {
+            outbox.end();
+        }
+        channel.forward(&mut pushed, if channel.ends { usize::MAX } else { HIGH_WATER });
+        if !channel.out.is_empty() {
+            carrier.send(&mut channel.out).await?;
+        }
         if channel.ends {
-            if let Some(outbox) = &channel.outbox {
-                outbox.end();
-            }
-            while send_pushed(carrier, channel, &mut pushed).await? {}
-            break;
+            return Ok(());
         }
-        let event = carrier.wait(channel.outbox.as_ref().map(|outbox| |waker: &_| outbox.poll_pushed(waker))).await?;
-        ended = event == Event::Ended;
+        let pushed = &mut pushed;
+        let more = channel.outbox.as_ref().map(|outbox| |waker: &_| outbox.poll_take(HIGH_WATER, pushed, waker));
+        event = carrier.wait(more).await?;
     }
-    Ok(())
-}
-
-/// Sends what has gathered, and of what was pushed so much that it is worth a write. `false`: there was nothing.
-async fn send_pushed<C: Carries>(
-    carrier: &mut C,
-    channel: &mut Channel,
-    pushed: &mut VecDeque<Arc<[u8]>>,
-) -> Result<bool> {
-    if let Some(outbox) = &channel.outbox {
-        channel.ends |= outbox.take(HIGH_WATER, pushed);
-        for message in pushed.drain(..) {
-            if channel.out.push(&message).is_err() {
-                // Whoever pushed it to many cannot know what each carrier bears.
-                outbox.count_dropped();
-            }
-        }
-    }
-    let is_empty = channel.out.is_empty();
-    if !is_empty {
-        carrier.send(&mut channel.out).await?;
-    }
-    Ok(!is_empty)
 }

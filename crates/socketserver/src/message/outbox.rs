@@ -1,6 +1,7 @@
 use crate::connection::{Connection, Steer};
 use crate::datagram::session::Mailbox;
 use crate::{Peer, Reason};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
@@ -123,11 +124,42 @@ impl State {
         self.queue.len() < outbox.max_messages && bytes <= outbox.max_bytes.saturating_sub(self.bytes)
     }
 
+    /// Whether it is less than half full.
+    fn is_low(&self, outbox: &Inner) -> bool {
+        self.queue.len() < outbox.max_messages.div_ceil(2) && self.bytes < outbox.max_bytes.div_ceil(2)
+    }
+
     fn take(&mut self) -> Option<Arc<[u8]>> {
         let message = self.queue.pop_front()?;
         self.bytes -= message.len();
         Some(message)
     }
+}
+
+/// The queue of a connection that waits keeps room for so many messages.
+const KEPT: usize = 32;
+/// For so many there is room on a thread.
+const KEPT_TAKEN: usize = 4096;
+
+thread_local! {
+    /// Room for what is taken: a connection holds none while it waits.
+    static TAKEN: Cell<Vec<Arc<[u8]>>> = const { Cell::new(Vec::new()) };
+    /// An outbox has become half full by a push on this thread.
+    static CROWDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What was taken is used up: others may take into it.
+pub(super) fn spare(taken: &mut Vec<Arc<[u8]>>) {
+    let taken = std::mem::take(taken);
+    if taken.is_empty() && taken.capacity() <= KEPT_TAKEN {
+        TAKEN.set(taken);
+    }
+}
+
+/// Whether an outbox has become half full by a push on this thread, since this was asked for the last time. One that stays so
+/// for long, for nobody takes anything out of it, makes this true once.
+pub(super) fn take_crowded() -> bool {
+    CROWDED.take()
 }
 
 impl Outbox {
@@ -180,6 +212,7 @@ impl Outbox {
         if state.closed {
             return Err(PushError::Closed);
         }
+        let was_low = state.is_low(&self.0);
         if self.0.overflow == Overflow::DropOldest && message.len() <= self.0.max_bytes {
             while !state.has_room(&self.0, message.len()) {
                 state.take();
@@ -187,7 +220,9 @@ impl Outbox {
             }
         }
         if state.has_room(&self.0, message.len()) {
-            self.put(state, message);
+            if self.put(state, message) && was_low {
+                CROWDED.set(true);
+            }
             return Ok(());
         }
         state.dropped += 1;
@@ -259,14 +294,17 @@ impl Outbox {
         }
     }
 
-    fn put(&self, mut state: MutexGuard<'_, State>, message: Arc<[u8]>) {
+    /// Tells whether it is half full now.
+    fn put(&self, mut state: MutexGuard<'_, State>, message: Arc<[u8]>) -> bool {
         state.bytes += message.len();
         state.queue.push_back(message);
+        let is_low = state.is_low(&self.0);
         let waiter = state.waiter.take();
         drop(state);
         if let Some(waiter) = waiter {
             waiter.wake();
         }
+        !is_low
     }
 
     /// Cuts the connection: nobody waits for it any more.
@@ -329,14 +367,37 @@ impl Outbox {
     }
 
     /// Takes what was pushed, so many bytes or a little more. `true`: there is nothing, nor will there be.
-    pub(super) fn take(&self, enough: usize, taken: &mut VecDeque<Arc<[u8]>>) -> bool {
+    pub(super) fn take(&self, enough: usize, taken: &mut Vec<Arc<[u8]>>) -> bool {
+        self.take_of(self.state(), enough, taken)
+    }
+
+    /// As [`take`](Self::take), ready when there was something to take, or never will be.
+    #[inline]
+    pub(super) fn poll_take(&self, enough: usize, taken: &mut Vec<Arc<[u8]>>, waker: &Waker) -> Poll<()> {
         let mut state = self.state();
+        if state.queue.is_empty() && !state.closed {
+            if !state.waiter.as_ref().is_some_and(|waiter| waiter.will_wake(waker)) {
+                state.waiter = Some(waker.clone());
+            }
+            return Poll::Pending;
+        }
+        self.take_of(state, enough, taken);
+        Poll::Ready(())
+    }
+
+    fn take_of(&self, mut state: MutexGuard<'_, State>, enough: usize, taken: &mut Vec<Arc<[u8]>>) -> bool {
+        if taken.capacity() == 0 {
+            *taken = TAKEN.take();
+        }
         let mut bytes = 0;
         while bytes < enough
             && let Some(message) = state.take()
         {
             bytes += message.len();
-            taken.push_back(message);
+            taken.push(message);
+        }
+        if state.queue.is_empty() && state.queue.capacity() > KEPT {
+            state.queue = VecDeque::new();
         }
         let over = state.closed && taken.is_empty();
         self.tell_pushers(state);
@@ -357,19 +418,6 @@ impl Outbox {
     /// One of those taken could not be sent.
     pub(super) fn count_dropped(&self) {
         self.state().dropped += 1;
-    }
-
-    /// Ready when there is something to take, or never will be.
-    #[inline]
-    pub(super) fn poll_pushed(&self, waker: &Waker) -> Poll<()> {
-        let mut state = self.state();
-        if state.closed || !state.queue.is_empty() {
-            return Poll::Ready(());
-        }
-        if !state.waiter.as_ref().is_some_and(|waiter| waiter.will_wake(waker)) {
-            state.waiter = Some(waker.clone());
-        }
-        Poll::Pending
     }
 
     /// The connection is over.

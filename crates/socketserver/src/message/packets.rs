@@ -1,4 +1,4 @@
-use super::carrier::{Carries, Event};
+use super::carrier::{Carries, Event, give_way};
 use super::out::Out;
 use crate::Result;
 use crate::datagram::session::{Heard, Talk};
@@ -60,5 +60,9 @@ impl<S: Talk> Carries for Packets<'_, S> {
         }
         out.clear();
         sent
+    }
+
+    async fn give_way(&mut self) {
+        give_way(S::WAITS_INSIDE).await;
     }
 }

@@ -1,4 +1,4 @@
-use super::carrier::{Carries, Event, either};
+use super::carrier::{Carries, Event, either, give_way};
 use super::out::Out;
 use crate::Result;
 use crate::connection::{Connection, Core, PollIo, pool};
@@ -90,6 +90,10 @@ impl<T: PollIo> Carries for Records<'_, T> {
         drop(packets);
         out.clear();
         sent
+    }
+
+    async fn give_way(&mut self) {
+        give_way(T::WAITS_INSIDE).await;
     }
 }
 

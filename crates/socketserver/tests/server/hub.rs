@@ -1,15 +1,16 @@
 //! Rooms: who is in them, who hears what, and who loses.
 
 use crate::{Reasons, eventually, within};
-use socketserver::framing::Line;
+use socketserver::framing::{FrameError, Framing, Line, Scan, Step};
 use socketserver::{
-    Channel, Endpoint, ErrorKind, Forks, Hub, HubError, Membership, MessageHandler, Model, Overflow, Reason, Result,
-    Running, Serial, Server, Tasks, Threads, blocking, client,
+    Channel, Endpoint, ErrorKind, Forks, Hub, HubError, Membership, MessageHandler, Model, Outbox, Overflow, Reason,
+    Result, Running, Serial, Server, Tasks, Threads, blocking, client,
 };
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// `+room` and `-room` are answered with how many are in it then, or why not; `room words` is said to all in it, `!room words`
@@ -273,6 +274,85 @@ fn a_member_that_stops_reading_loses_by_policy_and_the_others_nothing() {
             one_stalls(Threads::default(), "unix:@socketserver-test-hub-threads", policy);
         });
     }
+}
+
+/// Much more at once than an outbox holds: those who read are no slow members for that.
+#[test]
+fn who_says_much_at_once_costs_nobody_anything() {
+    const LINES: usize = 20_000;
+    for (messages, bytes) in [(1024, 1 << 20), (8, 1 << 20), (1 << 20, 64)] {
+        within("much at once", move || {
+            let handler = Rooms(Hub::new()).framed(Line::new()).outbox(messages, bytes);
+            let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(Tasks::new(1), handler).unwrap();
+            let mut peers: Vec<Peer> = (0..10).map(|_| Peer::of(&server)).collect();
+            peers.iter_mut().enumerate().for_each(|(before, peer)| peer.asks("+room", &(before + 1).to_string()));
+            let threads: Vec<_> = peers
+                .into_iter()
+                .enumerate()
+                .map(|(index, peer)| {
+                    std::thread::spawn(move || {
+                        let (reading, mut writing) = peer.0.split().unwrap();
+                        if index == 0 {
+                            let lines: String = (0..LINES).map(|number| format!("room {number}\n")).collect();
+                            std::thread::spawn(move || writing.write_all(lines.as_bytes()).unwrap());
+                        }
+                        let lines = BufReader::new(reading).lines().take(LINES);
+                        let heard = lines.map(|line| line.unwrap().parse::<usize>().unwrap());
+                        assert!(heard.eq(0..LINES));
+                    })
+                })
+                .collect();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            server.stop().unwrap();
+        });
+    }
+}
+
+/// Lines. For each `more` that leaves another one is pushed, so that there is always one.
+struct Flood(Arc<OnceLock<Outbox>>);
+
+impl Framing for Flood {
+    fn decode(&self, input: &[u8], scan: &mut Scan) -> std::result::Result<Step, FrameError> {
+        Line::new().decode(input, scan)
+    }
+    fn encode(&self, message: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), FrameError> {
+        if let (b"more", Some(outbox)) = (message, self.0.get()) {
+            let _ = outbox.push(*b"more");
+        }
+        Line::new().encode(message, out)
+    }
+    fn max_message(&self) -> usize {
+        Line::new().max_message()
+    }
+}
+
+fn heard_in_a_flood(model: impl Model + Send + 'static) {
+    let flooded = Arc::new(OnceLock::new());
+    let framing = Flood(flooded.clone());
+    let handler = move |line: &[u8], c: &mut Channel| {
+        flooded.get_or_init(|| c.outbox());
+        Ok(c.send(line)?)
+    };
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler.framed(framing)).unwrap();
+    let mut peer = Peer::of(&server);
+    peer.asks("there?", "there?");
+    peer.asks("more", "more");
+    for _ in 0..3 {
+        peer.hears("more");
+        peer.say("still there?");
+        while peer.0.read_line(100).unwrap().unwrap() == "more" {}
+    }
+    drop(peer);
+    server.stop().unwrap();
+}
+
+#[test]
+fn whoever_is_pushed_to_without_end_is_heard() {
+    within("a peer in a flood", || {
+        heard_in_a_flood(Serial::default());
+        heard_in_a_flood(Threads::default());
+        heard_in_a_flood(Tasks::new(1));
+    });
 }
 
 #[test]

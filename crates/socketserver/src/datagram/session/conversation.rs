@@ -13,6 +13,8 @@ use std::task::{Poll, Waker};
 /// A session as the engines have it.
 #[doc(hidden)]
 pub trait Talk {
+    /// A wait happens on this thread.
+    const WAITS_INSIDE: bool;
     fn mailbox(&self) -> &Arc<Mailbox>;
     fn handle(&self) -> &Handle;
     /// Waits for a packet, or for a push, if there may be some.

@@ -133,6 +133,8 @@ fn waker() -> (ThreadId, Waker) {
 facts!(handle);
 
 impl Talk for Session {
+    const WAITS_INSIDE: bool = true;
+
     fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
     }

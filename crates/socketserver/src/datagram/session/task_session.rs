@@ -173,6 +173,8 @@ impl Session {
 facts!(post.handle);
 
 impl Talk for Session {
+    const WAITS_INSIDE: bool = false;
+
     fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
     }

@@ -2,7 +2,7 @@ use super::close::{self, Goodbye};
 use super::speech::{Speech, control};
 use crate::connection::{Core, PollIo, Reason, Wait};
 use crate::framing::Framing as _;
-use crate::message::carrier::{Carries, Event, either};
+use crate::message::carrier::{Carries, Event, either, give_way};
 use crate::message::out::Out;
 use crate::{Failure, clock};
 use std::io::{self, Cursor, Read, Write};
@@ -235,6 +235,10 @@ impl<T: PollIo> Carries for Web<'_, T> {
         let sent = super::send(self.core, out.bytes()).await;
         out.clear();
         sent
+    }
+
+    async fn give_way(&mut self) {
+        give_way(T::WAITS_INSIDE).await;
     }
 }
 
