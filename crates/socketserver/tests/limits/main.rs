@@ -10,6 +10,7 @@ mod crowd;
 mod deadlines;
 mod descriptors;
 mod drain;
+mod hub;
 mod memory;
 mod overload;
 mod roles;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
     crowd::add(&mut suite);
     descriptors::add(&mut suite);
     drain::add(&mut suite);
+    hub::add(&mut suite);
     deadlines::add(&mut suite);
     steering::add(&mut suite);
     rules::add(&mut suite);

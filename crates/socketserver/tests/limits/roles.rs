@@ -1,9 +1,9 @@
 //! The servers that the tests talk to.
 
-use crate::crowd;
+use crate::{crowd, hub};
 use socketserver::{
-    AcceptFailed, Closed, Cut, Draining, Forks, Handle, Handler, HookFailed, Observer, Opened, OverLimit, Refused,
-    Report, Result, Serial, Server, Session, Signal, SpawnFailed, Stream, Tasks, Threads, blocking,
+    AcceptFailed, Closed, Cut, Draining, Forks, Handle, Handler, HookFailed, Observer, Opened, OverLimit, Overflow,
+    Refused, Report, Result, Serial, Server, Session, Signal, SpawnFailed, Stream, Tasks, Threads, blocking,
 };
 use socketserver_testkit::{Cast, How, Role};
 use std::sync::Arc;
@@ -40,6 +40,9 @@ pub(crate) const ALL: &[(&str, Role)] = &[
     ("rules", rules),
     ("policies", policies),
     ("rates", rates),
+    ("chat", |cast| hub::chat(cast, server(cast)?, Overflow::Disconnect)),
+    ("chat-drops", |cast| hub::chat(cast, server(cast)?, Overflow::DropOldest)),
+    ("silent-hub", |cast| hub::silent(cast, server(cast)?)),
 ];
 
 /// How many bytes a second a peer has to send, where that is asked for.
