@@ -1,10 +1,7 @@
 //! Rooms: what a member that does not read costs, and whom; and models that have none.
 
 use crate::{Suite, number};
-use socketserver::{
-    Channel, Forks, Hub, Membership, MessageHandler, Overflow, Report, Result, Serial, Server, Tasks, Threads,
-    framing::Line,
-};
+use socketserver::{Channel, Hub, Membership, MessageHandler, Overflow, Report, Result, Server, framing::Line};
 use socketserver_testkit::{Carrier, Cast, Client, How, PATIENCE, Stage};
 use std::time::Instant;
 
@@ -51,35 +48,19 @@ impl MessageHandler for Chat {
     }
 }
 
-pub(crate) fn chat(cast: &Cast, server: Server, overflow: Overflow) -> Result<Report> {
+pub(crate) fn chat(cast: &Cast, mut server: Server, overflow: Overflow) -> Result<Report> {
     let handler = Chat(Hub::new()).framed(Line::new().max(2 * MESSAGE)).outbox(1024, OUTBOX).overflow(overflow);
-    serve(cast, server, handler)
+    cast.serve_any(&mut server, handler)
 }
 
 /// A handler that does not say that it uses a hub.
-pub(crate) fn silent(cast: &Cast, server: Server) -> Result<Report> {
+pub(crate) fn silent(cast: &Cast, mut server: Server) -> Result<Report> {
     let hub = Hub::new();
     let join = move |room: &[u8], c: &mut Channel| {
         let joined = hub.join(std::str::from_utf8(room)?, c).map(|_| "joined".to_owned());
         Ok(c.send(joined.unwrap_or_else(|error| error.to_string()).as_bytes())?)
     };
-    serve(cast, server, join.framed(Line::new()))
-}
-
-fn serve<H>(cast: &Cast, mut server: Server, handler: socketserver::Framed<H, Line>) -> Result<Report>
-where
-    H: MessageHandler + Send + Sync + 'static,
-{
-    for endpoint in server.endpoints() {
-        Cast::tell(&format!("listening {endpoint}"));
-    }
-    Ok(match cast.how() {
-        How::Serial => server.serve(Serial::default(), handler),
-        How::Threads(max) => server.serve(Threads::new(max), handler),
-        How::Forks(max) => server.serve(Forks::new(max), handler),
-        How::Prefork(ready, max) => server.serve(Forks::new(max).prefork(ready), handler),
-        How::Tasks(shards) => server.serve(Tasks::new(shards), handler),
-    }?)
+    cast.serve_any(&mut server, join.framed(Line::new()))
 }
 
 /// Of so many members one reads nothing. The others hear everything, and the server holds no more of it than an outbox may.

@@ -127,13 +127,13 @@ fn conversations(cell: Cell) {
     messages.iter().for_each(|message| peer.expect(message));
     peer.finish(6);
 
-    // Ended by the handler: what came with it is not handled.
+    // Ended by the handler: what came with it is not handled. (A packet may come after it, and begin another session.)
     let mut peer = Peer::of(&stage, cell.row);
-    peer.say_glued(&[b"first", b"!end", b"after the end"]);
+    let messages: [&[u8]; 3] = [b"first", b"!end", b"after the end"];
+    peer.say_glued(&messages[..if cell.row.speaks == Speaks::Packets { 2 } else { 3 }]);
     peer.expect("first");
     peer.expect("goodbye");
     peer.expect_close(2);
-    let mut opened = 8;
 
     // Too long to be sent: that message alone is lost.
     let mut peer = Peer::of(&stage, cell.row);
@@ -142,13 +142,12 @@ fn conversations(cell: Cell) {
     peer.expect("pushed after it");
     peer.ask("!dropped", "1");
     peer.finish(2);
-    opened += 1;
 
     if let Some(rest) = rest {
         rest.comes(&stage);
     }
     let ended = stage.stop();
-    assert_clean(&ended, opened);
+    assert_clean(&ended, 9);
     assert_eq!(ended.count("on_error"), 0, "{ended:?}");
 }
 

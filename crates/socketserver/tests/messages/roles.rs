@@ -77,8 +77,8 @@ impl MessageHandler for Script {
             }
             // More than all buffers on the way hold.
             "flood" => {
+                (0..400).try_for_each(|_| c.send(&[b'x'; 50_000]))?;
                 Cast::tell("flooding");
-                (0..600).try_for_each(|_| c.send(&[b'x'; 50_000]))?;
             }
             other => return Err(format!("no such word: {other}").into()),
         }
@@ -125,7 +125,7 @@ where
 }
 
 fn short_drain(cast: &Cast) -> Result<Server> {
-    Ok(cast.server()?.drain_deadline(Duration::from_millis(100)))
+    Ok(cast.server()?.drain_deadline(Duration::from_millis(200)))
 }
 
 /// Waits with each message, for nothing that ever comes.
