@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A chat is another matter: there one connection speaks and many listen, see [`Load::room`].
+//!
 //! - [`Target`]: where the server is: TCP, a Unix socket or UDP. Of UDP a connection is a connected socket, and a packet that is
 //!   lost is in flight to the end; unless it is a load of [many peers](Load::peers), which have one socket and send again.
 //! - [`Load`]: what to do; [`ConnectClose`] makes it a connection a message.
@@ -44,6 +46,7 @@ mod outcome;
 mod packets;
 mod payload;
 mod poller;
+mod room;
 mod socket;
 mod target;
 

@@ -8,7 +8,7 @@ use socket2::SockAddr;
 use crate::meter::Meter;
 use crate::payload::{Form, Payload};
 use crate::poller::Poller;
-use crate::{LoadError, Outcome, Target, connect, crowd, echo, packets};
+use crate::{LoadError, Outcome, Target, connect, crowd, echo, packets, room};
 
 /// How long a run is when neither its duration nor its number of requests was given.
 const DEFAULT_DURATION: Duration = Duration::from_secs(1);
@@ -55,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) trains: Option<usize>,
     /// How many addresses packets come from.
     pub(crate) peers: Option<usize>,
+    /// The connections are members of a room.
+    pub(crate) room: bool,
     /// The number of the first message.
     pub(crate) first: u64,
     /// What connections are bound to in turn; nothing when empty.
@@ -131,6 +133,7 @@ impl Load {
                 connect: None,
                 trains: None,
                 peers: None,
+                room: false,
                 first: 0,
                 sources: Vec::new(),
             },
@@ -244,6 +247,27 @@ impl Load {
         self
     }
 
+    /// The server is a room: what one says comes to all others. The [connections](Self::connections) are members that say
+    /// nothing, and one more publishes: [`depth`](Self::depth) messages ahead of the slowest member. A message counts once
+    /// for each member, as soon as that one has heard all of it, and so it does for [`requests`](Self::requests).
+    ///
+    /// The server greets each connection with a line, of whatever, once it is in the room; nothing is published before all
+    /// were greeted. A connection that is lost, and a member that hears anything but what was published, in its order and
+    /// without a gap, ends the run.
+    ///
+    /// ```no_run
+    /// use socketserver_load::{Load, Target};
+    ///
+    /// let chat = Target::Tcp("127.0.0.1:8080".parse()?);
+    /// let outcome = Load::new(chat).room().connections(1000).depth(16).size(100).lines().run()?;
+    /// println!("{:.0} deliveries a second", outcome.rate());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn room(mut self) -> Self {
+        self.plan.room = true;
+        self
+    }
+
     /// Numbers the messages from here on; default 0. Loads that run on one server at a time want their numbers far
     /// apart, so that a reply meant for another load is a mismatch too. A message shows 48 bits of its number.
     pub fn numbered_from(mut self, first: u64) -> Self {
@@ -281,6 +305,9 @@ impl Load {
         let payload = self.payload()?;
         let plan = self.plan(payload.len())?;
         let crowd = plan.peers.map(|peers| Ok((peers, crowd::check(&plan, peers, &self.target)?))).transpose()?;
+        if plan.room {
+            room::check(&plan, &self.target)?;
+        }
         let address = self.target.address();
         let address: SockAddr = address.map_err(LoadError::system("use that address"))?;
         let poller = Poller::new().map_err(LoadError::system("make an epoll instance"))?;
@@ -290,6 +317,7 @@ impl Load {
         }
         match plan.connect {
             _ if matches!(self.target, Target::Udp(_)) => packets::run(&plan, &payload, &address, poller, meter),
+            None if plan.room => room::run(&plan, &payload, &address, poller, meter),
             None => echo::run(&plan, &payload, &address, poller, meter),
             Some(close) => connect::run(&plan, close, &payload, &address, poller, meter),
         }
