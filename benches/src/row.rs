@@ -150,6 +150,16 @@ pub(crate) static ROWS: &[Row] = &[
         // Its own figure is judged alone; it is its own reference, which tells whether it is the same each time.
         &[plan(Peer::OursTasksSessions, Peer::OursTasksSessions, &[memory(OwnAtMost(512.0))])],
     ),
+    row(
+        "hub",
+        Work::Room { members: 1_000, depth: 16, size: 100 },
+        &[plan(Peer::OursTasksHub, Peer::TokioBroadcast, &[rate(AtLeast(2.0))])],
+    ),
+    row(
+        "hub-one",
+        Work::Room { members: 1_000, depth: 1, size: 100 },
+        &[plan(Peer::OursTasksHub, Peer::TokioBroadcast, &[rate(None)])],
+    ),
     row("connect-tasks", CONNECT, &[plan(Peer::OursTasksEcho, Peer::TokioEcho, &[cpu(AtMost(1.1))])]),
     Row {
         name: "shards",

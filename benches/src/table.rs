@@ -59,7 +59,9 @@ counted as candidate's + reference's visits.";
 pub(crate) fn lines(comparison: &Comparison) -> Vec<String> {
     let goals = comparison.plan.goals;
     let beside: &[Measure] = match comparison.row.work {
-        Work::Echo { .. } | Work::ConnectEchoClose { .. } | Work::Packets { .. } => &[Measure::Rate, Measure::Cpu],
+        Work::Echo { .. } | Work::Room { .. } | Work::ConnectEchoClose { .. } | Work::Packets { .. } => {
+            &[Measure::Rate, Measure::Cpu]
+        }
         Work::Idle { .. } | Work::Sessions { .. } => &[],
     };
     let beside = beside.iter().filter(|measure| goals.iter().all(|goal| goal.measure != **measure));
@@ -115,6 +117,9 @@ fn work(work: Work) -> String {
             let trains = if train > 1 { format!(", in trains of {train}") } else { String::new() };
             format!("UDP, {} B, {depth} in flight{trains}", thousands(size as f64))
         }
+        Work::Room { members, depth, size } => {
+            format!("lines of {}, {} members, depth {depth}", bytes(size as f64), thousands(members as f64))
+        }
         Work::ConnectEchoClose { parallel } => format!("connect, 64 B, reset; {parallel} in parallel"),
         Work::Sessions { sessions } => {
             format!("UDP, {} sessions, idle after one packet of 64 B", thousands(sessions as f64))
@@ -126,6 +131,7 @@ fn work(work: Work) -> String {
 fn name(measure: Measure, work: Work) -> &'static str {
     match (measure, work) {
         (Measure::Rate, _) => "rate",
+        (Measure::Cpu, Work::Room { .. }) => "CPU a delivery",
         (Measure::Cpu, Work::Echo { .. }) => "CPU a message",
         (Measure::Cpu, Work::Packets { .. }) => "CPU a packet",
         (Measure::Cpu, Work::Sessions { .. }) => "CPU a session",

@@ -35,6 +35,8 @@ pub(crate) enum Work {
     ConnectEchoClose { parallel: usize },
     /// Packets over one UDP socket, so many in flight, of which so many leave as a train.
     Packets { depth: usize, size: usize, train: usize },
+    /// A room of so many members, and one more that publishes, so many messages ahead of the slowest of them.
+    Room { members: usize, depth: usize, size: usize },
     /// So many peers of a server over UDP, each an address of its own that has one message echoed, 64 at a time; then all are
     /// idle, for as long as other visits are measured.
     Sessions { sessions: usize },
@@ -52,6 +54,7 @@ impl Work {
     pub(crate) fn connections(self) -> usize {
         match self {
             Self::Echo { connections, .. } | Self::Idle { connections } => connections,
+            Self::Room { members, .. } => members,
             Self::ConnectEchoClose { parallel } => parallel,
             // Sockets.
             Self::Packets { .. } | Self::Sessions { .. } => 1,
@@ -71,7 +74,9 @@ impl Work {
         let share = |generator| {
             let target = match self {
                 Self::Packets { .. } | Self::Sessions { .. } => Target::Udp(address),
-                Self::Echo { .. } | Self::ConnectEchoClose { .. } | Self::Idle { .. } => Target::Tcp(address),
+                Self::Echo { .. } | Self::Room { .. } | Self::ConnectEchoClose { .. } | Self::Idle { .. } => {
+                    Target::Tcp(address)
+                }
             };
             let load = Load::new(target).connections(self.connections() / generators);
             self.load(load, duration).numbered_from(generator as u64 * APART)
@@ -88,6 +93,9 @@ impl Work {
                     Form::Lines => load.lines(),
                     Form::Frames => load.framed(),
                 }
+            }
+            Self::Room { depth, size, .. } => {
+                load.room().depth(depth).size(size).lines().warmup(WARMUP).duration(duration)
             }
             Self::Packets { depth, size, train } => {
                 let load = load.depth(depth).size(size).warmup(WARMUP).duration(duration);
@@ -107,7 +115,9 @@ impl Work {
     pub(crate) fn rest(self, duration: Duration) -> Duration {
         match self {
             Self::Idle { .. } | Self::Sessions { .. } => duration,
-            Self::Echo { .. } | Self::ConnectEchoClose { .. } | Self::Packets { .. } => Duration::ZERO,
+            Self::Echo { .. } | Self::Room { .. } | Self::ConnectEchoClose { .. } | Self::Packets { .. } => {
+                Duration::ZERO
+            }
         }
     }
 }

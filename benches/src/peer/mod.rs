@@ -1,6 +1,7 @@
 //! The servers that are compared.
 
 mod bare_tokio;
+mod chat;
 mod epoll;
 mod framed;
 mod ours;
@@ -81,6 +82,10 @@ pub(crate) enum Peer {
     OursTasksSessions,
     /// The same, with [`SESSIONS`] others open.
     OursTasksSessionsCrowd,
+    /// tokio on one thread: a chat through its `broadcast` channel.
+    TokioBroadcast,
+    /// This project: a chat through a hub, a message handler on one shard of the `Tasks` model.
+    OursTasksHub,
     /// Python `ThreadingUDPServer`.
     PythonUdp,
     /// Python `asyncio`.
@@ -94,7 +99,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 35] = [
         Self::EpollEcho,
         Self::ThreadsEcho,
         Self::ThreadsLineChunks,
@@ -123,6 +128,8 @@ impl Peer {
         Self::OursSerialUdp,
         Self::OursTasksSessions,
         Self::OursTasksSessionsCrowd,
+        Self::TokioBroadcast,
+        Self::OursTasksHub,
         Self::PythonUdp,
         Self::AsyncioUdp,
         Self::PythonEcho,
@@ -160,6 +167,8 @@ impl Peer {
             Self::OursSerialUdp => "ours-serial-udp",
             Self::OursTasksSessions => "ours-tasks-sessions",
             Self::OursTasksSessionsCrowd => "ours-tasks-sessions-crowd",
+            Self::TokioBroadcast => "tokio-broadcast",
+            Self::OursTasksHub => "ours-tasks-hub",
             Self::PythonUdp => "python-udp",
             Self::AsyncioUdp => "asyncio-udp",
             Self::PythonEcho => "python-echo",
@@ -212,6 +221,8 @@ impl Peer {
             Self::OursSerialUdp => udp::ours_serial(),
             Self::OursTasksSessions => sessions::echo(),
             Self::OursTasksSessionsCrowd => sessions::echo_in_a_crowd(SESSIONS),
+            Self::TokioBroadcast => chat::broadcast(),
+            Self::OursTasksHub => chat::ours_tasks(),
             Self::PythonUdp | Self::AsyncioUdp | Self::PythonEcho | Self::PythonLine | Self::PythonFramed => {
                 Err(io::Error::other("run its script with python3"))
             }
