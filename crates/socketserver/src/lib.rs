@@ -67,6 +67,8 @@ pub use handler::{DatagramHandler, MessageHandler, RunsOn, Service};
 #[cfg(feature = "tokio")]
 pub use lifecycle::UntilDraining;
 pub use lifecycle::{ConnectionInfo, Handle, Report, Signal, Totals};
+#[cfg(feature = "tokio")]
+pub use message::Messages;
 pub use message::{Carrier, Channel, Framed, Hub, HubError, Member, Membership, Outbox, Overflow, PushError};
 #[cfg(feature = "websocket")]
 pub use message::{Page, WebSocket};
@@ -89,6 +91,7 @@ pub mod blocking {
     pub use crate::endpoint::Accept;
     pub use crate::handler::BlockingHandler as Handler;
     pub use crate::handler::BlockingSessionHandler as SessionHandler;
+    pub use crate::message::{MessageReceiver, MessageSender, SyncMessages as Messages};
 }
 
 /// The documents whose code is to compile and run.
@@ -102,6 +105,8 @@ mod documents {
     struct Models;
     #[doc = include_str!("../../../docs/limits.md")]
     struct Limits;
+    #[doc = include_str!("../../../docs/messages.md")]
+    struct Messages;
     /// It shows observers that are features.
     #[cfg(all(feature = "tracing", feature = "metrics"))]
     #[doc = include_str!("../../../docs/events.md")]

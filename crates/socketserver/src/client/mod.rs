@@ -3,6 +3,7 @@
 //! | you want to | blocking | async |
 //! |---|---|---|
 //! | connect to a stream server | [`connect`], [`connect_within`] | not yet |
+//! | exchange messages with one | [`blocking::Stream::into_framed`](crate::blocking::Stream::into_framed) | not yet |
 //! | exchange packets with one peer | [`datagram`] | [`task::datagram`] |
 //! | exchange packets with many | [`datagram_socket`] | [`task::datagram_socket`] |
 //!

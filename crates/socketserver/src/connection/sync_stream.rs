@@ -1,6 +1,8 @@
 use super::facts::{facts, text_of_line};
 use super::{Core, SyncIo, now_poll};
 use crate::engine::Conn;
+use crate::framing::Framing;
+use crate::message::SyncMessages as Messages;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -129,6 +131,40 @@ impl Stream {
         now_poll(|cx| self.core.poll_close_write(cx))
     }
 
+    /// Whole messages in place of bytes, for a stream of one's own: that of a client.
+    pub fn into_framed<C: Framing>(self, framing: C) -> Messages<C> {
+        Messages::new(self, framing)
+    }
+
+    /// Whole messages in place of bytes. What is to be known of the stream between two of them is in it: one serves the
+    /// conversation, to its end or to where messages end.
+    ///
+    /// ```
+    /// use socketserver::framing::LengthPrefix;
+    /// use socketserver::{Serial, Server, blocking, client};
+    ///
+    /// // A word, then messages.
+    /// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), |c: &mut blocking::Stream| {
+    ///     c.read_line(100)?;
+    ///     let mut c = c.framed(LengthPrefix::u16_be());
+    ///     while let Some(message) = c.recv()? {
+    ///         c.send(&message.to_ascii_uppercase())?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// let mut c = client::connect(&server.handle().endpoints()[0])?;
+    /// c.write_all(b"messages, please\n")?;
+    /// let mut c = c.into_framed(LengthPrefix::u16_be());
+    /// c.send(b"hello")?;
+    /// assert_eq!(c.recv()?.as_deref(), Some(&b"HELLO"[..]));
+    /// # drop(c);
+    /// # server.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    pub fn framed<C: Framing>(&mut self, framing: C) -> Messages<C, &mut Self> {
+        Messages::new(self, framing)
+    }
+
     facts!();
 
     /// Two halves, so that one thread reads while another writes. What was read already goes with the reading half,
@@ -136,12 +172,18 @@ impl Stream {
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
-    pub fn split(mut self) -> io::Result<(ReadHalf, WriteHalf)> {
+    pub fn split(self) -> io::Result<(ReadHalf, WriteHalf)> {
+        let (read, write) = self.into_two()?;
+        Ok((ReadHalf(read), WriteHalf(write)))
+    }
+
+    /// One to read, with what was read already, and one to write.
+    pub(crate) fn into_two(mut self) -> io::Result<(Self, Self)> {
         self.flush()?;
         let connection = self.core.connection.clone();
         let io = SyncIo::new(&connection);
         let write = Core::new(io, connection, self.core.terms().clone());
-        Ok((ReadHalf(self), WriteHalf(Self { core: write })))
+        Ok((self, Self { core: write }))
     }
 }
 

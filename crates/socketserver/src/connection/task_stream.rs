@@ -1,7 +1,9 @@
 use super::facts::{facts, text_of_line};
 use super::{Core, TaskIo};
 use crate::engine::Conn;
+use crate::framing::Framing;
 use crate::lifecycle::UntilDraining;
+use crate::message::Messages;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -50,7 +52,7 @@ pub struct Stream {
 }
 
 /// A call that goes on. When its future is dropped nobody waits any more.
-struct Call<'a>(&'a mut Core<TaskIo>);
+pub(crate) struct Call<'a>(pub(crate) &'a mut Core<TaskIo>);
 
 impl Deref for Call<'_> {
     type Target = Core<TaskIo>;
@@ -199,6 +201,12 @@ impl Stream {
     pub fn close_write(&mut self) -> impl Future<Output = io::Result<()>> {
         let mut call = Call(&mut self.core);
         poll_fn(move |cx| call.poll_close_write(cx))
+    }
+
+    /// Whole messages in place of bytes. What is to be known of the stream between two of them is in it: one serves the
+    /// conversation, to its end or to where messages end.
+    pub fn framed<C: Framing>(&mut self, framing: C) -> Messages<C, &mut Self> {
+        Messages::new(self, framing)
     }
 
     /// Ends when the server begins to drain: for a handler that waits for something else than its peer. It borrows

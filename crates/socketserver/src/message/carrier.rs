@@ -1,7 +1,8 @@
 use super::out::Out;
+use super::reading::{Found, Reading};
 use crate::Result;
 use crate::connection::{Core, PollIo};
-use crate::framing::{Framing, Scan, Step};
+use crate::framing::Framing;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, Waker};
@@ -89,74 +90,38 @@ pub(super) async fn either<T: PollIo, E: Copy>(
 pub(crate) struct Frames<'a, T, C> {
     core: &'a mut Core<T>,
     framing: &'a C,
-    scan: Scan,
+    reading: Reading,
     /// What the last message took of the input.
     taken: usize,
-    /// What is passed over of what is to come.
-    skipped: usize,
-    /// With less than that there is no message.
-    needed: usize,
 }
 
 impl<'a, T: PollIo, C: Framing> Frames<'a, T, C> {
     pub(crate) fn new(core: &'a mut Core<T>, framing: &'a C) -> Self {
-        Self { core, framing, scan: Scan::default(), taken: 0, skipped: 0, needed: 1 }
+        Self { core, framing, reading: Reading::default(), taken: 0 }
     }
 
-    /// Whether there is something to look at, once what was taken or is passed over is gone.
     #[inline]
-    fn advance(&mut self) -> bool {
-        let gone = std::mem::take(&mut self.taken);
-        if gone > 0 {
-            self.core.consume(gone);
-        }
-        if self.skipped > 0 {
-            let gone = self.skipped.min(self.core.buffered().len());
-            self.core.consume(gone);
-            self.skipped -= gone;
-        }
-        self.skipped == 0 && self.core.buffered().len() >= self.needed
+    fn give(&mut self, found: Option<Found>) -> Option<&[u8]> {
+        let Found { body, len } = found?;
+        self.taken = len;
+        Some(&self.core.buffered()[body])
     }
 }
 
 impl<T: PollIo, C: Framing> Carries for Frames<'_, T, C> {
     #[inline]
     fn next(&mut self) -> Result<Option<&[u8]>> {
-        let body = loop {
-            if !self.advance() {
-                return Ok(None);
-            }
-            match self.framing.decode(self.core.buffered(), &mut self.scan) {
-                Ok(Step::Message { body, len }) => {
-                    (self.taken, self.needed) = (len, 1);
-                    break body;
-                }
-                Ok(Step::More(needed)) => {
-                    self.needed = needed;
-                    return Ok(None);
-                }
-                Ok(Step::Skip(bytes)) => (self.skipped, self.needed) = (bytes, 1),
-                Err(error) => return Err(self.core.fate.bad_message(error).into()),
-            }
-        };
-        Ok(Some(&self.core.buffered()[body]))
+        let gone = std::mem::take(&mut self.taken);
+        if gone > 0 {
+            self.core.consume(gone);
+        }
+        let found = self.reading.next(self.core, self.framing)?;
+        Ok(self.give(found))
     }
 
     fn last(&mut self) -> Result<Option<&[u8]>> {
-        let rest = self.core.buffered();
-        // Of a frame that is passed over nobody wants to know how it ends.
-        if rest.is_empty() || self.skipped > 0 {
-            return Ok(None);
-        }
-        let left = rest.len();
-        match self.framing.finish(rest, &self.scan) {
-            Ok(body) => {
-                self.taken = left;
-                Ok(body.map(|body| &self.core.buffered()[body]))
-            }
-            Err(error) if error.is_cut_short() => Err(self.core.fate.cut_short(error.to_string()).into()),
-            Err(error) => Err(self.core.fate.bad_message(error).into()),
-        }
+        let found = self.reading.last(self.core, self.framing)?;
+        Ok(self.give(found))
     }
 
     async fn wait(&mut self, pushed: Option<impl FnMut(&Waker) -> Poll<()>>) -> io::Result<Event> {

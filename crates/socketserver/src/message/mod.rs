@@ -3,14 +3,19 @@
 mod carrier;
 mod channel;
 mod converse;
+mod exchange;
 mod framed;
 mod hub;
 mod membership;
 mod out;
 mod outbox;
 mod packets;
+mod reading;
 mod records;
 mod room;
+mod sync_messages;
+#[cfg(feature = "tokio")]
+mod task_messages;
 #[cfg(feature = "websocket")]
 pub(crate) mod websocket;
 
@@ -25,5 +30,8 @@ pub(crate) use out::Form;
 pub use outbox::{Outbox, Overflow, PushError};
 pub(crate) use packets::Packets;
 pub(crate) use records::{Records, longest_sent};
+pub use sync_messages::{MessageReceiver, MessageSender, Messages as SyncMessages};
+#[cfg(feature = "tokio")]
+pub use task_messages::Messages;
 #[cfg(feature = "websocket")]
 pub use websocket::{Page, WebSocket};

@@ -10,6 +10,7 @@ mod datagrams_waiting;
 mod deadlines;
 mod failures;
 mod floods;
+mod framed_streams;
 mod hub;
 mod listening;
 mod messages;
