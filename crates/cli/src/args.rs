@@ -2,6 +2,7 @@
 
 use crate::exec::Remote;
 use clap::{Parser, Subcommand, ValueEnum};
+use socketserver::framing::AnyFraming;
 use socketserver::probe::Targets;
 use socketserver::{Cidr, Endpoint, OverLimit, Rate};
 use std::ops::RangeInclusive;
@@ -138,6 +139,9 @@ pub(crate) struct Serve {
 /// At the end of standard input the server is told that nothing more comes, and what it still says is printed until it
 /// closes.
 ///
+/// With --framing each line of standard input is sent as a message, without its newline, and each message that comes is
+/// printed as a line.
+///
 /// Over UDP and Unix datagrams a line is a packet, without its newline; an empty line is an empty packet. Each reply is
 /// printed with a newline after it. It ends when standard input has, and for --wait nothing more came. Packets may be
 /// lost, and nobody tells.
@@ -145,7 +149,7 @@ pub(crate) struct Serve {
 /// Exit status: 0 when the server closed, 1 when it could not be reached or broke off, 2 for bad arguments and local
 /// errors. For packets: 0 at the end, 1 when one was refused, as by ICMP where nobody has the port.
 #[derive(Debug, clap::Args)]
-#[command(after_help = ADDRESSES)]
+#[command(after_help = format!("{FRAMINGS}\n{ADDRESSES}"))]
 pub(crate) struct Connect {
     /// Where to
     #[arg(value_name = "ADDR")]
@@ -154,6 +158,10 @@ pub(crate) struct Connect {
     /// How long to wait for another reply after the end of standard input, or `off`; for packets only [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = or_off(time))]
     pub(crate) wait: Option<Limit<Duration>>,
+
+    /// How messages are told apart in a stream of bytes; see below
+    #[arg(long, value_name = "FRAMING")]
+    pub(crate) framing: Option<AnyFraming>,
 }
 
 /// Find out whether somebody is there, over TCP or UDP.
@@ -204,6 +212,17 @@ Examples:
   socketserver probe udp://127.0.0.1:53 --send-hex 0000010000010000000000000000020001
                                                     a question that a name server answers
   socketserver probe 192.0.2.7:1-1024 --json";
+
+const FRAMINGS: &str = "\
+Framings:
+  line, crlf                   a line
+  u8, u16be, u32le, i32ne, …   a length of so many bits, then the message: in network byte order (be), in the other one
+                               (le), or in that of this machine (ne)
+  fixed=16                     messages of one length
+  delimiter=\\r\\n\\r\\n          the message, then these bytes
+  netstring, varint            `5:hello,`; a length as Protocol Buffers have it
+  u32be,max=10k,inclusive      options follow: max, skip-oversized, offset, header, adjustment, strip, inclusive; or=\\n for
+                               another delimiter";
 
 const LETTING_IN: &str = "Letting in";
 const DEADLINES: &str = "Deadlines";

@@ -16,7 +16,7 @@ pub(crate) enum Line {
 /// Reads the next line, of at most `max` bytes, into `line`, and no more than that and a byte.
 pub(crate) fn next(input: &mut impl BufRead, line: &mut Vec<u8>, max: usize) -> io::Result<Line> {
     line.clear();
-    input.take(max as u64 + 1).read_until(b'\n', line)?;
+    input.take((max as u64).saturating_add(1)).read_until(b'\n', line)?;
     Ok(match line.last() {
         None => Line::End,
         Some(b'\n') => {

@@ -1,6 +1,7 @@
 //! The client: payload on standard output, all else on standard error.
 
 pub(crate) mod line;
+mod messages;
 mod packets;
 mod stream;
 
@@ -11,15 +12,18 @@ use std::io;
 use std::process::ExitCode;
 
 pub(crate) fn run(args: &Connect) -> ExitCode {
-    match (args.address.is_datagram(), args.wait) {
-        (true, wait) => packets::run(&args.address, wait.unwrap_or(packets::WAIT).0),
-        (false, None) => stream::run(&args.address),
-        (false, Some(_)) => {
-            let words = "`--wait` is for `udp://…` and `unixgram:…` alone: a stream ends when the server closes it";
-            complain(words);
-            ExitCode::from(2)
+    let misused = match (args.address.is_datagram(), args.wait, &args.framing) {
+        (true, _, Some(_)) => {
+            "`--framing` is for streams of bytes: a packet of `udp://…` and `unixgram:…` is a message"
         }
-    }
+        (true, wait, None) => return packets::run(&args.address, wait.unwrap_or(packets::WAIT).0),
+        (false, None, framing) => return stream::run(&args.address, framing.as_ref()),
+        (false, Some(_), _) => {
+            "`--wait` is for `udp://…` and `unixgram:…` alone: a stream ends when the server closes it"
+        }
+    };
+    complain(misused);
+    ExitCode::from(2)
 }
 
 /// Nobody could be reached, or whom to reach makes no sense.

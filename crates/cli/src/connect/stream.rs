@@ -1,6 +1,7 @@
-use super::{unheard, unreachable};
+use super::{messages, unheard, unreachable};
 use crate::complain;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use socketserver::framing::{AnyFraming, Framing};
 use socketserver::{Endpoint, blocking, client};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-pub(crate) fn run(address: &Endpoint) -> ExitCode {
+pub(crate) fn run(address: &Endpoint, framing: Option<&AnyFraming>) -> ExitCode {
     let mut stream = match client::connect(address) {
         Ok(stream) => stream,
         Err(error) => return unreachable(&error),
@@ -17,17 +18,33 @@ pub(crate) fn run(address: &Endpoint) -> ExitCode {
     // Whoever sits at the terminal may think for as long as they like, and so may the server.
     stream.set_idle(None);
     stream.set_write_timeout(None);
-    let (from_server, to_server) = match stream.split() {
-        Ok(halves) => halves,
-        Err(error) => return broke_off(error),
-    };
+    match framing {
+        None => match stream.split() {
+            Ok((from, to)) => talk(move |waits| send(to, waits), || receive(from)),
+            Err(error) => broke_off(error),
+        },
+        Some(framing) => match stream.into_framed(framing.clone()).split() {
+            Ok((from, to)) => {
+                let max = framing.max_message();
+                talk(move |waits| messages::send(to, max, waits), || messages::receive(from))
+            }
+            Err(error) => broke_off(error),
+        },
+    }
+}
+
+/// Sends and receives at a time.
+fn talk(
+    send: impl FnOnce(&AtomicBool) -> Result<(), Unsent> + Send + 'static,
+    receive: impl FnOnce() -> Result<(), Gone>,
+) -> ExitCode {
     // It ends with the process: a read from a terminal cannot be called off.
     let waits = Arc::new(AtomicBool::new(false));
     let sender = std::thread::spawn({
         let waits = waits.clone();
-        move || send(to_server, &waits)
+        move || send(&waits)
     });
-    match receive(from_server) {
+    match receive() {
         Ok(()) => {}
         Err(Gone::Server(error)) => return broke_off(error),
         Err(Gone::Output(error)) => return unheard(&error),
@@ -58,12 +75,15 @@ fn has_input() -> bool {
 }
 
 fn broke_off(error: io::Error) -> ExitCode {
-    complain(format_args!("the server broke off: {error}"));
+    match error.kind() {
+        io::ErrorKind::InvalidData => complain(format_args!("the server sent what is no message: {error}")),
+        _ => complain(format_args!("the server broke off: {error}")),
+    }
     ExitCode::from(1)
 }
 
 /// Why not all of standard input was sent.
-enum Unsent {
+pub(super) enum Unsent {
     Server(io::Error),
     /// Standard input broke; it is said.
     Input,
@@ -89,7 +109,7 @@ fn send(mut to: blocking::WriteHalf, waits: &AtomicBool) -> Result<(), Unsent> {
     }
 }
 
-enum Gone {
+pub(super) enum Gone {
     Server(io::Error),
     /// What we print goes nowhere.
     Output(io::Error),

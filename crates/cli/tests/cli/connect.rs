@@ -133,3 +133,66 @@ fn local_failures_are_told_and_status_2() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"), "{output:?}");
 }
+
+#[test]
+fn a_line_is_a_message_and_a_message_a_line() {
+    let (listener, address) = listener();
+    let mut connect = Running::start(&mut command(&["connect", "--framing", "u16be", &address]));
+    let mut peer = accept(&listener);
+    connect.give("one\n\n你好\nno newline".as_bytes());
+    let told = std::thread::spawn(move || {
+        // Messages come in whatever pieces.
+        for piece in [&b"\0\x03a"[..], b"bc\0\0\0", b"\x02\r\n"] {
+            peer.write_all(piece).unwrap();
+        }
+        let mut heard = Vec::new();
+        peer.read_to_end(&mut heard).unwrap();
+        heard
+    });
+    connect.output().is("abc\n\n\r\n\n");
+    assert_eq!(told.join().unwrap(), "\0\u{3}one\0\0\0\u{6}你好\0\u{a}no newline".as_bytes());
+}
+
+#[test]
+fn framed_input_of_any_size_comes_back_whole() {
+    let served = Served::start(&["upper", ":0"]);
+    let input: Vec<u8> = (0..20_000).flat_map(|number| format!("message {number}\n").into_bytes()).collect();
+    // A server that echoes bytes echoes frames, where the case of their lengths' bytes does not matter.
+    for framing in ["u16be", "varint", "delimiter=;", "fixed=1"] {
+        let input = if framing == "fixed=1" { b"a\nb\nc\n".to_vec() } else { input.clone() };
+        run(&["connect", "--framing", framing, served.address()], &input).is(input.to_ascii_uppercase());
+    }
+}
+
+#[test]
+fn what_is_no_message_is_told_and_status_1() {
+    for (sent, words) in [
+        (&b"\0\0\0\x02ok\x7f\0\0\0"[..], "the server sent what is no message: a frame of 2130706432 bytes"),
+        (b"\0\0\0\x02ok\0\0", "broke off: the input ended 2 bytes into a frame"),
+    ] {
+        let (listener, address) = listener();
+        let connect = Running::start(&mut command(&["connect", "--framing", "u32be", &address]));
+        accept(&listener).write_all(sent).unwrap();
+        let output = connect.output_with_open_input();
+        assert_eq!((output.status, &output.stdout[..]), (Some(1), &b"ok\n"[..]), "{}", output.stderr);
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn lines_that_are_no_message_are_local_errors() {
+    let served = Served::start(&["discard", ":0"]);
+    run(&["connect", "--framing", "u8", served.address()], &[b"fits\n", &[b'x'; 300][..], b"\n"].concat())
+        .failed(2, &["line 2 is too long: a message has 255 bytes at most"]);
+    run(&["connect", "--framing", "delimiter=;", served.address()], b"a;b\n").failed(2, &["line 1: ", "delimiter"]);
+}
+
+#[test]
+fn framings_that_make_no_sense_are_refused() {
+    for (framing, words) in [("u17be", "u17be"), ("u16be,max=0k1", "max"), ("", "")] {
+        run(&["connect", "--framing", framing, ":1"], b"").failed(2, &["--framing", words]);
+    }
+    for address in ["udp://127.0.0.1:1", "unixgram:@nobody"] {
+        run(&["connect", "--framing", "line", address], b"").failed(2, &["`--framing` is for streams of bytes"]);
+    }
+}
