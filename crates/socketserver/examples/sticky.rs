@@ -1,11 +1,13 @@
 //! Both faces of "sticky packets": TCP carries a stream of bytes and does not keep the boundaries of what was sent. Three
 //! sends can arrive as one read, and one send as three.
 //!
-//! A handler that takes a read for a message is wrong, however often it works. Here `read_line` and `read_exact` find the
-//! boundaries again; framing, in a later version, will be the cure for messages of every kind.
+//! A handler that takes a read for a message is wrong, however often it works. `read_line` and `read_exact` find the
+//! boundaries again where they are known. The cure for messages of every kind is framing: a message handler is given whole
+//! messages, and its peers send whole messages.
 
 use rustix::net::{RecvFlags, recv};
-use socketserver::{Serial, Server, blocking, client};
+use socketserver::framing::LengthPrefix;
+use socketserver::{Channel, MessageHandler, Serial, Server, blocking, client};
 
 /// Waits until the system holds `count` bytes for us, and takes none of them: as if this handler had been busy with
 /// something else while they came (`recv(2)`, `MSG_PEEK` and `MSG_WAITALL`).
@@ -63,7 +65,23 @@ fn main() -> socketserver::Result {
     print!("{messages}");
     assert_eq!(messages, "a message: one\na message: two\na message: three\n");
 
-    server.handle().shutdown();
-    server.join()?;
+    server.stop()?;
+
+    // The cure: the same three sends, then the long one, each with its length before it. No handler sees a piece.
+    let sizes = |message: &[u8], c: &mut Channel| Ok(c.send(format!("{} bytes", message.len()).as_bytes())?);
+    let framing = LengthPrefix::u32_be();
+    let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), sizes.framed(framing))?;
+    let mut c = client::connect(&server.handle().endpoints()[0])?.into_framed(framing);
+    for message in [&b"one,"[..], b"two,", b"three", &[b'x'; 10_000]] {
+        c.send(message)?;
+    }
+    c.close()?;
+    let mut answers = Vec::new();
+    while let Some(answer) = c.recv()? {
+        answers.push(String::from_utf8(answer)?);
+    }
+    println!("four messages arrived as messages of {}", answers.join(", "));
+    assert_eq!(answers, ["4 bytes", "4 bytes", "5 bytes", "10000 bytes"]);
+    server.stop()?;
     Ok(())
 }

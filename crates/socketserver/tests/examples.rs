@@ -20,10 +20,15 @@ const SAYS: &[(&str, &str)] = &[
     ("hooks", "on_error: division by zero"),
     ("in_memory", "minutes went by"),
     ("limits", "the third hears: busy, try later\ninside: Ada and Bob\nthe silent one: closed: first-byte"),
+    ("messages", "that is no number: goodbye"),
     ("own_listener", "endpoint 1: tcp://127.0.0.1:"),
     ("own_model", "hello, says number 2"),
     ("poll_from_outside", "served 2"),
-    ("sticky", "reads of [13]\none send of 10000 bytes arrived as reads of [4096, 4096, 1808]"),
+    (
+        "sticky",
+        "reads of [13]\none send of 10000 bytes arrived as reads of [4096, 4096, 1808]\na message: one\na message: two\n\
+         a message: three\nfour messages arrived as messages of 4 bytes, 4 bytes, 5 bytes, 10000 bytes",
+    ),
     ("tasks", "200 connections, 2 answers:\n1 500500 socketserver-0\n1 500500 socketserver-1"),
     ("upper", "你好abc -> 你好ABC"),
 ];
