@@ -25,7 +25,7 @@ pub(crate) struct Remote {
     #[arg(long, help_heading = EXEC)]
     pub(crate) shell: bool,
 
-    /// Become this user once it listens; wanted as root
+    /// Become this user, for good, once its sockets are bound; wanted as root
     #[arg(long, value_name = "NAME", help_heading = EXEC)]
     pub(crate) user: Option<String>,
 
