@@ -1,5 +1,6 @@
 //! What was typed, as what is meant.
 
+use crate::chat::Rooms;
 use crate::exec::Remote;
 use clap::{Parser, Subcommand, ValueEnum};
 use socketserver::framing::AnyFraming;
@@ -101,7 +102,8 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
     pub(crate) first_byte: Limit<Duration>,
 
-    /// How long to wait for a peer that sends nothing, or `off` [default: 60s; `talk`: off, over datagrams 10m]
+    /// How long to wait for a peer that sends nothing, or `off` [default: 60s; `chat` and `talk`: off, over
+    /// datagrams 10m]
     #[arg(long, value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
     pub(crate) idle: Option<Limit<Duration>>,
 
@@ -129,6 +131,9 @@ pub(crate) struct Serve {
     /// With `talk`: print what peers send as it comes, without saying who; not to a terminal
     #[arg(long)]
     pub(crate) raw: bool,
+
+    #[command(flatten)]
+    pub(crate) rooms: Rooms,
 
     #[command(flatten)]
     pub(crate) exec: Remote,
@@ -237,6 +242,8 @@ Addresses:
   udp://host:port              UDP: each packet is answered by itself
   unixgram:/path, unixgram:@name
                                a Unix datagram socket
+  ws://host:port/path          WebSocket, for `chat`; its page is at /
+  seqpacket:/path              a Unix socket that keeps messages apart, for `chat`
   fd:3                         a listening socket that the command was started with
 Times: 500ms, 2s, 5m; a bare number is seconds. Counts: 200, 10k.
 Blocks of addresses: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32, several with commas between them.";
@@ -251,6 +258,8 @@ pub(crate) enum What {
     Hello,
     /// Read and drop
     Discard,
+    /// Rooms in which peers talk with one another, a line at a time, terminals and browsers alike
+    Chat,
     /// Talk to each peer from here: what it sends is shown, what you type is sent
     Talk,
     /// Run commands for clients on this machine; wants --wire, and --commands or --shell
@@ -389,7 +398,7 @@ fn hex(text: &str) -> Result<Bytes, String> {
 }
 
 /// `100/s`, `5/m`.
-fn rate(text: &str) -> Result<Rate, String> {
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     text.parse().map_err(|wrong: socketserver::RateError| wrong.to_string())
 }
 

@@ -3,9 +3,11 @@
 
 mod args;
 mod builtin;
+mod chat;
 mod connect;
 mod exec;
 mod log;
+mod printable;
 mod probe;
 mod serve;
 mod talk;

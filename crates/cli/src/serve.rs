@@ -1,6 +1,6 @@
 use crate::args::{Limit, Log, Model, Serve, What};
 use crate::builtin::{Answer, Packets};
-use crate::{complain, exec, talk};
+use crate::{chat, complain, exec, talk};
 use socketserver::{Error, Failure, Forks, Observer, Report, RunsOn, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +11,7 @@ pub(crate) fn run(args: Serve) -> ExitCode {
         What::Upper => answer(args, Answer::Upper),
         What::Hello => answer(args, Answer::Hello),
         What::Discard => answer(args, Answer::Discard),
+        What::Chat => chat::run(args),
         What::Talk => talk::run(args),
         What::Exec => exec::run(args),
     });
@@ -27,6 +28,9 @@ fn suits(args: &Serve) -> Result<(), Failure> {
     }
     if args.raw && args.what != What::Talk {
         Err("`--raw` is for `talk` alone: nothing else prints what peers send")?;
+    }
+    if args.what != What::Chat {
+        args.rooms.is_for_chat_alone()?;
     }
     if args.what != What::Exec {
         args.exec.is_for_exec_alone()?;

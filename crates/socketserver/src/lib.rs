@@ -77,7 +77,7 @@ pub use model::{Forks, Job, Model, Serial, Threads, Work};
 pub use model::{Offload, Tasks};
 pub use running::Running;
 pub use server::{AnyEngine, Served, Server, Suits};
-pub use socketserver_proto::{Cidr, CidrError, Endpoint, EndpointError, Host, Rate, RateError, UnixName};
+pub use socketserver_proto::{Cidr, CidrError, Endpoint, EndpointError, Host, Pace, Rate, RateError, UnixName};
 pub use socketserver_sys::Credentials;
 
 /// How messages are told apart in a stream of bytes.

@@ -7,7 +7,6 @@ mod conversation;
 mod keys;
 mod line;
 mod operator;
-mod printable;
 mod screen;
 mod terminal;
 mod typed;

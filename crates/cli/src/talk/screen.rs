@@ -1,7 +1,7 @@
 //! Where the conversation is shown.
 
-use super::printable;
 use crate::log::Diverted;
+use crate::printable;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use std::io::{self, Write};

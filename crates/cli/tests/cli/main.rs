@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chat;
 mod connect;
 mod connect_packets;
 mod datagrams;

@@ -144,7 +144,7 @@ impl WebSocket {
     /// Whether all of it can be meant.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = |text| Err(Error::new(ErrorKind::Unsupported, text));
-        if let Some(host) = self.hosts.iter().find(|host| host.is_empty() || host.contains("/")) {
+        if let Some(host) = self.hosts.iter().find(|host| !is_host(host)) {
             return wrong(format!("`{host}` is no host: a name is, with a port or without, as `chat.example`"));
         }
         if let Some(origin) = self.origins.iter().find(|origin| !is_origin(origin)) {
@@ -164,6 +164,11 @@ impl Default for WebSocket {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What can stand in a `Host` field: a name or an address, with a port or without.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte))
 }
 
 /// As a browser says it: without a path, not even `/`.

@@ -1,24 +1,35 @@
-//! What peers send, as it may be shown on a terminal.
+//! What peers send, as it may be shown on a terminal, and to readers who have to be able to trust who said what.
+
+/// A text with every control character (those of 128 to 159 too) and whatever changes the direction of text written out, as
+/// `\u{1b}`. A tab stays.
+pub(crate) fn text(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    write_out(text, &mut shown);
+    shown
+}
+
+fn write_out(text: &str, shown: &mut String) {
+    for letter in text.chars() {
+        if is_harmless(letter) {
+            shown.push(letter);
+        } else {
+            shown.extend(letter.escape_default());
+        }
+    }
+}
 
 /// A message as whole lines, each with `label` before it: so no peer can write a line in the name of another.
 ///
-/// A newline ends a line, with a carriage return before it or without; the last one of a message adds none. A tab stays.
-/// Every other control character (those of 128 to 159 too) and whatever changes the direction of text is written out, as
-/// `\u{1b}`; what is not UTF-8 is shown as `U+FFFD`.
-pub(super) fn lines(label: &str, message: &[u8]) -> String {
+/// A newline ends a line, with a carriage return before it or without; the last one of a message adds none. The rest is as
+/// [`text`] has it; what is not UTF-8 is shown as `U+FFFD`.
+pub(crate) fn lines(label: &str, message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message);
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let mut lines = String::with_capacity(label.len() + text.len() + 2);
     for line in text.split('\n') {
         lines.push_str(label);
         lines.push(' ');
-        for letter in line.strip_suffix('\r').unwrap_or(line).chars() {
-            if is_harmless(letter) {
-                lines.push(letter);
-            } else {
-                lines.extend(letter.escape_default());
-            }
-        }
+        write_out(line.strip_suffix('\r').unwrap_or(line), &mut lines);
         lines.push('\n');
     }
     lines
@@ -30,6 +41,8 @@ fn is_harmless(letter: char) -> bool {
         // Separators of lines and paragraphs; marks, embeddings, overrides and isolates of the bidirectional algorithm
         // (UAX #9).
         '\u{2028}'..='\u{202e}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{2069}' => false,
+        // Annotations and tags, which nobody sees.
+        '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => false,
         _ => !letter.is_control(),
     }
 }
@@ -56,6 +69,12 @@ mod tests {
         }
         assert_eq!(shown("a\n\n"), "[1] a\n[1] \n");
         assert_eq!(shown("\n"), "[1] \n");
+    }
+
+    #[test]
+    fn a_text_stays_one_line() {
+        assert_eq!(text("one\n-- server: all is well"), "one\\n-- server: all is well");
+        assert_eq!(text("\r<root> yes, عربي, 👩‍👩‍👧"), "\\r<root> yes, عربي, 👩‍👩‍👧");
     }
 
     #[test]
