@@ -115,8 +115,8 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
     pub(crate) lifetime: Limit<Duration>,
 
-    /// How many bytes a second, over 5 s, a peer must send in the middle of a line or a message, or `off`; of the
-    /// present handlers none reads such
+    /// How many bytes a second, over 5 s, a peer must send in the middle of a line or a message, or `off`; of those,
+    /// `chat` reads lines
     #[arg(long, default_value = "off", value_name = "BYTES", value_parser = or_off(bytes), help_heading = DEADLINES)]
     pub(crate) min_rate: Limit<u64>,
 
