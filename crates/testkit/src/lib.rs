@@ -49,6 +49,7 @@ mod process;
 mod python;
 mod stage;
 mod suite;
+pub mod websocket;
 
 pub use caller::Caller;
 pub use cast::{Cast, How, Role, play};

@@ -1,9 +1,10 @@
 //! What a client may say, and what it may not.
 
-use super::{BINARY, CLOSE, FIN, PING, PONG, TEXT, echo, expect_close, frame, header, join, on_each_model, plain};
+use super::{echo, join, on_each_model};
 use crate::Reasons;
 use socketserver::{Channel, MessageHandler, Reason, Running};
 use socketserver_testkit::PATIENCE;
+use socketserver_testkit::websocket::{BINARY, CLOSE, FIN, PING, PONG, TEXT, expect_close, frame, header, plain};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;

@@ -1,11 +1,12 @@
 //! Who may come in, and what others are answered.
 
-use super::{ACCEPTED, CLOSE, FIN, KEY, TEXT, echo, frame, join, on_each_model, plain, request};
+use super::{echo, join, on_each_model};
 use crate::Reasons;
 use socketserver::{
     Channel, ErrorKind, MessageHandler, Page, Reason, Running, Serial, Server, Tasks, Threads, WebSocket, blocking,
 };
 use socketserver_testkit::Client;
+use socketserver_testkit::websocket::{ACCEPTED, CLOSE, FIN, KEY, TEXT, frame, plain, request};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
