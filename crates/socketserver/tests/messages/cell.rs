@@ -8,10 +8,19 @@ use tempfile::TempDir;
 pub(crate) enum Speaks {
     /// In frames, over a stream of bytes.
     Frames,
+    /// In frames of WebSocket, which has a handshake before them and a goodbye after them.
+    WebSocket,
     /// A packet a message, over a connection that keeps them apart.
     Records,
     /// A packet a message, in a session a peer.
     Packets,
+}
+
+impl Speaks {
+    /// Whether a message may come in pieces.
+    pub(crate) fn in_pieces(self) -> bool {
+        matches!(self, Self::Frames | Self::WebSocket)
+    }
 }
 
 /// Where a server is: `{dir}` is a directory, `{name}` a name of its own.
@@ -24,6 +33,7 @@ pub(crate) mod at {
     pub(crate) const UNIXGRAM: &str = "unixgram:{dir}/s";
     pub(crate) const UDP: &str = "udp://127.0.0.1:0";
     pub(crate) const UDP_IPV6: &str = "udp://[::1]:0";
+    pub(crate) const WS: &str = "ws://127.0.0.1:0/chat";
 }
 
 /// A carrier, and whether the handler is told how messages are framed.

@@ -7,6 +7,7 @@ mod cell;
 mod passes;
 mod peer;
 mod roles;
+mod web;
 
 use cell::{Cell, Row, Speaks, at};
 use libtest_mimic::{Arguments, Trial};
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 /// To add a carrier is to add its rows, and, if it speaks in a way of its own, that to [`Speaks`] and to `Peer`. A column
 /// `framed` says whether the handler is given a framing.
-const CARRIERS: [Row; 16] = [
+const CARRIERS: [Row; 18] = [
     Row::new("tcp", at::TCP, Speaks::Frames),
     Row::new("tcp_bare", at::TCP, Speaks::Frames).bare(),
     Row::new("unix", at::UNIX, Speaks::Frames),
@@ -32,6 +33,8 @@ const CARRIERS: [Row; 16] = [
     Row::new("udp_bare", at::UDP, Speaks::Packets).bare(),
     Row::new("udp_ipv6", at::UDP_IPV6, Speaks::Packets),
     Row::new("udp_ipv6_bare", at::UDP_IPV6, Speaks::Packets).bare(),
+    Row::new("ws", at::WS, Speaks::WebSocket),
+    Row::new("ws_bare", at::WS, Speaks::WebSocket).bare(),
 ];
 
 const MODELS: [(&str, How); 7] = [
@@ -48,7 +51,9 @@ fn main() -> ExitCode {
     if let Some(status) = play(roles::ALL) {
         return status;
     }
-    let cells = CARRIERS.into_iter().flat_map(|row| MODELS.map(|(name, how)| (name, Cell { row, how })));
+    // Those that this build has.
+    let carriers = CARRIERS.into_iter().filter(|row| cfg!(feature = "websocket") || row.speaks != Speaks::WebSocket);
+    let cells = carriers.flat_map(|row| MODELS.map(|(name, how)| (name, Cell { row, how })));
     let trials = cells.map(|(model, cell)| {
         Trial::test(format!("{}::{model}", cell.row.name), move || {
             cell.holds();

@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, Speaks};
 use crate::peer::Peer;
+use crate::web::code;
 use rustix::process::Signal;
 use socketserver_testkit::{Ended, How, PATIENCE, Stage};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ pub(crate) fn all(cell: Cell) {
     if cell.row.speaks != Speaks::Packets {
         cut_while_it_sends(cell);
     }
-    if cell.row.speaks == Speaks::Frames {
+    if cell.row.speaks.in_pieces() {
         cut_halfway(cell);
     }
     if matches!(cell.how, How::Tasks(_) | How::Run) {
@@ -103,7 +104,7 @@ fn conversations(cell: Cell) {
     }
 
     // Three at once: each has a state of its own.
-    let mut peers = [(); 3].map(|()| Peer::of(&stage, cell.row));
+    let mut peers = [(); 3].map(|()| Peer::early(&stage, cell.row));
     if cell.how == How::Serial {
         peers.iter_mut().for_each(|peer| peer.say("waits for its turn"));
         for mut peer in peers {
@@ -133,7 +134,7 @@ fn conversations(cell: Cell) {
     peer.say_glued(&messages[..if cell.row.speaks == Speaks::Packets { 2 } else { 3 }]);
     peer.expect("first");
     peer.expect("goodbye");
-    peer.expect_close(2);
+    peer.expect_close(2, code::DONE);
 
     // Too long to be sent: that message alone is lost.
     let mut peer = Peer::of(&stage, cell.row);
@@ -162,7 +163,7 @@ fn failures(cell: Cell) {
         peer.ask("hello", "hello");
         peer.say(word);
         peer.expect(before);
-        peer.expect_close(2);
+        peer.expect_close(2, code::FAILED);
         stage.line(told);
         peers += 1;
     }
@@ -175,9 +176,10 @@ fn failures(cell: Cell) {
             peer.ask("still here", "still here");
             peer.finish(2);
         } else {
-            peer.expect_close(1);
+            peer.expect_close(1, code::TOO_LONG);
+            let what = if cell.row.speaks == Speaks::WebSocket { "message" } else { "frame" };
             let (len, limit) = (cell.row.largest() + 1, cell.row.largest());
-            stage.line(&format!("on_error a frame of {len} bytes is longer than the limit of {limit}"));
+            stage.line(&format!("on_error a {what} of {len} bytes is longer than the limit of {limit}"));
             stage.line("closed ");
         }
         peers += 1;
@@ -185,7 +187,7 @@ fn failures(cell: Cell) {
 
     // One that vanishes in the middle.
     let mut peer = Peer::of(&stage, cell.row);
-    if cell.row.speaks == Speaks::Frames {
+    if cell.row.speaks.in_pieces() {
         peer.begin(100);
     } else {
         peer.ask("hello", "hello");
@@ -232,7 +234,7 @@ fn drained(cell: Cell) {
     let mut peers: Vec<Peer> = (0..count).map(|_| Peer::of(&stage, cell.row)).collect();
     peers.iter_mut().for_each(|peer| peer.ask("hello", "hello"));
     stage.signal(Signal::TERM);
-    peers.into_iter().for_each(|peer| peer.expect_close(1));
+    peers.into_iter().for_each(|peer| peer.expect_close(1, code::AWAY));
     assert_clean(&stage.wait(), count);
 }
 

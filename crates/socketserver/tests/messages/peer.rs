@@ -1,4 +1,5 @@
 use crate::cell::{Row, Speaks};
+use crate::web::{Web, code};
 use rustix::net::sockopt::set_tcp_nodelay;
 use socketserver::Endpoint;
 use socketserver_testkit::{Caller, Client, Stage};
@@ -6,6 +7,7 @@ use socketserver_testkit::{Caller, Client, Stage};
 /// A peer that speaks in messages: each way of speaking in one place.
 pub(crate) enum Peer {
     Frames(Client),
+    Web(Web),
     Records(Caller),
     Packets(Caller),
 }
@@ -15,17 +17,31 @@ fn frame(message: &[u8]) -> Vec<u8> {
     [&u32::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
 }
 
+fn connect(stage: &Stage) -> Client {
+    let client = stage.connect();
+    if matches!(stage.endpoint(), Endpoint::Tcp { .. } | Endpoint::Ws { .. }) {
+        // Bytes go one by one when they are said one by one.
+        set_tcp_nodelay(&client, true).unwrap();
+    }
+    client
+}
+
 impl Peer {
+    /// One whose turn it is.
+    #[track_caller]
     pub(crate) fn of(stage: &Stage, row: Row) -> Self {
+        let mut peer = Self::early(stage, row);
+        if let Self::Web(web) = &mut peer {
+            web.expect_accepted();
+        }
+        peer
+    }
+
+    /// One that may have to wait for its turn, and speaks all the same.
+    pub(crate) fn early(stage: &Stage, row: Row) -> Self {
         match row.speaks {
-            Speaks::Frames => {
-                let client = stage.connect();
-                if matches!(stage.endpoint(), Endpoint::Tcp { .. }) {
-                    // Bytes go one by one when they are said one by one.
-                    set_tcp_nodelay(&client, true).unwrap();
-                }
-                Self::Frames(client)
-            }
+            Speaks::Frames => Self::Frames(connect(stage)),
+            Speaks::WebSocket => Self::Web(Web::of(connect(stage))),
             Speaks::Records => Self::Records(stage.caller()),
             Speaks::Packets => Self::Packets(stage.caller()),
         }
@@ -41,6 +57,7 @@ impl Peer {
             Self::Frames(client) => {
                 client.say(messages.iter().flat_map(|message| frame(message)).collect::<Vec<u8>>());
             }
+            Self::Web(web) => web.say_glued(messages),
             Self::Records(caller) | Self::Packets(caller) => messages.iter().for_each(|message| caller.send(message)),
         }
     }
@@ -49,6 +66,7 @@ impl Peer {
     pub(crate) fn say_slowly(&mut self, message: &[u8]) {
         match self {
             Self::Frames(client) => frame(message).iter().for_each(|byte| client.say([*byte])),
+            Self::Web(web) => web.say_slowly(message),
             Self::Records(_) | Self::Packets(_) => self.say(message),
         }
     }
@@ -58,6 +76,7 @@ impl Peer {
         let long = vec![b'x'; len];
         match self {
             Self::Frames(client) => client.say([&frame(b"hello"), &frame(&long)[..7]].concat()),
+            Self::Web(web) => web.begin(b"hello", &long),
             Self::Records(_) | Self::Packets(_) => self.say_glued(&[b"hello", &long]),
         }
         self.expect("hello");
@@ -68,6 +87,7 @@ impl Peer {
         let message = message.as_ref();
         match self {
             Self::Frames(client) => client.expect(frame(message)),
+            Self::Web(web) => web.expect(message),
             Self::Records(caller) | Self::Packets(caller) => caller.expect(message),
         }
     }
@@ -78,12 +98,14 @@ impl Peer {
         self.expect(answer);
     }
 
-    /// The conversation is over: what the handler says when it closes, and the end, where it can be seen.
+    /// The conversation is over: what the handler says when it closes, and the end, where it can be seen;
+    /// over WebSocket it has a code.
     #[track_caller]
-    pub(crate) fn expect_close(mut self, after: usize) {
+    pub(crate) fn expect_close(mut self, after: usize, code: u16) {
         self.expect(format!("closed after {after}"));
         match &mut self {
             Self::Frames(client) => client.expect_end(),
+            Self::Web(web) => web.expect_close(code),
             Self::Records(caller) => caller.expect_end(),
             Self::Packets(_) => {}
         }
@@ -94,19 +116,22 @@ impl Peer {
     pub(crate) fn finish(mut self, after: usize) {
         match &mut self {
             Self::Frames(client) => client.end(),
+            Self::Web(web) => web.say_goodbye(),
             Self::Records(caller) => caller.end(),
             Self::Packets(_) => {
                 self.ask("!end", "goodbye");
-                return self.expect_close(after + 1);
+                return self.expect_close(after + 1, code::DONE);
             }
         }
-        self.expect_close(after);
+        self.expect_close(after, code::DONE);
     }
 
     /// Goes without a word, over TCP with a reset.
     pub(crate) fn vanish(self) {
-        if let Self::Frames(client) = self {
-            client.reset();
+        match self {
+            Self::Frames(client) => client.reset(),
+            Self::Web(web) => web.reset(),
+            Self::Records(_) | Self::Packets(_) => {}
         }
     }
 }
