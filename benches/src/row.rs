@@ -118,7 +118,10 @@ pub(crate) static ROWS: &[Row] = &[
     row(
         "udp-one",
         Work::Packets { depth: 1, size: 64, train: 1 },
-        &[plan(Peer::OursTasksUdp, Peer::RecvfromUdp, &[rate(AtLeast(1.0))])],
+        &[
+            plan(Peer::OursTasksUdp, Peer::RecvfromUdp, &[rate(AtLeast(1.0))]),
+            plan(Peer::OursTasksUdpSpin, Peer::RecvfromUdp, &[rate(AtLeast(1.0))]),
+        ],
     ),
     row(
         "udp-1200",

@@ -76,6 +76,7 @@ pub(crate) enum Peer {
     TokioUdp,
     /// This project: a datagram handler on one shard of the `Tasks` model.
     OursTasksUdp,
+    OursTasksUdpSpin,
     /// This project: a datagram handler on the `Serial` model.
     OursSerialUdp,
     /// This project: a session handler on one shard of the `Tasks` model, packets of all peers over one UDP socket.
@@ -99,7 +100,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    const ALL: [Self; 35] = [
+    const ALL: [Self; 36] = [
         Self::EpollEcho,
         Self::ThreadsEcho,
         Self::ThreadsLineChunks,
@@ -125,6 +126,7 @@ impl Peer {
         Self::GroUdp,
         Self::TokioUdp,
         Self::OursTasksUdp,
+        Self::OursTasksUdpSpin,
         Self::OursSerialUdp,
         Self::OursTasksSessions,
         Self::OursTasksSessionsCrowd,
@@ -164,6 +166,7 @@ impl Peer {
             Self::GroUdp => "gro-udp",
             Self::TokioUdp => "tokio-udp",
             Self::OursTasksUdp => "ours-tasks-udp",
+            Self::OursTasksUdpSpin => "ours-tasks-udp-spin",
             Self::OursSerialUdp => "ours-serial-udp",
             Self::OursTasksSessions => "ours-tasks-sessions",
             Self::OursTasksSessionsCrowd => "ours-tasks-sessions-crowd",
@@ -218,6 +221,7 @@ impl Peer {
             Self::GroUdp => udp::gro(),
             Self::TokioUdp => udp::tokio(),
             Self::OursTasksUdp => udp::ours_tasks(),
+            Self::OursTasksUdpSpin => udp::ours_spin(),
             Self::OursSerialUdp => udp::ours_serial(),
             Self::OursTasksSessions => sessions::echo(),
             Self::OursTasksSessionsCrowd => sessions::echo_in_a_crowd(SESSIONS),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::UdpSocket;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
@@ -106,6 +107,11 @@ fn server() -> io::Result<Server> {
 /// This project, on one shard.
 pub(super) fn ours_tasks() -> io::Result<()> {
     server()?.serve(Tasks::new(1), echo).map(drop).map_err(io::Error::other)
+}
+
+/// The same, busy-polling for 50 µs before it sleeps.
+pub(super) fn ours_spin() -> io::Result<()> {
+    server()?.serve(Tasks::new(1).spin(Duration::from_micros(50)), echo).map(drop).map_err(io::Error::other)
 }
 
 /// This project, on the calling thread.
