@@ -79,8 +79,10 @@ impl Chat {
     }
 
     fn rename(&self, member: &mut Member, to: &str, c: &mut Channel) -> Result {
-        let taken = Name::new(to)
-            .and_then(|name| self.names().change(&member.name, &name, member.seat.number()).map(|()| name));
+        // Held until it is told: nobody hears of another with that name before.
+        let mut names = self.names();
+        let taken =
+            Name::new(to).and_then(|name| names.change(&member.name, &name, member.seat.number()).map(|()| name));
         match taken {
             Ok(name) => {
                 member.seat.publish(format!("-- {} is now {name}", member.name).into_bytes());
@@ -211,7 +213,9 @@ impl MessageHandler for Chat {
             // Whether it still reaches anybody is not for us to know.
             let _ = tell(c, "the server is going away; goodbye");
         }
+        // Whoever hears it can have the name, and nobody hears of another with that name before.
+        let mut names = self.names();
+        names.give_back(&member.name, member.seat.number());
         member.seat.publish_to_others(format!("-- {} has left", member.name).into_bytes());
-        self.names().give_back(&member.name, member.seat.number());
     }
 }
