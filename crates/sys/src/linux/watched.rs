@@ -81,12 +81,13 @@ impl<T> Watched<T> {
     /// ```
     /// use socketserver_sys::{Watched, next_error, tell_errors};
     /// use std::net::UdpSocket;
-    /// let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    /// use std::net::UdpSocket;
+    /// use std::os::fd::OwnedFd;
     /// runtime.block_on(async {
     ///     let nobody = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
     ///     let socket = UdpSocket::bind("127.0.0.1:0")?;
     ///     tell_errors(&socket, false)?;
-    ///     let watched = Watched::for_reading(socket.try_clone()?.into())?;
+    ///     let watched = Watched::for_reading(OwnedFd::from(socket.try_clone()?))?;
     ///     socket.send_to(b"anybody there?", nobody)?;
     ///     watched.readable_or_failed().await?.clear_ready();
     ///     assert_eq!(next_error(&socket)?.and_then(|bounce| bounce.to), Some(nobody));
