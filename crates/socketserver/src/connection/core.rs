@@ -300,6 +300,15 @@ impl<T: PollIo> Core<T> {
         Ok(())
     }
 
+    /// Whether a message can be sent whole. After a write that failed the peer may have the beginning of another, or none.
+    #[inline]
+    fn may_send(&self) -> io::Result<()> {
+        if self.fate.is_peer_gone() {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the peer is gone, or has taken part of a message"));
+        }
+        self.may_write()
+    }
+
     /// Takes all of it: sends at once, or gathers while more input waits to be answered. What is taken is cut off `bytes`.
     #[inline]
     pub(crate) fn poll_write_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
@@ -319,7 +328,7 @@ impl<T: PollIo> Core<T> {
     /// Sends all of it, behind what was gathered. What is taken is cut off `bytes`.
     #[inline]
     pub(crate) fn poll_send_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
-        self.may_write()?;
+        self.may_send()?;
         if self.output.is_some() {
             ready!(self.poll_flush(cx))?;
         }
@@ -332,7 +341,7 @@ impl<T: PollIo> Core<T> {
         cx: &mut Context<'_>,
         packets: &mut Peekable<impl Iterator<Item = &'a [u8]>>,
     ) -> Poll<io::Result<()>> {
-        self.may_write()?;
+        self.may_send()?;
         ready!(self.poll_turn(cx));
         while let Some(packet) = packets.peek() {
             ready!(self.poll_send(cx, packet))?;

@@ -8,7 +8,7 @@ use socketserver::{
 use socketserver_testkit::{Caller, Client, PATIENCE};
 use std::net::UdpSocket;
 use std::sync::Mutex;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 fn echo(message: &[u8], c: &mut Channel) -> Result {
@@ -314,4 +314,53 @@ fn an_outbox_closes_where_open_failed() {
         unopened(Threads::default(), panics);
         unopened(Tasks::new(1), panics);
     }
+}
+
+/// Says more than fits to a peer that does not read. At the close it lets that one read, and says something else.
+struct Wordy {
+    closes: Sender<()>,
+    go_on: Mutex<Receiver<()>>,
+}
+
+impl MessageHandler for Wordy {
+    type State = ();
+    fn open(&self, _: &mut Channel) -> Result {
+        Ok(())
+    }
+    fn message(&self, (): &mut (), _: &[u8], c: &mut Channel) -> Result {
+        Ok(c.send(&vec![b'x'; 32 << 20])?)
+    }
+    fn close(&self, (): (), c: &mut Channel) {
+        self.closes.send(()).unwrap();
+        self.go_on.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        c.send(b"bye").unwrap();
+    }
+}
+
+fn torn(model: impl Model + Send + 'static) {
+    let ((closes, closing), (go, go_on)) = (channel(), channel());
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().write_timeout(Duration::from_millis(50));
+    let handler = Wordy { closes, go_on: Mutex::new(go_on) }.framed(Line::new().max(64 << 20));
+    let server = server.spawn(model, handler).unwrap();
+    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    c.write_all(b"hello\n").unwrap();
+    closing.recv_timeout(PATIENCE).unwrap();
+    // Now there is room.
+    c.read_exact(&mut vec![0; 1 << 20]).unwrap();
+    go.send(()).unwrap();
+    let rest = c.read_to_end(64 << 20).unwrap();
+    assert!(
+        rest.iter().all(|byte| *byte == b'x'),
+        "it ends with {:?}",
+        rest.escape_ascii().to_string().split_off(rest.len() - 8)
+    );
+    server.stop().unwrap();
+}
+
+/// The write deadline has ended it in the middle of a message: the peer would take what came next for the rest of that.
+#[test]
+fn after_part_of_a_message_nothing_is_said() {
+    torn(Serial::default());
+    torn(Threads::default());
+    torn(Tasks::new(1));
 }
