@@ -54,7 +54,7 @@ pub trait MessageHandler {
     /// A peer is there. What is sent here leaves before its first message is handled.
     ///
     /// # Errors
-    /// Whatever `?` gives: it ends the connection, and [`close`](Self::close) is not called.
+    /// Whatever `?` gives: it ends the connection, and [`close`](Self::close) is not called. What was sent before it leaves.
     fn open(&self, channel: &mut Channel) -> Result<Self::State>;
 
     /// A message has come.

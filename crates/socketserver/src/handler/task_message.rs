@@ -41,7 +41,7 @@ pub trait AsyncMessageHandler {
     /// A peer is there. What is sent here leaves before its first message is handled.
     ///
     /// # Errors
-    /// Whatever `?` gives: it ends the connection, and [`close`](Self::close) is not called.
+    /// Whatever `?` gives: it ends the connection, and [`close`](Self::close) is not called. What was sent before it leaves.
     async fn open(&self, channel: &mut Channel) -> Result<Self::State>;
 
     /// A message has come. What is sent leaves when this and all other messages that have come in are handled.

@@ -24,15 +24,20 @@ pub(crate) async fn converse<C: Carries, H: Hear>(
     channel: &mut Channel,
     cut: Option<&Slot>,
 ) -> Result<(), Option<crate::Failure>> {
-    let state = hear.open(channel).await?;
-    let mut open = Open { hear, state: Some(state), channel };
-    let outcome = guard!(talk(carrier, &mut open), cut);
-    let closed = open.close();
-    let channel = &mut *open.channel;
+    // What makes the future may panic too, so it is made when it is polled.
+    let opened = guard!(async { hear.open(channel).await }, cut);
+    let outcome = match opened {
+        Ok(state) => {
+            let mut open = Open { hear, state: Some(state), channel: &mut *channel };
+            let talked = guard!(talk(carrier, &mut open), cut);
+            let closed = open.close();
+            talked.and(closed.map_err(|panic| Some(panic.into())))
+        }
+        Err(failure) => Err(failure),
+    };
     // What was said before an end, of whatever kind, is still said; if nobody hears it, that is no news any more.
     let said = if channel.out.is_empty() { Ok(()) } else { carrier.send(&mut channel.out).await };
     outcome?;
-    closed.map_err(|panic| Some(panic.into()))?;
     said.map_err(|error| Some(error.into()))
 }
 

@@ -316,6 +316,40 @@ fn an_outbox_closes_where_open_failed() {
     }
 }
 
+/// Says something and fails to open, or panics.
+struct Refuses {
+    panics: bool,
+}
+
+impl MessageHandler for Refuses {
+    type State = ();
+    fn open(&self, c: &mut Channel) -> Result {
+        c.send(b"go away")?;
+        assert!(!self.panics, "it panics");
+        Err("nobody is let in".into())
+    }
+    fn message(&self, (): &mut (), _: &[u8], _: &mut Channel) -> Result {
+        unreachable!("it was not opened")
+    }
+}
+
+fn refuses(model: impl Model + Send + 'static, panics: bool) {
+    let server =
+        Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, Refuses { panics }.framed(Line::new())).unwrap();
+    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    assert_eq!(c.read_to_end(100).unwrap(), b"go away\n");
+    assert_eq!(server.stop().unwrap().totals.failed, 1);
+}
+
+#[test]
+fn what_was_sent_where_open_failed_leaves() {
+    for panics in [false, true] {
+        refuses(Serial::default(), panics);
+        refuses(Threads::default(), panics);
+        refuses(Tasks::new(1), panics);
+    }
+}
+
 /// Says more than fits to a peer that does not read. At the close it lets that one read, and says something else.
 struct Wordy {
     closes: Sender<()>,
