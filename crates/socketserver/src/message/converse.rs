@@ -70,11 +70,10 @@ async fn talk<C: Carries, H: Hear>(carrier: &mut C, open: &mut Open<'_, H>) -> R
     let mut pushed = Vec::new();
     let mut event = Event::Input;
     loop {
-        while let Some(message) = carrier.next()? {
+        while !channel.ends
+            && let Some(message) = carrier.next()?
+        {
             hear.message(state, message, channel).await?;
-            if channel.ends {
-                break;
-            }
             let crowds = outbox::take_crowded();
             if crowds {
                 channel.forward(&mut pushed, HIGH_WATER);

@@ -3,9 +3,12 @@
 use super::{echo, join, on_each_model};
 use crate::Reasons;
 use socketserver::{Channel, MessageHandler, Reason, Running};
-use socketserver_testkit::PATIENCE;
-use socketserver_testkit::websocket::{BINARY, CLOSE, FIN, PING, PONG, TEXT, expect_close, frame, header, plain};
+use socketserver_testkit::websocket::{
+    ACCEPTED, BINARY, CLOSE, FIN, PING, PONG, TEXT, expect_close, frame, header, plain, request,
+};
+use socketserver_testkit::{Client, PATIENCE};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -318,5 +321,34 @@ fn a_push_reaches_a_peer() {
         drop(client);
         server.stop().unwrap();
         assert!(outbox.is_closed());
+    });
+}
+
+/// Ends at once, and counts what it is given all the same.
+struct Ends(Arc<AtomicUsize>);
+
+impl MessageHandler for Ends {
+    type State = ();
+    fn open(&self, c: &mut Channel) -> socketserver::Result {
+        c.end();
+        Ok(())
+    }
+    fn message(&self, (): &mut (), _: &[u8], _: &mut Channel) -> socketserver::Result {
+        self.0.fetch_add(1, Relaxed);
+        Ok(())
+    }
+}
+
+/// What came with the request is input already when the handler opens.
+#[test]
+fn nothing_is_handled_after_an_end_in_open() {
+    let count = Arc::new(AtomicUsize::new(0));
+    on_each_model!(Ends(count.clone()), |server: Running| {
+        let mut client = Client::connect(&server.handle().endpoints()[0]).unwrap();
+        client.say([request("").into_bytes(), frame(FIN | TEXT, HELLO)].concat());
+        client.expect(ACCEPTED);
+        expect_close(&mut client, 1000);
+        server.stop().unwrap();
+        assert_eq!(count.load(Relaxed), 0);
     });
 }
