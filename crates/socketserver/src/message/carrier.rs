@@ -79,7 +79,9 @@ pub(super) async fn either<T: PollIo, E: Copy>(
                 core.skip_turn();
                 Poll::Ready(Ok(push))
             }
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(push)),
+            Poll::Ready(Err(error)) if waker.is_some() && error.kind() == io::ErrorKind::Interrupted => {
+                Poll::Ready(Ok(push))
+            }
             received => received,
         }
     })

@@ -2,7 +2,8 @@
 
 use crate::tasks::{Ends, HOUR, in_memory, paused, took};
 use crate::within;
-use socketserver::{Accept, AsyncTransport, Peer, Reason, Server, Stream};
+use socketserver::framing::Line;
+use socketserver::{Accept, AsyncTransport, Channel, MessageHandler, Peer, Reason, Server, Stream};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -159,5 +160,46 @@ fn a_transport_that_never_ends_is_kicked() {
             let (report, ()) = tokio::join!(server.run(async |_: &mut Stream| Ok(())), watch);
             assert!(report.unwrap().is_clean());
         });
+    });
+}
+
+/// Fails to read, once.
+struct Failing {
+    failed: bool,
+}
+
+impl AsyncRead for Failing {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        assert!(!std::mem::replace(&mut self.failed, true), "it is asked again after its error");
+        Poll::Ready(Err(io::ErrorKind::Interrupted.into()))
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// By that error the blocking engine tells of a push; of a transport it is one like any other.
+#[test]
+fn an_interrupted_transport_is_not_taken_for_one_that_was_pushed_to() {
+    paused(|| async {
+        let (tell, mut ends) = unbounded_channel();
+        let mut server = serving(Failing { failed: false }).observe(Ends(tell));
+        let handle = server.handle();
+        let watch = async {
+            assert_eq!(ends.recv().await, Some(Reason::Disconnected));
+            handle.shutdown();
+        };
+        let echo = |line: &[u8], c: &mut Channel| Ok(c.send(line)?);
+        let (report, ()) = tokio::join!(server.run(echo.framed(Line::new())), watch);
+        assert_eq!(report.unwrap().served, 1);
     });
 }
