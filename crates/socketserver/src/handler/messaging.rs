@@ -112,9 +112,10 @@ where
 /// A session, in messages.
 async fn session<S: Talk, H: Hear>(session: &mut S, hear: &H, framed: &Framed<impl Sized, impl Sized>) -> Result {
     let (link, handle) = (Link::Session(session.mailbox().clone()), session.handle().clone());
-    let form = Form::Whole(framed.terms.max_message);
-    let mut channel = Channel::new(link, Carrier::Packets, handle, form, framed.terms);
-    let mut packets = Packets::new(session, framed.terms.max_message);
+    // More no packet has.
+    let max = framed.terms.max_message.min(usize::from(u16::MAX));
+    let mut channel = Channel::new(link, Carrier::Packets, handle, Form::Whole(max), framed.terms);
+    let mut packets = Packets::new(session, max);
     let nobody_cuts: Option<&Slot> = None;
     let outcome = converse(&mut packets, hear, &mut channel, nobody_cuts).await;
     // It is told of its end by what it waits for.

@@ -81,9 +81,10 @@ impl<H, C> Framed<H, C> {
     /// The longest message, either way, in bytes, on carriers that keep messages apart by themselves. A framing has a limit of
     /// its own.
     ///
-    /// A packet that is longer is passed over, for anybody might have forged it, and so is one of more than 65,535 bytes; on a connection (`seqpacket:`) it is no message,
-    /// and ends that for [`Reason::BadMessage`](crate::Reason::BadMessage). To send, a connection takes no longer message than
-    /// its send buffer has room for either, which is made as large as this if the system lets it: 416 KiB where
+    /// A packet has 65,535 at most, whatever is said here; one that is longer than the limit is passed over, for anybody might
+    /// have forged it. On a connection (`seqpacket:`) it is no message, and ends that for
+    /// [`Reason::BadMessage`](crate::Reason::BadMessage). To send, a connection takes no longer message than its send buffer
+    /// has room for either, which is made as large as this if the system lets it: 416 KiB where
     /// `/proc/sys/net/core/wmem_max` is what it is by default, and never more than 4 MiB.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {

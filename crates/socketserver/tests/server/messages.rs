@@ -398,3 +398,21 @@ fn after_part_of_a_message_nothing_is_said() {
     torn(Threads::default());
     torn(Tasks::new(1));
 }
+
+#[test]
+fn a_packet_that_is_too_long_for_any_is_its_senders_error() {
+    let long = |_: &[u8], c: &mut Channel| {
+        let error = c.send(&[0; 65_536]).unwrap_err();
+        Ok(c.send(error.to_string().as_bytes())?)
+    };
+    let handler = || long.unframed().max_message(100_000);
+    for server in [
+        Server::bind("udp://127.0.0.1:0").unwrap().spawn(Threads::default(), handler()).unwrap(),
+        Server::bind("udp://127.0.0.1:0").unwrap().spawn(Tasks::new(1), handler()).unwrap(),
+    ] {
+        let peer = Caller::of(&server.handle().endpoints()[0]).unwrap();
+        peer.send("hello");
+        peer.expect("a message of 65536 bytes is longer than the limit of 65535");
+        server.stop().unwrap();
+    }
+}
