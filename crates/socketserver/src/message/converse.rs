@@ -35,6 +35,8 @@ pub(crate) async fn converse<C: Carries, H: Hear>(
         }
         Err(failure) => Err(failure),
     };
+    // One that was cut while its handler was at work may have found nothing but its outbox closed.
+    let outcome = if cut.is_some_and(Slot::is_cut) { outcome.and(Err(None)) } else { outcome };
     // What was said before an end, of whatever kind, is still said; if nobody hears it, that is no news any more.
     let said = if channel.out.is_empty() { Ok(()) } else { carrier.send(&mut channel.out).await };
     outcome?;

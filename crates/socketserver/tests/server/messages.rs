@@ -1,14 +1,15 @@
 //! Whole messages over streams and packets, on every model that runs in a test runner.
 
+use crate::{Reasons, eventually};
 use socketserver::framing::Line;
 use socketserver::{
-    AsyncMessageHandler, Channel, ErrorKind, MessageHandler, Model, Outbox, Result, Serial, Server, Tasks, Threads,
-    blocking, client,
+    AsyncMessageHandler, Channel, ErrorKind, MessageHandler, Model, Outbox, Reason, Result, Serial, Server, Tasks,
+    Threads, blocking, client,
 };
 use socketserver_testkit::{Caller, Client, PATIENCE};
 use std::net::UdpSocket;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 fn echo(message: &[u8], c: &mut Channel) -> Result {
@@ -414,5 +415,37 @@ fn a_packet_that_is_too_long_for_any_is_its_senders_error() {
         peer.send("hello");
         peer.expect("a message of 65536 bytes is longer than the limit of 65535");
         server.stop().unwrap();
+    }
+}
+
+/// Is pushed more than its outbox holds while its handler is at work, so it is not there to see it.
+fn overflows_at_work(model: impl Model + Send + 'static, at: &str) {
+    let flood = |_: &[u8], c: &mut Channel| {
+        let outbox = c.outbox();
+        while outbox.push(*b"more").is_ok() {}
+        assert!(outbox.is_closed());
+        Ok(())
+    };
+    let reasons = Arc::new(Reasons::default());
+    let server = Server::bind(at).unwrap().observe(reasons.clone());
+    let server = server.spawn(model, flood.framed(Line::new()).outbox(2, 100)).unwrap();
+    let at = &server.handle().endpoints()[0];
+    if let Ok(mut client) = Client::connect(at) {
+        client.say("hello\n");
+        client.expect_gone();
+    } else {
+        Caller::of(at).unwrap().send("hello");
+    }
+    eventually(|| server.handle().totals().closed == 1);
+    assert_eq!(*reasons.0.lock().unwrap(), [Reason::Overflow], "{at}");
+    server.stop().unwrap();
+}
+
+#[test]
+fn who_is_cut_for_an_overflow_while_its_handler_works_has_that_for_a_reason() {
+    overflows_at_work(Serial::default(), "tcp://127.0.0.1:0");
+    for at in ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"] {
+        overflows_at_work(Threads::default(), at);
+        overflows_at_work(Tasks::new(1), at);
     }
 }

@@ -184,7 +184,9 @@ impl Mailbox {
             state.closed = Some(why);
             self.forget(&mut state);
         }
-        state.closed.get_or_insert(why);
+        let closed = *state.closed.get_or_insert(why);
+        // Then its outbox tells the handler, which need not come back here.
+        state.told |= closed == Reason::Overflow;
         let waiter = state.waiter.take();
         drop(state);
         if let Some(waiter) = waiter {
