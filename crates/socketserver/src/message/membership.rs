@@ -99,7 +99,8 @@ impl fmt::Debug for Membership {
 pub struct Member {
     /// Its channel's number, which no other channel of this process has or has had: the same in all rooms of all hubs.
     pub number: u64,
-    /// [`Channel::id`](crate::Channel::id), unique in its server: for [`Handle::kick`](crate::Handle::kick).
+    /// [`Channel::id`](crate::Channel::id), unique in its server: for [`Handle::kick`](crate::Handle::kick), which reaches connections, not
+    /// sessions; [`Outbox::end`] ends either.
     pub id: u64,
     /// Who it is.
     pub peer: Peer,

@@ -239,7 +239,8 @@ impl Outbox {
     /// Cancel-safe: dropped before it is ready it has pushed nothing.
     ///
     /// In the handler of the very connection that the outbox is of nobody makes room meanwhile: there, use
-    /// [`Channel::send`](crate::Channel::send).
+    /// [`Channel::send`](crate::Channel::send). Nor does anybody where two handlers wait for room in each other's: to peers of
+    /// others a handler pushes.
     ///
     /// # Errors
     /// `Closed` once the connection is over, `Full` for a message that is longer than the whole queue may be.
@@ -270,7 +271,8 @@ impl Outbox {
     /// nothing is cut at the write deadline ([`Server::write_timeout`](crate::Server::write_timeout)), which ends the wait.
     ///
     /// Not for async code. In the handler of the very connection that the outbox is of nobody makes room meanwhile, and it
-    /// waits for ever: there, use [`Channel::send`](crate::Channel::send).
+    /// waits for ever, a kick or the drain's deadline notwithstanding: there, use [`Channel::send`](crate::Channel::send). So it
+    /// is where two handlers wait for room in each other's: to peers of others a handler [pushes](Self::push).
     ///
     /// # Errors
     /// `Closed` once the connection is over, `Full` for a message that is longer than the whole queue may be.
