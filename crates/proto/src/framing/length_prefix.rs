@@ -219,13 +219,17 @@ impl Field {
 
 impl Bounds {
     const fn new(field: Field, parameters: Parameters) -> Result<Self, &'static str> {
+        const TOO_MANY: &str = "the offset, or what is stripped, has more than 65535 bytes";
+        if parameters.offset > MAX_OFFSET {
+            return Err(TOO_MANY);
+        }
         let header = parameters.offset + field.width as usize;
         let strip = match parameters.strip {
             Some(strip) => strip,
             None => header,
         };
-        if parameters.offset > MAX_OFFSET || strip > MAX_OFFSET + 8 {
-            return Err("the offset, or what is stripped, has more than 65535 bytes");
+        if strip > MAX_OFFSET + 8 {
+            return Err(TOO_MANY);
         }
         let counted = if parameters.inclusive { 0 } else { header as i64 };
         let base = counted + parameters.adjustment as i64;

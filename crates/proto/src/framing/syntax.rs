@@ -501,6 +501,7 @@ mod tests {
             ("u8,offset=1,header=a", "`offset` and `header`", LENGTH_EXAMPLE),
             ("u8,header=12345678901234567", "has more than 16 bytes", LENGTH_EXAMPLE),
             ("u8,offset=65536", "more than 65535", LENGTH_EXAMPLE),
+            ("u8,offset=18446744073709551615", "more than 65535", LENGTH_EXAMPLE),
         ];
         for (input, words, example) in cases {
             let error = input.parse::<AnyFraming>().unwrap_err();
