@@ -204,16 +204,20 @@ impl Outbox {
     ///
     /// # Errors
     /// `Closed` once the connection is over. `Full` when there is no room: the message is dropped, and under
-    /// [`Overflow::Disconnect`] the connection is cut. Under [`Overflow::DropOldest`] only a message that is longer than
-    /// the whole queue may be finds no room.
+    /// [`Overflow::Disconnect`] the connection is cut, under [`Overflow::DropOldest`] others make room. A message that is longer
+    /// than the whole queue may be never finds room, which is no fault of the peer: it is dropped, and that is all.
     pub fn push(&self, message: impl Into<Arc<[u8]>>) -> Result<(), PushError> {
         let message = message.into();
         let mut state = self.state();
         if state.closed {
             return Err(PushError::Closed);
         }
+        if message.len() > self.0.max_bytes {
+            state.dropped += 1;
+            return Err(PushError::Full);
+        }
         let was_low = state.is_low(&self.0);
-        if self.0.overflow == Overflow::DropOldest && message.len() <= self.0.max_bytes {
+        if self.0.overflow == Overflow::DropOldest {
             while !state.has_room(&self.0, message.len()) {
                 state.take();
                 state.dropped += 1;

@@ -3,8 +3,8 @@
 use crate::{Reasons, eventually};
 use socketserver::framing::Line;
 use socketserver::{
-    AsyncMessageHandler, Channel, ErrorKind, MessageHandler, Model, Outbox, Reason, Result, Serial, Server, Tasks,
-    Threads, blocking, client,
+    AsyncMessageHandler, Channel, ErrorKind, MessageHandler, Model, Outbox, Overflow, Reason, Result, Serial, Server,
+    Tasks, Threads, blocking, client,
 };
 use socketserver_testkit::{Caller, Client, PATIENCE};
 use std::net::UdpSocket;
@@ -447,5 +447,25 @@ fn who_is_cut_for_an_overflow_while_its_handler_works_has_that_for_a_reason() {
     for at in ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"] {
         overflows_at_work(Threads::default(), at);
         overflows_at_work(Tasks::new(1), at);
+    }
+}
+
+/// That no outbox holds a message is its sender's affair: nobody is cut off for it.
+#[test]
+fn a_message_that_is_longer_than_an_outbox_costs_nobody_the_connection() {
+    let (tell, told) = channel();
+    let give = move |_: &[u8], c: &mut Channel| Ok(tell.send(c.outbox())?);
+    for policy in [Overflow::Disconnect, Overflow::DropOldest, Overflow::DropNewest] {
+        let handler = give.clone().framed(Line::new()).outbox(10, 1000).overflow(policy);
+        let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(Tasks::new(1), handler).unwrap();
+        let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+        c.write_all(b"hello\n").unwrap();
+        let outbox = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(outbox.push(vec![b'x'; 1001]), Err(socketserver::PushError::Full));
+        assert_eq!(outbox.dropped(), 1);
+        outbox.push(*b"all is well").unwrap();
+        assert_eq!(c.read_line(100).unwrap().as_deref(), Some("all is well"));
+        drop(c);
+        server.stop().unwrap();
     }
 }
