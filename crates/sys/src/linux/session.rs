@@ -68,7 +68,8 @@ pub fn keep_descriptors() -> io::Result<()> {
 }
 
 /// Blocks all signals of this thread, and tells when a child has ended instead: a descriptor that is readable then
-/// (`signalfd(2)`). Programs that are started meanwhile have them blocked too, but for those of [`spawn_session`].
+/// (`signalfd(2)`). `SIGCHLD` is as it is by default from then on, for whoever inherits it ignored is told of no child and has
+/// none to wait for (`waitpid(2)`). Programs that are started meanwhile have them blocked too, but for those of [`spawn_session`].
 ///
 /// ```no_run
 /// let ended = socketserver_sys::ChildSignals::block_all()?;
@@ -90,6 +91,8 @@ impl ChildSignals {
     /// What `signalfd(2)` says.
     pub fn block_all() -> io::Result<Self> {
         let blocked = SignalMask::block_all();
+        // SAFETY: SIG_DFL is always valid.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
         let mut child = std::mem::MaybeUninit::uninit();
         // SAFETY: sigemptyset makes a valid set of `child` before the others read it. -1 asks for a new descriptor, which is
         // nobody's else; it is checked before it is owned.

@@ -1,6 +1,7 @@
 //! What is a request, and what a command is given of this machine.
 
 use super::stage::{Desk, ask, is_root, shell};
+use crate::harness::Served;
 use std::process::Command;
 
 #[test]
@@ -100,7 +101,7 @@ fn a_command_is_given_nothing_of_the_servers() {
         &args.iter().map(String::as_str).collect::<Vec<_>>(),
     );
     command.env("LD_LIBRARY_PATH", "/nowhere");
-    let served = crate::harness::Served::listening(command, 1);
+    let served = Served::listening(command, 1);
     let mut client = served.client();
     let said = ask(&mut client, "env");
     let mut variables: Vec<&str> = said.lines().filter(|line| !line.starts_with("HOME=")).collect();
@@ -123,4 +124,21 @@ fn a_command_is_given_nothing_of_the_servers() {
     // But for the two of the C library.
     let ignored = u64::from_str_radix(line("SigIgn:"), 16).unwrap();
     assert_eq!(ignored & !0x1_8000_0000, 0, "{ignored:x}");
+}
+
+#[test]
+fn whoever_starts_it_may_ignore_the_ends_of_children() {
+    let desk = Desk::new("");
+    let args = desk.args(&["--timeout", "off"]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    // Not by `trap`: some shells never ignore this one.
+    let served = Served::listening(crate::harness::after("exec env --ignore-signal=CHLD \"$0\" \"$@\"", &args), 1);
+    let mut client = served.client();
+    assert_eq!(ask(&mut client, "sh 'echo hello; exit 3'"), "hello\n");
+    assert!(served.line("exec ").contains("status=exited detail=3"));
+    client.say("sh 'sleep 1000 & sleep 1000'");
+    desk.has_processes(2);
+    drop(client);
+    desk.is_empty();
+    assert_eq!(served.stop().status, Some(0));
 }
