@@ -30,9 +30,12 @@ const RESERVED: [&str; 12] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
     shown: String,
-    /// The same for all names that look like it.
-    looks: String,
+    looks: Looks,
 }
+
+/// How a name looks as it is written, and how it does in small letters. Names that have either in common are one: `AIice`
+/// with a capital `I` looks like `Alice`, and only in small letters like `aiice`.
+type Looks = [String; 2];
 
 impl Name {
     /// # Errors
@@ -56,7 +59,9 @@ impl Name {
     }
 
     fn is_reserved(&self) -> bool {
-        RESERVED.iter().any(|reserved| looks(reserved) == self.looks)
+        // In capitals too: an `I` looks like an `l` there, in no other letters.
+        let reserved = RESERVED.iter().flat_map(|name| [looks(name), looks(&name.to_uppercase())]).flatten();
+        reserved.into_iter().any(|look| self.looks.contains(&look))
     }
 }
 
@@ -77,18 +82,24 @@ fn may_be_in_name(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_alphanumeric() || "-_.".contains(c) } else { c.identifier_allowed() }
 }
 
-/// Names that look alike, whatever their case and their script, have it in common (Unicode Technical Standard 39,
-/// section 4). Folded again at the end: what looks like a capital is one for the reader.
-fn looks(name: &str) -> String {
-    let folded = default_case_fold_str(&name.nfkc().collect::<String>());
-    let skeleton: String = skeleton(&folded).collect();
-    default_case_fold_str(&skeleton.nfkc().collect::<String>())
+/// Names that look alike, whatever their case and their script, have one of them in common (Unicode Technical Standard 39,
+/// section 4). Small letters alone would not do: Cyrillic `В` looks like `B`, and `в` like nothing in `bob`.
+fn looks(name: &str) -> Looks {
+    let name: String = name.nfkc().collect();
+    let folded = default_case_fold_str(&name);
+    [look(&name), look(&folded)]
+}
+
+/// Folded, for what looks like a capital is one for the reader; and then as small letters look.
+fn look(name: &str) -> String {
+    let seen: String = skeleton(name).nfkc().collect();
+    skeleton(&default_case_fold_str(&seen)).collect()
 }
 
 /// The names that are taken.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// By how they look, as they are shown.
+    /// By how they look, in either way, as they are shown.
     taken: HashMap<String, String>,
     /// By the member's number.
     members: HashMap<u64, String>,
@@ -114,15 +125,25 @@ impl Names {
         if name.is_reserved() {
             return Err(format!("`{name}` is reserved, or looks like a name that is"));
         }
-        if let Some(other) = self.taken.get(&name.looks) {
+        if let Some(other) = name.looks.iter().find_map(|look| self.taken.get(look)) {
             return Err(if *other == name.shown {
                 format!("`{name}` is taken")
             } else {
                 format!("`{name}` looks like `{other}`, which is taken")
             });
         }
-        self.taken.insert(name.looks.clone(), name.shown.clone());
+        self.put(name);
         Ok(())
+    }
+
+    fn put(&mut self, name: &Name) {
+        self.taken.extend(name.looks.iter().map(|look| (look.clone(), name.shown.clone())));
+    }
+
+    fn remove(&mut self, name: &Name) {
+        for look in &name.looks {
+            self.taken.remove(look);
+        }
     }
 
     /// A member takes the new one in place of the old one, which may look the same.
@@ -130,9 +151,9 @@ impl Names {
     /// # Errors
     /// As [`take`](Self::take); then the old one is kept.
     pub(super) fn change(&mut self, old: &Name, new: &Name, member: u64) -> Result<(), String> {
-        self.taken.remove(&old.looks);
+        self.remove(old);
         if let Err(why) = self.take(new) {
-            self.taken.insert(old.looks.clone(), old.shown.clone());
+            self.put(old);
             return Err(why);
         }
         self.members.insert(member, new.shown.clone());
@@ -141,7 +162,7 @@ impl Names {
 
     /// The member has left.
     pub(super) fn give_back(&mut self, name: &Name, member: u64) {
-        self.taken.remove(&name.looks);
+        self.remove(name);
         self.members.remove(&member);
     }
 
@@ -169,6 +190,38 @@ mod tests {
         names.take(&Name::new("阿莉斯").unwrap()).unwrap();
         names.give_back(&Name::new("Alice").unwrap(), 1);
         names.take(&Name::new("A1ice").unwrap()).unwrap();
+    }
+
+    #[test]
+    fn capitals_look_like_others_than_their_small_letters_do() {
+        // A capital I; capitals of Cyrillic and Greek.
+        let cases = [
+            ("Alice", "AIice"),
+            ("AIice", "Alice"),
+            ("Bob", "\u{412}ob"),
+            ("bob", "\u{412}\u{41e}\u{412}"),
+            ("KATE", "\u{41a}A\u{422}E"),
+            ("TIM", "\u{422}I\u{41c}"),
+            ("Helen", "\u{397}ele\u{578}"),
+        ];
+        for (name, other) in cases {
+            let mut names = Names::default();
+            let (name, other) = (Name::new(name).unwrap(), Name::new(other).unwrap());
+            let guest = names.guest(1);
+            names.change(&guest, &name, 1).unwrap();
+            assert!(names.take(&other).unwrap_err().contains("looks like"), "{other}");
+            // What it was refused for goes with it.
+            names.change(&name, &guest, 1).unwrap();
+            names.take(&other).unwrap();
+        }
+        let mut names = Names::default();
+        for name in ["AD\u{41c}IN", "\u{410}D\u{41c}IN", "ADMlN", "R\u{41e}O\u{422}", "AIl"] {
+            let name = Name::new(name).unwrap();
+            assert!(names.take(&name).unwrap_err().contains("reserved"), "{name}");
+        }
+        for name in ["Ali", "Ian", "lan-2", "Mike", "Bill"] {
+            names.take(&Name::new(name).unwrap()).unwrap();
+        }
     }
 
     #[test]
