@@ -2,7 +2,7 @@ use crate::event::printable;
 use crate::reply::Gathered;
 use crate::request::{self, NoRequest};
 use crate::talk::{Talk, now};
-use crate::{Commands, Encoding, Error, Event, Job, Limits, Runner, Status, Wire};
+use crate::{Commands, Encoding, Error, Event, Job, Limits, Run, Runner, Status, Wire};
 use socketserver::{Failure, Handler, Result, Stream, blocking};
 use socketserver_sys::Account;
 use std::borrow::Cow;
@@ -115,7 +115,8 @@ impl Exec {
     }
 
     /// How many commands may run at a time, 100 unless said otherwise; to the next the client is told so. Each may hold as
-    /// much memory as its output may be long. Under [`Forks`](socketserver::Forks) each child has one command, and the
+    /// much memory as its output may be long; one whose result is longer than 64 KiB counts until its client has taken that.
+    /// Under [`Forks`](socketserver::Forks) each child has one command, and the
     /// model's own maximum counts.
     #[must_use]
     pub fn max_commands(mut self, max: usize) -> Self {
@@ -143,12 +144,12 @@ impl Exec {
                 return Ok(());
             }
             let Some(result) = self.result_of(c, &bytes).await? else { return Ok(()) };
-            self.wire.send(c, &result).await?;
+            self.wire.send(c, &result.bytes).await?;
         }
     }
 
     /// What a request comes to. `None`: the connection ends.
-    async fn result_of(&self, c: &mut impl Talk, bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+    async fn result_of(&self, c: &mut impl Talk, bytes: &[u8]) -> Result<Option<Reply>> {
         let text = self.encoding.decode(bytes);
         let mut audit = Audit::new(self, c, bytes, text.as_deref());
         if let Err(why) = self.check(bytes, text.as_ref()) {
@@ -159,20 +160,22 @@ impl Exec {
             Some(text) => self.allowed.find(text, self.limits),
             None => Err(format!("the request is not {}", self.encoding)),
         };
-        let printed = match found {
+        let mut reply = match found {
             Ok((job, limits)) => match self.run(c, &job.or_variables(&self.environment), limits, &mut audit).await? {
-                Some(printed) => printed,
+                Some(reply) => reply,
                 None => return Ok(None),
             },
             Err(why) => {
                 audit.status = "refused";
-                format!("{why}\n").into_bytes()
+                format!("{why}\n").into()
             }
         };
-        let printed = if printed.is_empty() { self.wire.when_empty().into() } else { printed };
-        let result = self.encoding.encode(printed);
-        audit.bytes = result.len() as u64;
-        Ok(Some(result))
+        if reply.bytes.is_empty() {
+            reply.bytes = self.wire.when_empty().into();
+        }
+        reply.bytes = self.encoding.encode(reply.bytes);
+        audit.bytes = reply.bytes.len() as u64;
+        Ok(Some(reply))
     }
 
     fn check(&self, bytes: &[u8], text: Option<&Cow<'_, str>>) -> Result<(), NoRequest> {
@@ -191,22 +194,25 @@ impl Exec {
         job: &Job,
         limits: Limits,
         audit: &mut Audit<'_>,
-    ) -> io::Result<Option<Vec<u8>>> {
+    ) -> io::Result<Option<Reply>> {
         let started = self.runner.start(job, limits).and_then(|mut run| {
             c.socket().map_or(Ok(()), |socket| run.until_left(socket))?;
             Ok(run)
         });
         let mut gathered = Gathered::default();
         let finished = match started {
-            Ok(mut run) => c.finish(&mut run, &mut |output, bytes| gathered.take(output, bytes)).await,
+            Ok(mut run) => {
+                let finished = c.finish(&mut run, &mut |output, bytes| gathered.take(output, bytes)).await;
+                finished.map(|outcome| (run, outcome))
+            }
             Err(error) => Err(error),
         };
-        let outcome = match finished {
-            Ok(outcome) => outcome,
+        let (run, outcome) = match finished {
+            Ok(finished) => finished,
             // Descriptors, processes, memory or places are used up.
             Err(error) => {
                 (audit.status, audit.detail) = (Status::NotStarted(0).as_str(), error.raw_os_error());
-                return Ok(Some(format!("the command could not be run: {error}\n").into_bytes()));
+                return Ok(Some(format!("the command could not be run: {error}\n").into()));
             }
         };
         (audit.output_cut, audit.left) = (outcome.cut, outcome.left);
@@ -219,7 +225,25 @@ impl Exec {
             return Ok(None);
         }
         let program = job.argv().first().map_or("", |program| program);
-        Ok(Some(gathered.into_result(&outcome, limits, program)))
+        let bytes = gathered.into_result(&outcome, limits, program);
+        let held = (bytes.len() > SMALL).then_some(run);
+        Ok(Some(Reply { bytes, _held: held }))
+    }
+}
+
+/// As much as a connection may well take up besides. Who is slow to take a small result keeps nobody from running commands.
+const SMALL: usize = 64 * 1024;
+
+/// A result on its way.
+struct Reply {
+    bytes: Vec<u8>,
+    /// The place of its command. So the results in memory are bounded as the commands are, however slowly clients take them.
+    _held: Option<Run>,
+}
+
+impl From<String> for Reply {
+    fn from(text: String) -> Self {
+        Self { bytes: text.into_bytes(), _held: None }
     }
 }
 

@@ -88,6 +88,37 @@ fn so_many_run_at_a_time() {
 }
 
 #[test]
+fn a_long_result_that_nobody_takes_has_the_place_of_its_command() {
+    let desk = Desk::new("");
+    for model in PARALLEL.into_iter().filter(|model| *model != "forks") {
+        let served = desk.serve(&["--model", model, "--wire", "ready", "--max-commands", "1"]);
+        let (mut slow, mut other) = (served.client(), served.client());
+        // A short one does not.
+        slow.say("sh 'echo hello'");
+        slow.expect("6");
+        other.say("sh 'echo there'");
+        other.expect("6");
+        for client in [&mut slow, &mut other] {
+            client.say("ready");
+        }
+        slow.expect("hello\n");
+        other.expect("there\n");
+        slow.say("sh 'head -c 100000 /dev/zero'");
+        slow.expect("100000");
+        let said = "the command could not be run: 1 commands run already; try again later\n";
+        other.say("sh 'echo there'");
+        other.expect(said.len().to_string());
+        other.say("ready");
+        other.expect(said);
+        slow.say("ready");
+        slow.expect(vec![0; 100_000]);
+        // Its place is free a moment after the last byte has left, so whoever asks on the same connection has it.
+        slow.say("sh 'echo hello'");
+        slow.expect("6");
+    }
+}
+
+#[test]
 fn what_cannot_be_run_is_told() {
     let desk = Desk::new("[gone]\nargv = ['/bin/true']\n");
     let script = desk.write("script", "#!/no/such/interpreter\n", 0o755);
