@@ -6,7 +6,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 use socketserver_sys::Watched;
 use std::future::poll_fn;
@@ -172,9 +172,17 @@ impl Run {
             return;
         }
         self.why = Some(why);
+        self.ask_for_the_end();
+        let _ = self.ring_after(GRACE + STUBBORN + SLACK);
+    }
+
+    fn ask_for_the_end(&self) {
         // If it is gone, that is seen too.
         let _ = rustix::net::send(&self.control, b"end", SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
-        let _ = self.ring_after(GRACE + STUBBORN + SLACK);
+        if let Some(supervisor) = &self.supervisor {
+            // Its command can have stopped it.
+            let _ = rustix::process::pidfd_send_signal(&supervisor.pidfd, Signal::CONT);
+        }
     }
 
     fn ring_after(&self, time: Duration) -> io::Result<()> {
@@ -282,9 +290,9 @@ impl Run {
         }
         if self.why.is_none() {
             self.stop_for(Status::TimedOut);
-        } else if let Some(supervisor) = &mut self.supervisor {
-            // Somebody has stopped it, for one.
-            let _ = supervisor.child.kill();
+        } else if let Some(supervisor) = &self.supervisor {
+            // Somebody has stopped it again, for one.
+            let _ = rustix::process::pidfd_send_signal(&supervisor.pidfd, Signal::KILL);
         }
     }
 
@@ -359,9 +367,9 @@ impl AsFd for Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
+        // It sees the end of its socket too, when that is closed, in a moment.
+        self.ask_for_the_end();
         if let Some(supervisor) = self.supervisor.take() {
-            // It sees the end of its socket when that is closed, in a moment.
-            let _ = rustix::net::send(&self.control, b"end", SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
             self.place.adopt(supervisor.child);
         }
     }

@@ -233,3 +233,20 @@ fn whoever_kills_its_supervisor_dies_with_it_and_the_client_is_told() {
     desk.is_empty();
     assert_eq!(ask(&mut client, "sh 'echo hello'"), "hello\n");
 }
+
+#[test]
+fn whoever_stops_its_supervisor_is_ended_all_the_same() {
+    let desk = Desk::new("");
+    for model in MODELS {
+        let served = desk.serve(&["--model", model, "--timeout", "500ms"]);
+        let mut client = served.client();
+        let stops = "sh 'sleep 1000 & kill -STOP $PPID; echo stopped; sleep 1000'";
+        assert_eq!(ask(&mut client, stops), "stopped\n[timed out after 500 ms; killed]\n");
+        desk.is_empty();
+        client.say(stops);
+        desk.has_processes(3);
+        drop(client);
+        desk.is_empty();
+        assert_eq!(served.stop().status, Some(0));
+    }
+}
