@@ -1,6 +1,7 @@
 use crate::supervisor::{GRACE, NAME, STUBBORN, is_prepared};
 use crate::{Job, Limits, Run};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::Access;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
 use std::io;
@@ -47,6 +48,9 @@ struct Inner {
     orphans: Mutex<Vec<Child>>,
 }
 
+/// This program, whatever has become of its name since.
+const PROGRAM: &str = "/proc/self/exe";
+
 /// Among how many commands a newcomer is refused.
 const MAX: usize = 100;
 
@@ -54,12 +58,19 @@ impl Runner {
     /// For 100 commands at a time.
     ///
     /// # Errors
-    /// `Unsupported` where [`supervise_if_asked`](crate::supervise_if_asked) was not called before, and where `/proc` does not
-    /// tell of children (`CONFIG_PROC_CHILDREN`): then a command could not be ended as a whole. No descriptor is left.
+    /// `Unsupported` where [`supervise_if_asked`](crate::supervise_if_asked) was not called before, where this process's user may
+    /// not execute its program, and where `/proc` does not tell of children (`CONFIG_PROC_CHILDREN`): then a command could
+    /// not be ended as a whole. No descriptor is left.
     pub fn new() -> io::Result<Self> {
         let unsupported = |what| Err(io::Error::new(io::ErrorKind::Unsupported, what));
         if !is_prepared() {
             return unsupported("`socketserver_exec::supervise_if_asked` has to be called first in `main`");
+        }
+        // By its user of now, who may be another than the one that has executed it.
+        if rustix::fs::access(PROGRAM, Access::EXEC_OK).is_err() {
+            return unsupported(
+                "this program may not be executed by its user, and each command's supervisor is the program again",
+            );
         }
         let us = std::process::id();
         if std::fs::metadata(format!("/proc/{us}/task/{us}/children")).is_err() {
@@ -98,7 +109,7 @@ impl Runner {
         let (stderr, stderr_end) = pipe()?;
         let mut run = Run::new(control, [stdout, stderr], limits, place)?;
         let child = {
-            let mut command = Command::new("/proc/self/exe");
+            let mut command = Command::new(PROGRAM);
             command.arg0(NAME).env_clear().stdin(theirs).stdout(stdout_end).stderr(stderr_end);
             // A Ctrl-C is for the server, which then ends what is to be ended.
             command.process_group(0).spawn()?

@@ -5,6 +5,7 @@ use crate::harness::{Place, Served, client, command, run};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 #[test]
 fn root_has_to_name_a_user_and_never_root_for_a_shell() {
@@ -62,6 +63,24 @@ fn privileges_are_gone_before_it_says_that_it_listens() {
         drop(client);
         assert_eq!(served.stop().status, Some(0));
     }
+}
+
+#[test]
+fn a_program_that_the_user_may_not_execute_is_told_of_at_the_start() {
+    if !root() {
+        return;
+    }
+    let desk = Desk::new("");
+    let program = desk.path("program");
+    // By another process: what is open for writing in this one while another test forks could not be executed.
+    let copied = Command::new("install").args(["-m", "700", env!("CARGO_BIN_EXE_socketserver")]).arg(&program).status();
+    assert!(copied.unwrap().success());
+    let mut start = Command::new(program);
+    start.args(["serve", "exec", ":0", "--wire", "int32", "--shell", "--user", "nobody"]).stdin(Stdio::null());
+    let output = start.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("may not be executed by its user"), "{said}");
+    assert!(!said.contains("listening on"), "{said}");
 }
 
 #[test]
