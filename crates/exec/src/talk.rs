@@ -15,7 +15,8 @@ pub(crate) trait Talk {
     fn socket(&self) -> Option<BorrowedFd<'_>>;
     /// What one read gives; nothing is the end. More than [`LONGEST`] bytes are too many.
     async fn read(&mut self) -> io::Result<Vec<u8>>;
-    async fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()>;
+    /// What the client has to say before it is sent the rest.
+    async fn read_answer(&mut self, bytes: &mut [u8]) -> io::Result<()>;
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
     async fn flush(&mut self) -> io::Result<()>;
     /// Runs a command to its end.
@@ -42,8 +43,8 @@ impl Talk for Stream {
         Ok(bytes)
     }
 
-    async fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        Self::read_exact(self, bytes).await
+    async fn read_answer(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        Self::read_answer(self, bytes).await
     }
 
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -79,8 +80,8 @@ impl Talk for blocking::Stream {
         Ok(bytes)
     }
 
-    async fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        Self::read_exact(self, bytes)
+    async fn read_answer(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        Self::read_answer(self, bytes)
     }
 
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -160,15 +160,16 @@ impl<T: PollIo> Core<T> {
         }
     }
 
-    /// Fills what is left of `buf` behind the first `done` bytes.
+    /// Fills what is left of `buf` behind the first `done` bytes. A drain lets what has `begun` come to its end.
     pub(crate) fn poll_read_exact(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut [u8],
         done: &mut usize,
+        begun: bool,
     ) -> Poll<io::Result<()>> {
         while *done < buf.len() {
-            let count = ready!(self.poll_read_on(cx, &mut buf[*done..], *done > 0))?;
+            let count = ready!(self.poll_read_on(cx, &mut buf[*done..], begun || *done > 0))?;
             if count == 0 {
                 return Poll::Ready(Err(self
                     .fate

@@ -55,7 +55,16 @@ impl Stream {
     /// # Errors
     /// `UnexpectedEof` when the input ends before.
     pub fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-        now_poll(|cx| self.core.poll_read_exact(cx, buf, &mut 0))
+        now_poll(|cx| self.core.poll_read_exact(cx, buf, &mut 0, false))
+    }
+
+    /// As [`read_exact`](Self::read_exact), for an answer that the peer was asked for: in the middle of an exchange, so that a
+    /// drain does not end it before that has begun to come in.
+    ///
+    /// # Errors
+    /// As [`read_exact`](Self::read_exact).
+    pub fn read_answer(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        now_poll(|cx| self.core.poll_read_exact(cx, buf, &mut 0, true))
     }
 
     /// All bytes up to and with `delimiter`, at most `max`; `None` when the input ends before the first.

@@ -94,7 +94,17 @@ impl Stream {
     /// `UnexpectedEof` when the input ends before.
     pub fn read_exact(&mut self, buf: &mut [u8]) -> impl Future<Output = io::Result<()>> {
         let (mut call, mut done) = (Call(&mut self.core), 0);
-        poll_fn(move |cx| call.poll_read_exact(cx, buf, &mut done))
+        poll_fn(move |cx| call.poll_read_exact(cx, buf, &mut done, false))
+    }
+
+    /// As [`read_exact`](Self::read_exact), for an answer that the peer was asked for: in the middle of an exchange, so that a
+    /// drain does not end it before that has begun to come in.
+    ///
+    /// # Errors
+    /// As [`read_exact`](Self::read_exact).
+    pub fn read_answer(&mut self, buf: &mut [u8]) -> impl Future<Output = io::Result<()>> {
+        let (mut call, mut done) = (Call(&mut self.core), 0);
+        poll_fn(move |cx| call.poll_read_exact(cx, buf, &mut done, true))
     }
 
     /// All bytes up to and with `delimiter`, at most `max`; `None` when the input ends before the first.

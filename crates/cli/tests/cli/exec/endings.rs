@@ -115,6 +115,25 @@ fn a_drain_lets_a_command_finish() {
 }
 
 #[test]
+fn a_drain_lets_a_client_say_that_it_is_ready() {
+    let desk = Desk::new("");
+    for model in MODELS {
+        let served = desk.serve(&["--model", model, "--wire", "ready", "--drain", LONG]);
+        let mut client = served.client();
+        client.say(format!("sh 'while [ ! -e {model} ]; do sleep 0.01; done; echo done'"));
+        desk.has_processes(1);
+        served.signal(Signal::TERM);
+        served.line("draining");
+        desk.write(model, "", 0o600);
+        client.expect("5");
+        client.say("ready");
+        client.expect("done\n");
+        client.expect_gone();
+        assert_eq!(served.wait().status, Some(0));
+    }
+}
+
+#[test]
 fn at_the_deadline_of_the_drain_it_is_ended_and_nothing_is_left() {
     let desk = Desk::new("");
     for model in MODELS {
