@@ -16,7 +16,7 @@ use std::time::Instant;
 /// ```
 /// use socketserver_exec::{Allowed, Limits};
 /// let (job, _) = Allowed::Shell.find("ls | wc -l", Limits::default()).unwrap();
-/// assert_eq!(job.argv(), ["/bin/sh", "-c", "ls | wc -l"]);
+/// assert_eq!(job.argv(), ["/bin/sh", "-c", "--", "ls | wc -l"]);
 /// ```
 #[derive(Debug, Clone)]
 pub enum Allowed {

@@ -30,7 +30,7 @@ impl Job {
     /// A text for `/bin/sh -c`.
     #[must_use]
     pub fn shell(text: &str) -> Self {
-        Self::new(["/bin/sh", "-c", text])
+        Self::new(["/bin/sh", "-c", "--", text])
     }
 
     /// More arguments.

@@ -149,9 +149,11 @@ impl Chat {
     }
 }
 
-/// What the server says to one alone.
+/// What the server says to one alone: after what the room has heard by then.
 fn tell(c: &mut Channel, words: &str) -> Result {
-    Ok(c.send(format!("-- {words}").as_bytes())?)
+    // One that takes nothing any more is being cut.
+    let _ = c.outbox().push(format!("-- {words}").into_bytes());
+    Ok(())
 }
 
 impl MessageHandler for Chat {
@@ -211,7 +213,7 @@ impl MessageHandler for Chat {
     fn close(&self, member: Member, c: &mut Channel) {
         if c.is_draining() {
             // Whether it still reaches anybody is not for us to know.
-            let _ = tell(c, "the server is going away; goodbye");
+            let _ = c.send(b"-- the server is going away; goodbye");
         }
         // Whoever hears it can have the name, and nobody hears of another with that name before.
         let mut names = self.names();
