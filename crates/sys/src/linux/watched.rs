@@ -81,8 +81,8 @@ impl<T> Watched<T> {
     /// ```
     /// use socketserver_sys::{Watched, next_error, tell_errors};
     /// use std::net::UdpSocket;
-    /// use std::net::UdpSocket;
     /// use std::os::fd::OwnedFd;
+    /// let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     /// runtime.block_on(async {
     ///     let nobody = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
     ///     let socket = UdpSocket::bind("127.0.0.1:0")?;
