@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Denied,
     /// This model, endpoint and handler do not go together in this process.
     Unsupported,
+    /// A certificate, a key or an authority of TLS is of no use.
+    Tls,
     /// Any other failure of the system.
     Io,
 }
@@ -100,6 +102,7 @@ impl From<Error> for io::Error {
             ErrorKind::InUse => io::ErrorKind::AddrInUse,
             ErrorKind::Denied => io::ErrorKind::PermissionDenied,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Tls => io::ErrorKind::InvalidData,
             ErrorKind::Io => error.source.as_ref().map_or(io::ErrorKind::Other, |source| source.kind()),
         };
         Self::new(kind, error)

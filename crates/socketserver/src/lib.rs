@@ -30,6 +30,7 @@ mod model;
 pub mod probe;
 mod running;
 mod server;
+mod tls;
 
 /// What a handler returns: `?` works on every error, `Ok(())` at the end.
 pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
@@ -79,6 +80,13 @@ pub use running::Running;
 pub use server::{AnyEngine, Served, Server, Suits};
 pub use socketserver_proto::{Cidr, CidrError, Endpoint, EndpointError, Host, Pace, Rate, RateError, UnixName};
 pub use socketserver_sys::Credentials;
+#[cfg(feature = "tls")]
+pub use tls::{AltName, Identity, IdentityError, ServerTls, TlsInfo, TlsVersion};
+pub use tls::{Fingerprint, FingerprintError, HandshakeFailure};
+
+/// What [`ServerTls::from_rustls`] and [`ClientTls::from_rustls`](client::ClientTls::from_rustls) take, in its right version.
+#[cfg(feature = "tls")]
+pub use rustls;
 
 /// How messages are told apart in a stream of bytes.
 #[doc(inline)]

@@ -1,3 +1,6 @@
+#[cfg(feature = "tls")]
+mod tls;
+
 use crate::admission::{Next, OverLimit};
 use crate::endpoint::{Accept, Endpoints, ListenOptions, Listener, Listeners};
 #[cfg(feature = "tokio")]

@@ -25,3 +25,6 @@ pub use datagram::task;
 pub use datagram::{DatagramClient, DatagramSocket, Packet, Undelivered, datagram, datagram_socket};
 pub use stream::{connect, connect_within};
 pub use target::Target;
+
+#[cfg(feature = "tls")]
+pub use crate::tls::ClientTls;

@@ -3,6 +3,8 @@ use super::UntilDraining;
 use super::{ConnectionInfo, Shared, Totals};
 use crate::OverLimit;
 use crate::connection::{Connection, Reason};
+#[cfg(feature = "tls")]
+use crate::{Error, ErrorKind};
 use socketserver_proto::peers::PeerRate;
 use socketserver_proto::{Cidr, Endpoint, Rate};
 use std::net::SocketAddr;
@@ -162,6 +164,21 @@ impl Handle {
     #[must_use]
     pub fn is_suspended(&self) -> bool {
         self.shared.as_ref().is_some_and(|shared| shared.control.is_suspended())
+    }
+
+    /// Reads certificates, keys and authorities again, for those who connect from now on; open connections are not touched. It
+    /// does so by itself when files change: see [`Server::tls`](crate::Server::tls).
+    ///
+    /// # Errors
+    /// What is wrong with them; then everything stays as it was. [`ErrorKind::Unsupported`]: the server has no TLS, or this
+    /// is a child of [`Forks`](crate::Forks).
+    #[cfg(feature = "tls")]
+    pub fn reload_tls(&self) -> Result<(), Error> {
+        let unsupported = |words| Error::new(ErrorKind::Unsupported, words);
+        let shared = self.parents().ok_or_else(|| unsupported("certificates are read by the process that accepts"))?;
+        let acceptor =
+            shared.acceptor().ok_or_else(|| unsupported("the server was given no certificates: it has no TLS"))?;
+        acceptor.reload().map(|_| ())
     }
 
     /// How many connections may be open at a time; `None`: any number.

@@ -1,8 +1,12 @@
 use super::{Registry, control::Control};
 use crate::admission::{Crowd, Door};
+#[cfg(feature = "tls")]
+use crate::tls::Acceptor;
 use socketserver_proto::Endpoint;
 use std::io;
 use std::sync::atomic::AtomicI32;
+#[cfg(feature = "tls")]
+use std::sync::{Arc, OnceLock};
 use std::sync::{Mutex, PoisonError};
 
 /// What a server, its handles and its connections have in common, for as long as any of them lives.
@@ -24,6 +28,9 @@ pub(crate) struct Shared {
     pub(crate) hurried: AtomicI32,
     /// Why the model that runs it has no hub, if so.
     without_hub: Mutex<Option<&'static str>>,
+    /// What it shakes hands with, if it does.
+    #[cfg(feature = "tls")]
+    acceptor: OnceLock<Arc<Acceptor>>,
 }
 
 impl Shared {
@@ -42,7 +49,21 @@ impl Shared {
             process: std::process::id(),
             hurried: AtomicI32::new(0),
             without_hub: Mutex::default(),
+            #[cfg(feature = "tls")]
+            acceptor: OnceLock::new(),
         })
+    }
+
+    /// What it shakes hands with, if it does.
+    #[cfg(feature = "tls")]
+    pub(crate) fn acceptor(&self) -> Option<&Arc<Acceptor>> {
+        self.acceptor.get()
+    }
+
+    /// It shakes hands with this from now on. One that is refused comes back: there is one already.
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_acceptor(&self, acceptor: Arc<Acceptor>) -> Result<(), Arc<Acceptor>> {
+        self.acceptor.set(acceptor)
     }
 
     /// Why the model that runs it has no hub, if so.
