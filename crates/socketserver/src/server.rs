@@ -189,6 +189,15 @@ impl<E> Server<E> {
         self
     }
 
+    /// How long after accept it may take to agree with the peer how to speak, before the handler: the TLS handshake; 5 s
+    /// unless said otherwise. `None` is for ever. Whoever takes longer is gone, as
+    /// [`Reason::Handshake`](crate::Reason::Handshake) tells.
+    #[must_use]
+    pub fn handshake(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.settings.handshake = time.into();
+        self
+    }
+
     /// How long a connection may be open; off unless said otherwise. Looked after as [`idle`](Self::idle) is. Then it is
     /// cut, whatever it does. Zero cuts each within milliseconds.
     #[must_use]
@@ -463,7 +472,7 @@ impl<E> Server<E> {
         for listener in &self.listeners.all {
             let endpoint = &listener.endpoint;
             let (comes, handler) = match listener.packets() {
-                _ if matches!(endpoint, Endpoint::Ws { .. }) => {
+                _ if endpoint.path().is_some() => {
                     if !S::MESSAGES {
                         return unsupported(format!(
                             "messages come to `{endpoint}`, and the handler takes none: \

@@ -32,21 +32,22 @@ impl Client {
     }
 
     fn connect_as(endpoint: &Endpoint, source: Option<Ipv4Addr>) -> io::Result<Self> {
-        let (domain, addr) = match endpoint {
-            // To a WebSocket it is a plain socket too.
-            Endpoint::Tcp { host, port } | Endpoint::Ws { host, port, .. } => {
-                let addr = match host {
-                    Host::Any => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port),
-                    Host::Ip(ip) => SocketAddr::new(*ip, *port),
-                    host => format!("{host}:{port}").to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?,
-                };
-                (Domain::for_address(addr), SockAddr::from(addr))
+        // Whatever is to be spoken over it, it is a plain socket.
+        let (domain, addr) = if let Some((host, port)) = endpoint.tcp() {
+            let addr = match host {
+                Host::Any => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+                Host::Ip(ip) => SocketAddr::new(*ip, port),
+                host => format!("{host}:{port}").to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?,
+            };
+            (Domain::for_address(addr), SockAddr::from(addr))
+        } else {
+            match endpoint {
+                Endpoint::Unix { name: UnixName::Path(path), .. } => (Domain::UNIX, SockAddr::unix(path)?),
+                Endpoint::Unix { name: UnixName::Abstract(name), .. } => {
+                    (Domain::UNIX, SockAddr::unix(OsStr::from_bytes(&[b"\0", &name[..]].concat()))?)
+                }
+                other => return Err(io::Error::other(format!("{other} cannot be connected to"))),
             }
-            Endpoint::Unix { name: UnixName::Path(path), .. } => (Domain::UNIX, SockAddr::unix(path)?),
-            Endpoint::Unix { name: UnixName::Abstract(name), .. } => {
-                (Domain::UNIX, SockAddr::unix(OsStr::from_bytes(&[b"\0", &name[..]].concat()))?)
-            }
-            other => return Err(io::Error::other(format!("{other} cannot be connected to"))),
         };
         let socket = Socket::new(domain, Type::STREAM, None)?;
         socket.set_read_timeout(Some(PATIENCE))?;

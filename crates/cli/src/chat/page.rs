@@ -9,10 +9,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 /// Lines are text, and a plain request is answered with the page. `hosts`: names that the server goes by.
 pub(super) fn web_socket(endpoints: &[Endpoint], hosts: &[String]) -> WebSocket {
-    let path = endpoints.iter().find_map(|endpoint| match endpoint {
-        Endpoint::Ws { path, .. } => Some(path.as_str()),
-        _ => None,
-    });
+    let path = endpoints.iter().find_map(Endpoint::path);
     // A path has no character that means something in an attribute but `&` and `'`, and it stands between double quotes.
     let path = path.unwrap_or("/").replace('&', "&amp;");
     let index = include_str!("page/index.html").replace("@PATH@", &path);

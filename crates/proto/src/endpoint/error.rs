@@ -100,10 +100,11 @@ impl<'a> Fault<'a> {
         Self { part, reason: reason.to_string(), example: example.into(), suggestion: None }
     }
 
-    /// For a scheme whose rest is as that of another one: `udp` for `tcp`, `unixgram` and `seqpacket` for `unix`.
+    /// For a scheme whose rest is as that of another one: `udp` and `tls` for `tcp`, `wss` for `ws`, `unixgram` and
+    /// `seqpacket` for `unix`.
     pub(super) fn under(mut self, scheme: &str) -> Self {
         let under = |example: &str| match example.split_once(':') {
-            Some(("tcp" | "unix", rest)) => Some(format!("{scheme}:{rest}")),
+            Some(("tcp" | "unix" | "ws", rest)) => Some(format!("{scheme}:{rest}")),
             Some(("", _)) => Some(format!("{scheme}://{example}")),
             _ => None,
         };

@@ -13,6 +13,8 @@
 //! | `unixgram:/run/app.sock`, `unixgram:@app` | a Unix datagram socket, with the same names and modes |
 //! | `seqpacket:/run/app.sock`, `seqpacket:@app` | a Unix socket whose connections keep messages apart, with the same names and modes |
 //! | `ws://host:port/path`, `ws://:port`, `ws://*:port/path` | WebSocket (RFC 6455) over TCP, with the same hosts; without a path it is `/` |
+//! | `tls://host:port`, `tls://:port`, `tls://*:port` | TLS (RFC 8446) over TCP, with the same hosts |
+//! | `wss://host:port/path` | WebSocket over TLS, with the same hosts and paths |
 //! | `fd:3` | a socket that the process has inherited as this descriptor |
 //!
 //! A scheme may be written in capitals. In a Unix name `%41` stands for the byte 0x41, so that `%`,
@@ -37,10 +39,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The schemes that the project will have, but does not have yet.
-const LATER: [&str; 4] = ["tls", "wss", "systemd", "raw"];
+const LATER: [&str; 2] = ["systemd", "raw"];
 
 /// Those that it has, as they are told to people.
-const KNOWN: &str = "`tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` and `fd`";
+const KNOWN: &str = "`tcp`, `tls`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws`, `wss` and `fd`";
 
 const FD_EXAMPLE: &str = "fd:3";
 
@@ -114,12 +116,28 @@ pub enum Endpoint {
         /// The path of the requests, from its `/` on, as it stands in them: percent-encoded, without a query.
         path: String,
     },
+    /// TLS over TCP: `tls://host:port`.
+    Tls {
+        /// The address, or the name that has one.
+        host: Host,
+        /// The port; 0 lets the system pick a free one.
+        port: u16,
+    },
+    /// WebSocket over TLS: `wss://host:port/path`.
+    Wss {
+        /// The address, or the name that has one.
+        host: Host,
+        /// The port; 0 lets the system pick a free one.
+        port: u16,
+        /// The path of the requests, as in [`Ws`](Self::Ws).
+        path: String,
+    },
     /// An inherited descriptor, 0 to `i32::MAX`, that is a socket already: `fd:3`.
     Fd(u32),
 }
 
 impl Endpoint {
-    /// The scheme with which it prints: `tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` or `fd`.
+    /// The scheme with which it prints: `tcp`, `tls`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws`, `wss` or `fd`.
     ///
     /// ```
     /// # use socketserver_proto::Endpoint;
@@ -135,6 +153,8 @@ impl Endpoint {
             Self::Unixgram { .. } => "unixgram",
             Self::Seqpacket { .. } => "seqpacket",
             Self::Ws { .. } => "ws",
+            Self::Tls { .. } => "tls",
+            Self::Wss { .. } => "wss",
             Self::Fd(_) => "fd",
         }
     }
@@ -152,10 +172,75 @@ impl Endpoint {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self {
-            Self::Tcp { host, .. } | Self::Udp { host, .. } | Self::Ws { host, .. } => host.is_loopback(),
+            Self::Tcp { host, .. }
+            | Self::Tls { host, .. }
+            | Self::Udp { host, .. }
+            | Self::Ws { host, .. }
+            | Self::Wss { host, .. } => host.is_loopback(),
             Self::Unix { .. } | Self::Unixgram { .. } | Self::Seqpacket { .. } => true,
             Self::Fd(_) => false,
         }
+    }
+
+    /// The host and the port of one that stands on TCP: `tcp`, `tls`, `ws` or `wss`.
+    ///
+    /// ```
+    /// # use socketserver_proto::Endpoint;
+    /// let wss: Endpoint = "wss://localhost:8443/chat".parse()?;
+    /// assert!(wss.tcp().is_some_and(|(host, port)| host.is_loopback() && port == 8443));
+    /// assert_eq!("udp://:53".parse::<Endpoint>()?.tcp(), None);
+    /// # Ok::<(), socketserver_proto::EndpointError>(())
+    /// ```
+    #[must_use]
+    pub fn tcp(&self) -> Option<(&Host, u16)> {
+        match self {
+            Self::Tcp { host, port }
+            | Self::Tls { host, port }
+            | Self::Ws { host, port, .. }
+            | Self::Wss { host, port, .. } => Some((host, *port)),
+            _ => None,
+        }
+    }
+
+    /// The port, of what has one.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Udp { port, .. } => Some(*port),
+            other => other.tcp().map(|(_, port)| port),
+        }
+    }
+
+    /// The same at another host and port, for what has them.
+    ///
+    /// ```
+    /// # use socketserver_proto::{Endpoint, Host};
+    /// let any: Endpoint = "ws://127.0.0.1:80/chat".parse()?;
+    /// assert_eq!(any.at(Host::Any, 8080).to_string(), "ws://*:8080/chat");
+    /// # Ok::<(), socketserver_proto::EndpointError>(())
+    /// ```
+    #[must_use]
+    pub fn at(&self, host: Host, port: u16) -> Self {
+        match self {
+            Self::Tcp { .. } => Self::Tcp { host, port },
+            Self::Tls { .. } => Self::Tls { host, port },
+            Self::Udp { .. } => Self::Udp { host, port },
+            Self::Ws { path, .. } => Self::Ws { host, port, path: path.clone() },
+            Self::Wss { path, .. } => Self::Wss { host, port, path: path.clone() },
+            other => other.clone(),
+        }
+    }
+
+    /// Whether TLS is spoken there: `tls` and `wss`.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls { .. } | Self::Wss { .. })
+    }
+
+    /// The path of the requests of `ws` and `wss`, as it stands in them.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        if let Self::Ws { path, .. } | Self::Wss { path, .. } = self { Some(path) } else { None }
     }
 
     /// Whether packets come to it, and not connections, as far as the text tells.
@@ -175,12 +260,16 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.scheme();
         match self {
-            Self::Tcp { host, port } | Self::Udp { host, port } => write!(f, "{scheme}://{host}:{port}"),
+            Self::Tcp { host, port } | Self::Tls { host, port } | Self::Udp { host, port } => {
+                write!(f, "{scheme}://{host}:{port}")
+            }
             Self::Unix { name, mode } | Self::Unixgram { name, mode } | Self::Seqpacket { name, mode } => {
                 write!(f, "{scheme}:{name}")?;
                 mode.map_or(Ok(()), |mode| write!(f, "?mode={mode:o}"))
             }
-            Self::Ws { host, port, path } => write!(f, "{scheme}://{host}:{port}{path}"),
+            Self::Ws { host, port, path } | Self::Wss { host, port, path } => {
+                write!(f, "{scheme}://{host}:{port}{path}")
+            }
             Self::Fd(fd) => write!(f, "{scheme}:{fd}"),
         }
     }
@@ -237,10 +326,20 @@ fn parse(text: &str) -> Result<Endpoint, Fault<'_>> {
         let (host, port) = parsed.map_err(|fault| fault.under("udp"))?;
         return Ok(Endpoint::Udp { host, port });
     }
+    if is(&"tls") {
+        let parsed = authority("tls://").and_then(|text| host::parse_host_port(text, "tls://"));
+        let (host, port) = parsed.map_err(|fault| fault.under("tls"))?;
+        return Ok(Endpoint::Tls { host, port });
+    }
     if is(&"ws") {
         let parsed = authority("ws://").map_err(|fault| fault.under("ws"));
-        let (host, port, path) = parsed.and_then(ws::parse_ws)?;
+        let (host, port, path) = parsed.and_then(|text| ws::parse(text, "ws", "ws://"))?;
         return Ok(Endpoint::Ws { host, port, path });
+    }
+    if is(&"wss") {
+        let parsed = authority("wss://").map_err(|fault| fault.under("wss"));
+        let (host, port, path) = parsed.and_then(|text| ws::parse(text, "wss", "wss://"))?;
+        return Ok(Endpoint::Wss { host, port, path });
     }
     // No port begins with these: what stands before the colon was meant for a scheme.
     if rest.starts_with("//") || (!scheme.is_empty() && rest.starts_with(['/', '@', '.'])) {
@@ -362,7 +461,10 @@ mod tests {
             ("@a:80", "@a:80", "`unix:`", "unix:@a:80"),
             ("://h:80", "://h:80", "no scheme", "tcp://h:80"),
             // A scheme that is not there yet, or never.
-            ("tls://h:80", "tls", "not supported yet", TCP),
+            ("raw://h:80", "raw", "not supported yet", TCP),
+            ("tls://h", "h", "no port", "tls://h:8080"),
+            ("tls:h:80", "tls:", "no `//`", "tls://h:80"),
+            ("tls://h:80/x", "/x", "cannot follow", "tls://h:80"),
             ("WSS://h:80", "WSS", "not supported yet", TCP),
             ("systemd:", "systemd", "not supported yet", TCP),
             ("raw:80", "raw", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` and `fd`", TCP),

@@ -1,4 +1,4 @@
-//! The path of a WebSocket endpoint.
+//! The path of a WebSocket endpoint, plain or over TLS.
 
 use super::error::{Fault, Quoted};
 use super::host::{Host, parse_host_port};
@@ -6,19 +6,23 @@ use super::host::{Host, parse_host_port};
 const WS_EXAMPLE: &str = "ws://127.0.0.1:8080/chat";
 
 /// Parses `host:port/path`; without a path it is `/`.
-pub(super) fn parse_ws(text: &str) -> Result<(Host, u16, String), Fault<'_>> {
+pub(super) fn parse<'a>(
+    text: &'a str,
+    scheme: &'static str,
+    prefix: &'static str,
+) -> Result<(Host, u16, String), Fault<'a>> {
     let (authority, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-    let (host, port) = parse_host_port(authority, "ws://").map_err(|fault| fault.under("ws").suggest_before(path))?;
-    check_path(authority, path)?;
+    let (host, port) = parse_host_port(authority, prefix).map_err(|fault| fault.under(scheme).suggest_before(path))?;
+    check_path(authority, path, prefix).map_err(|fault| fault.under(scheme))?;
     Ok((host, port, if path.is_empty() { "/" } else { path }.to_owned()))
 }
 
 /// As it stands in a request (RFC 3986, section 3.3).
-fn check_path<'a>(authority: &str, path: &'a str) -> Result<(), Fault<'a>> {
+fn check_path<'a>(authority: &str, path: &'a str, prefix: &str) -> Result<(), Fault<'a>> {
     if let Some(at) = path.find(['?', '#']) {
         let (before, part) = path.split_at(at);
         let reason = format!("{} cannot follow the path: the queries of requests are not looked at", Quoted(part));
-        return Err(Fault::new(part, reason, WS_EXAMPLE).suggest(&["ws://", authority, before]));
+        return Err(Fault::new(part, reason, WS_EXAMPLE).suggest(&[prefix, authority, before]));
     }
     for (at, c) in path.char_indices() {
         if c == '%' && !super::unix::starts_with_hex(&path[at + 1..]) {
@@ -33,7 +37,7 @@ fn check_path<'a>(authority: &str, path: &'a str) -> Result<(), Fault<'a>> {
             let encoded: String = part.bytes().map(|byte| format!("%{byte:02X}")).collect();
             let after = &path[at + c.len_utf8()..];
             return Err(Fault::new(part, reason, WS_EXAMPLE).suggest(&[
-                "ws://",
+                prefix,
                 authority,
                 &path[..at],
                 &encoded,
@@ -64,8 +68,11 @@ mod tests {
         ];
         for (text, host, path, printed) in cases {
             let endpoint: Endpoint = text.parse().unwrap();
-            assert_eq!(endpoint, Endpoint::Ws { host, port: 80, path: path.into() }, "{text}");
+            assert_eq!(endpoint, Endpoint::Ws { host: host.clone(), port: 80, path: path.into() }, "{text}");
             assert_eq!(endpoint.to_string(), printed);
+            let secure: Endpoint = format!("wss{}", &text[2..]).parse().unwrap();
+            assert_eq!(secure, Endpoint::Wss { host, port: 80, path: path.into() }, "{text}");
+            assert_eq!(secure.to_string(), printed.replacen("ws", "wss", 1));
         }
     }
 
@@ -89,6 +96,9 @@ mod tests {
             ("ws://h:80/é", "é", "percent-encoded", "ws://h:80/%C3%A9"),
             ("ws://h:80/%4", "%4", "hexadecimal", WS_EXAMPLE),
             ("ws://h:80/%zz", "%zz", "hexadecimal", WS_EXAMPLE),
+            ("wss://h/chat", "h", "no port", "wss://h:8080/chat"),
+            ("wss://h:80/chat?x=1", "?x=1", "cannot follow the path", "wss://h:80/chat"),
+            ("wss://h:80/%zz", "%zz", "hexadecimal", "wss://127.0.0.1:8080/chat"),
         ];
         for (input, part, words, example) in cases {
             assert_eq!(refused(input, part, words), example, "{input}");

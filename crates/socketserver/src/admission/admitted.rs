@@ -104,7 +104,7 @@ impl Admitted {
             connection.drain();
         }
         place.run.observe(|observer| {
-            observer.opened(&Opened { id, peer: &connection.peer, endpoint: &shared.endpoints[endpoint] });
+            observer.opened(&Opened { id, peer: connection.peer(), endpoint: &shared.endpoints[endpoint] });
         });
         Self { connection: Some(connection), at, ending: None, transport, place }
     }
@@ -134,7 +134,7 @@ impl Drop for Admitted {
         run.observe(|observer| {
             observer.closed(&Closed {
                 id: connection.id,
-                peer: &connection.peer,
+                peer: connection.peer(),
                 endpoint: &run.shared.endpoints[connection.endpoint()],
                 read,
                 written,

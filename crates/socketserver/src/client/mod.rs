@@ -2,8 +2,9 @@
 //!
 //! | you want to | blocking | async |
 //! |---|---|---|
-//! | connect to a stream server | [`connect`], [`connect_within`] | not yet |
-//! | exchange messages with one | [`blocking::Stream::into_framed`](crate::blocking::Stream::into_framed) | not yet |
+//! | connect to a stream server | [`connect`], [`connect_within`] | [`task::connect`] |
+//! | the same on terms of your own | [`Connector::connect`] | [`Connector::connect_async`] |
+//! | exchange messages with one | [`blocking::Stream::into_framed`](crate::blocking::Stream::into_framed) | [`Stream::framed`](crate::Stream::framed) |
 //! | exchange packets with one peer | [`datagram`] | [`task::datagram`] |
 //! | exchange packets with many | [`datagram_socket`] | [`task::datagram_socket`] |
 //!
@@ -12,19 +13,28 @@
     not(feature = "tokio"),
     doc = "
 
+[`task::connect`]: self
+[`Connector::connect_async`]: self
+[`Stream::framed`]: self
 [`task::datagram`]: self
 [`task::datagram_socket`]: self"
 )]
 
+mod connector;
 mod datagram;
-mod stream;
 mod target;
-
 #[cfg(feature = "tokio")]
-pub use datagram::task;
-pub use datagram::{DatagramClient, DatagramSocket, Packet, Undelivered, datagram, datagram_socket};
-pub use stream::{connect, connect_within};
-pub use target::Target;
+mod task_stream;
+
+/// What [`client`](self) has for a thread that waits, for async code: under the same names, with `.await`.
+#[cfg(feature = "tokio")]
+pub mod task {
+    pub use super::datagram::task::*;
+    pub use super::task_stream::connect;
+}
 
 #[cfg(feature = "tls")]
 pub use crate::tls::ClientTls;
+pub use connector::{Connector, connect, connect_within};
+pub use datagram::{DatagramClient, DatagramSocket, Packet, Undelivered, datagram, datagram_socket};
+pub use target::Target;

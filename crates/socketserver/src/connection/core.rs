@@ -3,6 +3,7 @@
 use super::fate::Fate;
 use super::input::Input;
 use super::slot::{Deadline, NEVER, Woken};
+use super::wire::Wire;
 use super::{Connection, Idle, PollIo, Reason, Slot, Terms, Wait, pool};
 use crate::clock;
 use std::future::poll_fn;
@@ -24,20 +25,20 @@ const READ_OUT_BYTES: usize = 256 * 1024;
 /// What is inside a `Stream`. Not part of the public interface.
 #[derive(Debug)]
 pub struct Core<T> {
-    io: T,
-    input: Input,
+    pub(super) io: Wire<T>,
+    pub(super) input: Input,
     /// What was gathered; empty more often than not.
     #[expect(clippy::box_collection, reason = "it is seldom there, and each connection has room for it")]
     output: Option<Box<Vec<u8>>>,
     pub(crate) connection: Arc<Connection>,
     /// The connection's own, at hand.
-    slot: Slot,
+    pub(super) slot: Slot,
     /// Shared by all connections of a run until one has its own.
     terms: Arc<Terms>,
     /// No more input comes: from the peer, or because the server drains.
-    ended: bool,
+    pub(super) ended: bool,
     /// Why this side has ended the input, if it has: then an end of input is not the peer's.
-    shut: Woken,
+    pub(super) shut: Woken,
     /// A wait goes on that answered `Pending`.
     waits: bool,
     /// It has let others go before it, and may write.
@@ -53,6 +54,10 @@ pub struct Core<T> {
 
 impl<T: PollIo> Core<T> {
     pub(crate) fn new(io: T, connection: Arc<Connection>, terms: Arc<Terms>) -> Self {
+        Self::over(Wire::plain(io), connection, terms)
+    }
+
+    fn over(io: Wire<T>, connection: Arc<Connection>, terms: Arc<Terms>) -> Self {
         Self {
             io,
             input: Input::default(),
@@ -83,7 +88,12 @@ impl<T: PollIo> Core<T> {
 
     /// The transport underneath.
     pub(crate) fn io(&self) -> &T {
-        &self.io
+        self.io.raw()
+    }
+
+    /// The half that writes, for another thread; `io` is the same transport.
+    pub(super) fn other_half(&self, io: T) -> Self {
+        Self::over(self.io.other_half(io), self.connection.clone(), self.terms.clone())
     }
 
     pub(crate) fn buffered(&self) -> &[u8] {
@@ -465,8 +475,11 @@ impl<T: PollIo> Core<T> {
         if self.fate.is_peer_gone() || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
             return;
         }
+        if poll_fn(|cx| self.io.poll_goodbye(cx, self.terms.write)).await.is_err() {
+            return;
+        }
         let by_drain = self.ended && self.fate.reason() == Some(Reason::Drained);
-        if (self.ended || self.expired.is_some()) && self.io.gathers() {
+        if (self.ended || self.expired.is_some()) && self.io.ends_itself() {
             // It may have a goodbye of its own to say. There is nothing to read out.
             let _ = poll_fn(|cx| self.poll_close_write(cx)).await;
             return;
@@ -491,7 +504,7 @@ impl<T: PollIo> Core<T> {
         while left > 0 {
             self.input.clear();
             let room = self.input.room();
-            match poll_fn(|cx| self.io.poll_read(cx, room, wait)).await {
+            match poll_fn(|cx| self.io.poll_read_out(cx, room, wait)).await {
                 Ok(count) if !self.slot.is_cut() && (count > 0 || self.io.packet().is_some()) => {
                     self.slot.add_read(count);
                     left = left.saturating_sub(count.max(1));
@@ -568,7 +581,7 @@ impl<T: PollIo> Core<T> {
     /// The handler is about to wait, or goes on with what it waited for `since` then. Tells whether the server drains, so
     /// that it had better not.
     #[inline]
-    fn begin_wait(&mut self, idle: bool, wait: Wait, since: Option<u64>) -> bool {
+    pub(super) fn begin_wait(&mut self, idle: bool, wait: Wait, since: Option<u64>) -> bool {
         let epoch = match (wait, self.terms.idle) {
             (Wait::For(_) | Wait::Until(_), Idle::Watched) => since.unwrap_or_else(|| self.terms.handle.epoch()),
             _ => NEVER,
@@ -582,7 +595,7 @@ impl<T: PollIo> Core<T> {
 
     /// The wait is over, or given up. Tells since when it went on, if one did that can expire.
     #[inline]
-    fn end_wait(&mut self) -> Option<u64> {
+    pub(super) fn end_wait(&mut self) -> Option<u64> {
         if !std::mem::take(&mut self.waits) {
             return None;
         }
@@ -593,6 +606,12 @@ impl<T: PollIo> Core<T> {
                 None
             }
         }
+    }
+
+    /// Something else than the peer has ended the input.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_woken(&self) -> bool {
+        self.shut != Woken::No
     }
 
     /// Whoever waited, to read or to write, has given up.
@@ -637,6 +656,10 @@ impl<T: PollIo> Core<T> {
                 Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.input_is_over(),
+            #[cfg(feature = "tls")]
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.io.tls().is_some() => {
+                if self.shut == Woken::No { Err(self.input_broke_off()) } else { self.input_is_over() }
+            }
             Err(error) if is_deadline(&error) => Err(self.fate.too_late(Deadline::Idle)),
             // Somebody has something for the peer.
             Err(error) if T::WAITS_INSIDE && error.kind() == io::ErrorKind::Interrupted => Err(error),
@@ -653,6 +676,15 @@ impl<T: PollIo> Core<T> {
         self.ended = true;
         self.fate.drained();
         Ok(0)
+    }
+
+    /// The transport has ended, and the peer had not said that it would (RFC 8446, section 6.1): somebody else may have cut
+    /// off what it said last.
+    #[cfg(feature = "tls")]
+    #[cold]
+    fn input_broke_off(&mut self) -> io::Error {
+        self.ended = true;
+        self.fate.cut_short("the connection ended without a TLS close_notify: what came may not be all".to_owned())
     }
 
     #[inline]

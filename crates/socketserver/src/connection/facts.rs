@@ -12,7 +12,7 @@ macro_rules! facts {
         /// Who is at the other end.
         #[must_use]
         pub fn peer(&self) -> &$crate::Peer {
-            &self.core.connection.peer
+            self.core.connection.peer()
         }
 
         /// Our own address; `None` over Unix sockets.
@@ -79,6 +79,29 @@ macro_rules! facts {
             if self.core.connection.slot.exempt() {
                 self.core.terms().handle.give_back_permit();
             }
+        }
+
+        /// What is known of the TLS that the connection speaks; `None` on a plain one.
+        #[cfg(feature = "tls")]
+        #[must_use]
+        pub fn tls(&self) -> Option<$crate::TlsInfo> {
+            self.core.tls_info()
+        }
+
+        /// Fills `output` with bytes that follow from the secrets of this TLS connection, the label and the context: the same
+        /// at both ends, and on no other connection (RFC 5705; RFC 8446, section 7.5). With the label
+        /// `EXPORTER-Channel-Binding` and 32 bytes it is the channel binding `tls-exporter` (RFC 9266).
+        ///
+        /// # Errors
+        /// `Unsupported` on a plain connection, `InvalidInput` for more bytes than TLS gives at a time.
+        #[cfg(feature = "tls")]
+        pub fn export_keying_material(
+            &self,
+            output: &mut [u8],
+            label: &[u8],
+            context: Option<&[u8]>,
+        ) -> std::io::Result<()> {
+            self.core.export(output, label, context)
         }
 
         /// How long a read waits for the peer; `None` is for ever. Applies to this connection, from the next read on.

@@ -1,5 +1,7 @@
 use super::Reason;
 use super::slot::Deadline;
+#[cfg(any(feature = "tls", feature = "websocket"))]
+use crate::tls::HandshakeFailure;
 use std::error::Error;
 use std::io;
 
@@ -73,9 +75,36 @@ impl Fate {
     /// It was not agreed in time how to speak.
     #[cfg(feature = "websocket")]
     pub(crate) fn handshake_too_late(&mut self) -> io::Error {
-        self.reason = Some(Reason::Handshake);
+        self.reason = Some(Reason::Handshake(HandshakeFailure::Timeout));
         self.failed_with(io::ErrorKind::TimedOut);
         io::Error::new(io::ErrorKind::TimedOut, "the handshake deadline passed: the peer's request is not there")
+    }
+
+    /// It was not agreed how to speak, for this reason.
+    #[cfg(feature = "tls")]
+    pub(crate) fn handshake_failed(&mut self, why: HandshakeFailure, error: io::Error) -> io::Error {
+        self.reason = Some(Reason::Handshake(why));
+        // Others hear from us what was wrong.
+        self.peer_gone |= matches!(why, HandshakeFailure::Timeout | HandshakeFailure::Disconnected);
+        self.failed_with(error.kind());
+        match why {
+            HandshakeFailure::Timeout => io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the handshake deadline passed: the peer is not through with it",
+            ),
+            HandshakeFailure::Disconnected => {
+                io::Error::new(error.kind(), format!("the peer left in the handshake: {error}"))
+            }
+            _ => error,
+        }
+    }
+
+    /// The server drains, and nothing was asked of it yet.
+    #[cfg(feature = "tls")]
+    pub(crate) fn not_begun(&mut self) -> io::Error {
+        self.drained();
+        self.failed_with(io::ErrorKind::ConnectionAborted);
+        io::Error::new(io::ErrorKind::ConnectionAborted, "the server stops")
     }
 
     pub(crate) fn write_too_late(&mut self) -> io::Error {

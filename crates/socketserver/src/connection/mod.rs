@@ -3,6 +3,8 @@
 mod core;
 mod facts;
 mod fate;
+#[cfg(feature = "tls")]
+mod handshake;
 mod input;
 mod peer;
 pub(crate) mod pipeline;
@@ -10,6 +12,8 @@ mod poll_io;
 pub(crate) mod pool;
 mod reason;
 mod record;
+#[cfg(feature = "tls")]
+mod secure;
 mod slot;
 mod sync_io;
 pub(crate) mod sync_stream;
@@ -19,6 +23,7 @@ mod task_io;
 pub(crate) mod task_stream;
 mod terms;
 mod unit;
+mod wire;
 
 pub use self::core::Core;
 pub use self::peer::Peer;
@@ -34,4 +39,4 @@ pub(crate) use self::fate::Fate;
 pub(crate) use self::poll_io::{now, now_poll};
 pub(crate) use self::record::{CLIENT, Connection, Record, Steer};
 pub(crate) use self::slot::{Chunk, Slot};
-pub(crate) use self::terms::{IDLE, Idle, Terms, WRITE};
+pub(crate) use self::terms::{HANDSHAKE, IDLE, Idle, Terms, WRITE};

@@ -1,6 +1,10 @@
+#[cfg(feature = "tls")]
+use crate::tls::Identity;
 use socketserver_sys::Credentials;
 use std::fmt;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
 /// Who is at the other end of a connection.
 ///
@@ -24,6 +28,27 @@ enum Kind {
     // In boxes: then it is small for most of the many connections that a server may have.
     V6(Box<SocketAddrV6>),
     Unix(Box<Credentials>),
+    #[cfg(feature = "tls")]
+    Known(Box<Known>),
+}
+
+/// A peer of which more is known than where it is.
+#[cfg(feature = "tls")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    at: Kind,
+    identity: Arc<Identity>,
+}
+
+impl Kind {
+    /// Where it is.
+    fn at(&self) -> &Self {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Known(known) => &known.at,
+            other => other,
+        }
+    }
 }
 
 impl Peer {
@@ -40,10 +65,10 @@ impl Peer {
     /// Its address; `None` over Unix sockets.
     #[must_use]
     pub fn addr(&self) -> Option<SocketAddr> {
-        match &self.0 {
+        match self.0.at() {
             Kind::V4(addr) => Some((*addr).into()),
             Kind::V6(addr) => Some((**addr).into()),
-            Kind::Unnamed | Kind::Unix(_) => None,
+            _ => None,
         }
     }
 
@@ -70,7 +95,33 @@ impl Peer {
     /// ```
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
-        if let Kind::Unix(credentials) = &self.0 { Some(**credentials) } else { None }
+        if let Kind::Unix(credentials) = self.0.at() { Some(**credentials) } else { None }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Peer {
+    /// Who it is, as the certificate says that it has shown and that was verified. `None`: it has shown none, or the
+    /// connection is plain. Known once hands are shaken: `verify` comes before that.
+    ///
+    /// ```
+    /// use socketserver::{AltName, Result, Stream};
+    ///
+    /// async fn handle(c: &mut Stream) -> Result {
+    ///     let staff = AltName::Dns("staff.example.org".into());
+    ///     if !c.peer().identity().is_some_and(|identity| identity.sans().contains(&staff)) {
+    ///         return Err("not one of us".into());
+    ///     }
+    ///     Ok(c.write_all(b"hello\n").await?)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        if let Kind::Known(known) = &self.0 { Some(&known.identity) } else { None }
+    }
+
+    pub(crate) fn with_identity(&self, identity: Identity) -> Self {
+        Self(Kind::Known(Box::new(Known { at: self.0.at().clone(), identity: Arc::new(identity) })))
     }
 }
 
@@ -89,11 +140,11 @@ impl From<SocketAddr> for Peer {
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match self.0.at() {
             Kind::V4(addr) => addr.fmt(f),
             Kind::V6(addr) => addr.fmt(f),
             Kind::Unix(c) => write!(f, "unix:pid={},uid={},gid={}", c.pid, c.uid, c.gid),
-            Kind::Unnamed => f.write_str("unnamed"),
+            _ => f.write_str("unnamed"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! setup · handle · finish, then the close: written once.
 //!
-//! Before it stand the permit and `verify` (`admission`), and between them PROXY and TLS will.
+//! Before it stand the permit and `verify` (`admission`), and between them TLS (`handshake`).
 
 use super::{Core, PollIo, Reason};
 use crate::engine::{Conn, Engine};
@@ -77,6 +77,17 @@ macro_rules! guard {
 pub(crate) fn connection<E: Engine, S: Service<E>>(conn: &mut E::Stream, service: &S) -> impl Future<Output = Ending> {
     async move {
         let record = conn.core().connection.clone();
+        #[cfg(feature = "tls")]
+        if let Some(acceptor) = conn.core().acceptor() {
+            // In a box: connections without it do not make room for it.
+            let agreed: Outcome = guard!(Box::pin(conn.core().accept_tls(acceptor)), Some(&record.slot));
+            if let Err(failure) = agreed {
+                let core = conn.core();
+                let ending = unbegun(core, failure);
+                core.close().await;
+                return ending;
+            }
+        }
         let mut outcome: Outcome = guard!(service.setup(conn), Some(&record.slot));
         if outcome.is_ok() {
             outcome = guard!(service.handle(conn), Some(&record.slot));
@@ -104,7 +115,7 @@ fn judge_all<E: Engine, S: Service<E>>(core: &mut Core<E::Io>, outcomes: [Outcom
         if matches!(reason, Reason::Failed | Reason::Panicked | Reason::BadMessage) {
             let text = catch(|| failure.to_string());
             failed = Ending::with(reason, Some(text.unwrap_or_else(|panic| panic.to_string())));
-            if let Err(panic) = catch(|| service.on_error(&failure, &core.connection.peer)) {
+            if let Err(panic) = catch(|| service.on_error(&failure, core.connection.peer())) {
                 broken_hook = Some(("on_error", panic.to_string()));
             }
         }
@@ -116,6 +127,18 @@ fn judge_all<E: Engine, S: Service<E>>(core: &mut Core<E::Io>, outcomes: [Outcom
         }
     }
     ending
+}
+
+/// How a connection ends that its handler never heard of.
+#[cfg(feature = "tls")]
+fn unbegun<T: PollIo>(core: &mut Core<T>, failure: Option<Failure>) -> Ending {
+    let failure = failure.unwrap_or_else(|| core.cut_off().into());
+    match judge(core, &failure) {
+        reason @ (Reason::Handshake(_) | Reason::Failed | Reason::Panicked) => {
+            Ending::with(reason, Some(failure.to_string()))
+        }
+        reason => Ending::of(reason),
+    }
 }
 
 /// Why a connection ended whose handler gave this failure.

@@ -1,3 +1,4 @@
+use crate::tls::HandshakeFailure;
 use std::fmt;
 
 /// Why a connection ended, as recorded when it happened.
@@ -18,8 +19,8 @@ pub enum Reason {
     WriteTimeout,
     /// The peer sent nothing at all for as long as the first-byte deadline allows.
     FirstByte,
-    /// What has to be said before the first message, as the request of `ws://`, was not there within the handshake's deadline.
-    Handshake,
+    /// It was not agreed how to speak, before the handler or the first message: in TLS, or in the request of `ws://`.
+    Handshake(HandshakeFailure),
     /// Its session was silent for longest, and gave way to a newcomer ([`sessions`](crate::sessions)).
     Evicted,
     /// The peer sent a line, a frame or an exact read more slowly than the minimum rate allows.
@@ -50,15 +51,29 @@ pub enum Reason {
     Exited(i32),
 }
 
+/// The word of the first failed handshake; those of the others follow.
+const HANDSHAKE: u64 = 16;
+
 impl Reason {
     /// Each kind once; the number of a signal or a status is 0.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Finished,
         Self::Disconnected,
         Self::Idle,
         Self::WriteTimeout,
         Self::FirstByte,
-        Self::Handshake,
+        Self::Handshake(HandshakeFailure::ALL[0]),
+        Self::Handshake(HandshakeFailure::ALL[1]),
+        Self::Handshake(HandshakeFailure::ALL[2]),
+        Self::Handshake(HandshakeFailure::ALL[3]),
+        Self::Handshake(HandshakeFailure::ALL[4]),
+        Self::Handshake(HandshakeFailure::ALL[5]),
+        Self::Handshake(HandshakeFailure::ALL[6]),
+        Self::Handshake(HandshakeFailure::ALL[7]),
+        Self::Handshake(HandshakeFailure::ALL[8]),
+        Self::Handshake(HandshakeFailure::ALL[9]),
+        Self::Handshake(HandshakeFailure::ALL[10]),
+        Self::Handshake(HandshakeFailure::ALL[11]),
         Self::Evicted,
         Self::MinRate,
         Self::BadMessage,
@@ -83,7 +98,7 @@ impl Reason {
             Self::Idle => "idle",
             Self::WriteTimeout => "write-timeout",
             Self::FirstByte => "first-byte",
-            Self::Handshake => "handshake",
+            Self::Handshake(failure) => failure.as_reason(),
             Self::Evicted => "evicted",
             Self::MinRate => "min-rate",
             Self::BadMessage => "bad-message",
@@ -133,7 +148,7 @@ impl Reason {
             Self::Kicked => 13,
             Self::BadMessage => 14,
             Self::Overflow => 15,
-            Self::Handshake => 16,
+            Self::Handshake(failure) => HANDSHAKE + failure as u64,
             // What only the parent finds out never travels, and sessions are no children's.
             Self::Evicted | Self::Killed(_) | Self::Exited(_) => 0,
         }

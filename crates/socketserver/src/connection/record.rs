@@ -21,7 +21,10 @@ pub(crate) type Connection = WithFd<Record>;
 pub(crate) struct Record {
     pub(crate) slot: Slot,
     pub(crate) id: u64,
-    pub(crate) peer: Peer,
+    /// Who is at the other end of the socket.
+    peer: Peer,
+    /// Who that is, once more is known of it than its address.
+    introduced: OnceLock<Box<Peer>>,
     endpoint: u32,
     run: u32,
     since: Moment,
@@ -32,7 +35,19 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn new(id: u64, peer: Peer, endpoint: usize, slot: Slot) -> Self {
         let endpoint = u32::try_from(endpoint).unwrap_or(u32::MAX);
-        Self { id, peer, endpoint, since: Moment::now(), run: 0, slot, task: OnceLock::new() }
+        let introduced = OnceLock::new();
+        Self { id, peer, introduced, endpoint, since: Moment::now(), run: 0, slot, task: OnceLock::new() }
+    }
+
+    /// Who is at the other end, as far as is known.
+    pub(crate) fn peer(&self) -> &Peer {
+        self.introduced.get().map_or(&self.peer, |peer| peer)
+    }
+
+    /// More is known of the peer now. The first introduction stays.
+    #[cfg(feature = "tls")]
+    pub(crate) fn introduce(&self, peer: Peer) {
+        let _ = self.introduced.set(Box::new(peer));
     }
 
     /// With its socket; `None`: a transport of a user's own, that its task alone can deal with.

@@ -1,4 +1,6 @@
 use super::facts::{facts, text_of_line};
+#[cfg(feature = "tls")]
+use super::now;
 use super::{Core, SyncIo, now_poll};
 use crate::engine::Conn;
 use crate::framing::Framing;
@@ -186,12 +188,25 @@ impl Stream {
         Ok((ReadHalf(read), WriteHalf(write)))
     }
 
+    /// STARTTLS: from now on the connection is TLS, of which this is the server's end, with the certificates of
+    /// [`Server::tls`](crate::Server::tls). Call it once the peer has been told to begin. It waits as long as
+    /// [`Server::handshake`](crate::Server::handshake) says; then [`tls`](Self::tls) and
+    /// [`Peer::identity`](crate::Peer::identity) tell what was agreed.
+    ///
+    /// # Errors
+    /// `Unsupported` without certificates, `InvalidInput` on a connection that is TLS already, `InvalidData` when the
+    /// peer went on in plain words behind its wish for TLS (RFC 3207, section 6) or shakes hands wrongly, `TimedOut` at the
+    /// deadline. The connection is of no use then.
+    #[cfg(feature = "tls")]
+    pub fn start_tls(&mut self) -> io::Result<()> {
+        self.flush()?;
+        now(self.core.upgrade())
+    }
+
     /// One to read, with what was read already, and one to write.
     pub(crate) fn into_two(mut self) -> io::Result<(Self, Self)> {
         self.flush()?;
-        let connection = self.core.connection.clone();
-        let io = SyncIo::new(&connection);
-        let write = Core::new(io, connection, self.core.terms().clone());
+        let write = self.core.other_half(SyncIo::new(&self.core.connection));
         Ok((self, Self { core: write }))
     }
 }

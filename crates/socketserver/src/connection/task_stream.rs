@@ -213,6 +213,24 @@ impl Stream {
         poll_fn(move |cx| call.poll_close_write(cx))
     }
 
+    /// STARTTLS: from now on the connection is TLS, of which this is the server's end, with the certificates of
+    /// [`Server::tls`](crate::Server::tls). Call it once the peer has been told to begin. It waits as long as
+    /// [`Server::handshake`](crate::Server::handshake) says; then [`tls`](Self::tls) and
+    /// [`Peer::identity`](crate::Peer::identity) tell what was agreed.
+    ///
+    /// Not cancel-safe: a connection whose handshake was given up is of no use.
+    ///
+    /// # Errors
+    /// `Unsupported` without certificates, `InvalidInput` on a connection that is TLS already, `InvalidData` when the
+    /// peer went on in plain words behind its wish for TLS (RFC 3207, section 6) or shakes hands wrongly, `TimedOut` at the
+    /// deadline. The connection is of no use then.
+    #[cfg(feature = "tls")]
+    pub async fn start_tls(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        // Handlers that never do it have no room for it.
+        Box::pin(Call(&mut self.core).upgrade()).await
+    }
+
     /// Whole messages in place of bytes. What is to be known of the stream between two of them is in it: one serves the
     /// conversation, to its end or to where messages end.
     pub fn framed<C: Framing>(&mut self, framing: C) -> Messages<C, &mut Self> {

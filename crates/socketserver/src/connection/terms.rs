@@ -9,6 +9,9 @@ pub(crate) struct Terms {
     pub(crate) idle: Idle,
     /// While a write makes no progress.
     pub(crate) write: Option<Duration>,
+    /// From accept until the handshake is over.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nobody shakes hands then"))]
+    pub(crate) handshake: Option<Duration>,
 }
 
 /// Who sees to it that a wait for the peer does not last too long.
@@ -25,3 +28,5 @@ pub(crate) enum Idle {
 pub(crate) const IDLE: Option<Duration> = Some(Duration::from_secs(60));
 /// How long a write may make no progress unless told otherwise.
 pub(crate) const WRITE: Option<Duration> = Some(Duration::from_secs(30));
+/// How long what comes before the handler may take, unless told otherwise.
+pub(crate) const HANDSHAKE: Option<Duration> = Some(Duration::from_secs(5));

@@ -170,18 +170,7 @@ impl ListenOptions {
     fn listen(&mut self, place: Where) -> Result<Listener, Error> {
         match place.0 {
             Place::Endpoint(endpoint) => match &endpoint {
-                Endpoint::Ws { .. } if !cfg!(feature = "websocket") => {
-                    let words = "needs the feature `websocket` of `socketserver`, which this program was built without";
-                    Err(Error::new(ErrorKind::Unsupported, format!("`{endpoint}` {words}")))
-                }
-                Endpoint::Tcp { host: Host::Any, port } | Endpoint::Ws { host: Host::Any, port, .. } => {
-                    self.everywhere(&endpoint, *port, Self::listen_tcp)
-                }
-                Endpoint::Tcp { host, port } | Endpoint::Ws { host, port, .. } => {
-                    let addr = resolve(host, *port).map_err(|e| Error::io(format!("`{endpoint}`"), e))?;
-                    self.listen_tcp(&endpoint, addr, addr.is_ipv6())
-                        .map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))
-                }
+                over_tcp if over_tcp.tcp().is_some() => self.listen_over_tcp(&endpoint),
                 Endpoint::Unix { name, mode } => self.listen_unix(&endpoint, Type::STREAM, name, *mode),
                 Endpoint::Seqpacket { name, mode } => self.listen_unix(&endpoint, Type::SEQPACKET, name, *mode),
                 Endpoint::Udp { host: Host::Any, port } => self.everywhere(&endpoint, *port, Self::bind_udp),
@@ -204,6 +193,28 @@ impl ListenOptions {
         }
     }
 
+    /// What stands on TCP, as far as this program can speak it.
+    fn listen_over_tcp(&mut self, endpoint: &Endpoint) -> Result<Listener, Error> {
+        let lacks = [
+            (endpoint.path().is_some() && !cfg!(feature = "websocket"), "websocket"),
+            (endpoint.is_tls() && !cfg!(feature = "tls"), "tls"),
+        ];
+        if let Some((_, feature)) = lacks.iter().find(|(lacks, _)| *lacks) {
+            let words =
+                format!("needs the feature `{feature}` of `socketserver`, which this program was built without");
+            return Err(Error::new(ErrorKind::Unsupported, format!("`{endpoint}` {words}")));
+        }
+        match endpoint.tcp() {
+            Some((Host::Any, port)) => self.everywhere(endpoint, port, Self::listen_tcp),
+            Some((host, port)) => {
+                let addr = resolve(host, port).map_err(|e| Error::io(format!("`{endpoint}`"), e))?;
+                self.listen_tcp(endpoint, addr, addr.is_ipv6())
+                    .map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))
+            }
+            None => Err(Error::new(ErrorKind::Unsupported, format!("`{endpoint}` cannot be listened on"))),
+        }
+    }
+
     /// IPv6 and IPv4 on one socket; IPv4 alone where the system has no IPv6.
     fn everywhere(
         &mut self,
@@ -219,10 +230,8 @@ impl ListenOptions {
             result => result,
         };
         let mut listener = listener.map_err(|e| Error::io(format!("cannot listen on `{endpoint}`"), e))?;
-        if let Endpoint::Tcp { host, .. } | Endpoint::Udp { host, .. } | Endpoint::Ws { host, .. } =
-            &mut listener.endpoint
-        {
-            *host = Host::Any;
+        if let Some(port) = listener.endpoint.port() {
+            listener.endpoint = listener.endpoint.at(Host::Any, port);
         }
         Ok(listener)
     }
@@ -275,12 +284,8 @@ impl ListenOptions {
         self.look(endpoint, &socket)?;
         socket.bind(&addr.into())?;
         socket.listen(self.backlog)?;
-        let bound = match (endpoint, tcp_endpoint(&socket)?) {
-            (Endpoint::Ws { path, .. }, Endpoint::Tcp { host, port }) => {
-                Endpoint::Ws { host, port, path: path.clone() }
-            }
-            (_, bound) => bound,
-        };
+        let (host, addr) = bound(&socket)?;
+        let bound = endpoint.at(host, addr.port());
         prepare(&socket, &bound)?;
         Ok(Listener::socket(bound, socket.into(), None))
     }
@@ -518,7 +523,7 @@ fn prepare(socket: &Socket, endpoint: &Endpoint) -> io::Result<()> {
     socket.set_cloexec(true)?;
     // Accepted connections inherit these: no call a connection.
     match endpoint {
-        Endpoint::Tcp { .. } => socket.set_tcp_nodelay(true),
+        over_tcp if over_tcp.tcp().is_some() => socket.set_tcp_nodelay(true),
         // By that an empty packet is told from the end of input.
         Endpoint::Seqpacket { .. } => socket.set_passcred(true),
         _ => Ok(()),

@@ -88,7 +88,7 @@ where
 {
     let core = conn.core();
     #[cfg(feature = "websocket")]
-    if let Some(Endpoint::Ws { path, .. }) = core.terms().clone().handle.endpoint(core.connection.endpoint()) {
+    if let Some(path) = core.terms().clone().handle.endpoint(core.connection.endpoint()).and_then(Endpoint::path) {
         // Those of other carriers do not make room for it.
         let talk = Box::pin(websocket::connection(core, hear, path, &framed.web_socket, framed.terms));
         let outcome = talk.await;

@@ -4,6 +4,8 @@ use super::{ConnectionInfo, Shared, Totals};
 use crate::OverLimit;
 use crate::connection::{Connection, Reason};
 #[cfg(feature = "tls")]
+use crate::tls::Acceptor;
+#[cfg(feature = "tls")]
 use crate::{Error, ErrorKind};
 use socketserver_proto::peers::PeerRate;
 use socketserver_proto::{Cidr, Endpoint, Rate};
@@ -82,6 +84,12 @@ impl Handle {
 
     /// One of them.
     #[cfg(feature = "websocket")]
+    /// What the server shakes hands with, if it does.
+    #[cfg(feature = "tls")]
+    pub(crate) fn acceptor(&self) -> Option<&Arc<Acceptor>> {
+        self.shared.as_ref()?.acceptor()
+    }
+
     pub(crate) fn endpoint(&self, number: usize) -> Option<&Endpoint> {
         self.shared.as_ref()?.endpoints.get(number)
     }

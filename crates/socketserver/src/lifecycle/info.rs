@@ -59,7 +59,7 @@ impl ConnectionInfo {
         let times = looks.map(|looks| u32::try_from(looks).unwrap_or(u32::MAX));
         Self {
             id: connection.id,
-            peer: connection.peer.clone(),
+            peer: connection.peer().clone(),
             endpoint: shared.endpoints[connection.endpoint()].clone(),
             phase,
             age: connection.age(),

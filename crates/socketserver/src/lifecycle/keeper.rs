@@ -205,7 +205,7 @@ impl Keeper {
 fn describe(run: &Run, connection: &Connection, abandoned: bool) -> Cut {
     Cut {
         id: connection.id,
-        peer: connection.peer.clone(),
+        peer: connection.peer().clone(),
         endpoint: run.shared.endpoints[connection.endpoint()].clone(),
         age: connection.age(),
         abandoned,

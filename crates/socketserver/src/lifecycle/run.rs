@@ -4,7 +4,7 @@ use super::{Duties, Handle, Keeper, Report, Shared};
 use crate::Error;
 use crate::admission::{AT_A_TIME, Farewell};
 use crate::connection::pipeline::catch;
-use crate::connection::{IDLE, Idle, Terms, WRITE};
+use crate::connection::{HANDSHAKE, IDLE, Idle, Terms, WRITE};
 use crate::datagram::session::{Mailbox, Newcomers, Ready};
 use crate::endpoint::{Listeners, Transport};
 use crate::events::{Cut, HookFailed, Observer};
@@ -22,6 +22,7 @@ use std::time::Duration;
 pub(crate) struct Settings {
     pub(crate) deadlines: Deadlines,
     pub(crate) write: Option<Duration>,
+    pub(crate) handshake: Option<Duration>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -29,7 +30,7 @@ impl Settings {
     /// What a connection begins with.
     fn terms(&self, handle: Handle) -> Terms {
         let idle = if self.looks().is_some() { Idle::Watched } else { Idle::Own(None) };
-        Terms { handle, idle, write: self.write }
+        Terms { handle, idle, write: self.write, handshake: self.handshake }
     }
 
     /// How the keeper looks after the deadlines, if there are any.
@@ -41,7 +42,7 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         let deadlines = Deadlines { idle: IDLE, first_byte: None, lifetime: None, min_rate: None };
-        Self { deadlines, write: WRITE, observer: None }
+        Self { deadlines, write: WRITE, handshake: HANDSHAKE, observer: None }
     }
 }
 
@@ -463,5 +464,6 @@ mod tests {
         let settings = Settings::default();
         assert_eq!(settings.deadlines.idle, Some(Duration::from_secs(60)));
         assert_eq!(settings.write, Some(Duration::from_secs(30)));
+        assert_eq!(settings.handshake, Some(Duration::from_secs(5)));
     }
 }

@@ -161,7 +161,7 @@ impl Channel {
     #[must_use]
     pub fn peer(&self) -> &Peer {
         match &self.link {
-            Link::Connection(connection) => &connection.peer,
+            Link::Connection(connection) => connection.peer(),
             Link::Session(mailbox) => mailbox.peer(),
         }
     }

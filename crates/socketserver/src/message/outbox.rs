@@ -190,7 +190,7 @@ impl Outbox {
     /// Whose it is, by number and name; `None` when that one is gone.
     pub(super) fn whose(&self) -> Option<(u64, Peer)> {
         match &self.0.end {
-            End::Connection(connection) => connection.upgrade().map(|c| (c.id, c.peer.clone())),
+            End::Connection(connection) => connection.upgrade().map(|c| (c.id, c.peer().clone())),
             End::Session(mailbox) => mailbox.upgrade().map(|mailbox| (mailbox.id(), mailbox.peer().clone())),
         }
     }

@@ -41,7 +41,6 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// Each of them once.
-    #[allow(dead_code, reason = "who counts them asks for it")]
     pub(crate) const ALL: [Self; 12] = [
         Self::NotTls,
         Self::UnknownCa,
@@ -60,19 +59,25 @@ impl HandshakeFailure {
     /// The name in events, `kebab-case`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        // A reason's name is this one with a word before it.
+        self.as_reason().trim_start_matches("handshake-")
+    }
+
+    /// The name of the [`Reason`](crate::Reason) that it is.
+    pub(crate) fn as_reason(self) -> &'static str {
         match self {
-            Self::NotTls => "not-tls",
-            Self::UnknownCa => "unknown-ca",
-            Self::NoCommonCipher => "no-common-cipher",
-            Self::Expired => "expired",
-            Self::NoCertificate => "no-certificate",
-            Self::BadCertificate => "bad-certificate",
-            Self::UnknownName => "unknown-name",
-            Self::WrongFingerprint => "wrong-fingerprint",
-            Self::Timeout => "timeout",
-            Self::Disconnected => "disconnected",
-            Self::Protocol => "protocol",
-            Self::Internal => "internal",
+            Self::NotTls => "handshake-not-tls",
+            Self::UnknownCa => "handshake-unknown-ca",
+            Self::NoCommonCipher => "handshake-no-common-cipher",
+            Self::Expired => "handshake-expired",
+            Self::NoCertificate => "handshake-no-certificate",
+            Self::BadCertificate => "handshake-bad-certificate",
+            Self::UnknownName => "handshake-unknown-name",
+            Self::WrongFingerprint => "handshake-wrong-fingerprint",
+            Self::Timeout => "handshake-timeout",
+            Self::Disconnected => "handshake-disconnected",
+            Self::Protocol => "handshake-protocol",
+            Self::Internal => "handshake-internal",
         }
     }
 }

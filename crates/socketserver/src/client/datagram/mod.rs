@@ -4,7 +4,7 @@ mod blocking;
 mod core;
 mod packet;
 #[cfg(feature = "tokio")]
-pub mod task;
+pub(super) mod task;
 mod undelivered;
 
 pub use self::blocking::{DatagramClient, DatagramSocket, datagram, datagram_socket};

@@ -3,7 +3,8 @@
 use super::{echo, join, on_each_model};
 use crate::Reasons;
 use socketserver::{
-    Channel, ErrorKind, MessageHandler, Page, Reason, Running, Serial, Server, Tasks, Threads, WebSocket, blocking,
+    Channel, ErrorKind, HandshakeFailure, MessageHandler, Page, Reason, Running, Serial, Server, Tasks, Threads,
+    WebSocket, blocking,
 };
 use socketserver_testkit::Client;
 use socketserver_testkit::websocket::{ACCEPTED, CLOSE, FIN, KEY, TEXT, frame, plain, request};
@@ -238,7 +239,7 @@ fn those_who_watch_are_told_of_the_refused() {
     );
     let (bad, fine) = (Reason::BadMessage, Reason::Finished);
     let reasons = reasons.0.lock().unwrap();
-    assert_eq!(*reasons, [bad, bad, fine, Reason::Handshake, Reason::Disconnected, fine]);
+    assert_eq!(*reasons, [bad, bad, fine, Reason::Handshake(HandshakeFailure::Timeout), Reason::Disconnected, fine]);
 }
 
 #[test]

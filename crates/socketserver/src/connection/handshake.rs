@@ -1,0 +1,168 @@
+//! What a connection and its peer agree on before anything is said in it: TLS.
+
+use super::secure::Secure;
+use super::{Core, PollIo, Wait};
+use crate::clock;
+use crate::tls::{Acceptor, HandshakeFailure, Identity, TlsInfo, classify};
+use rustls::Connection;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+/// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
+
+impl<T: PollIo> Core<T> {
+    /// With what TLS is to be spoken on this connection from its first byte on, if it is.
+    pub(crate) fn acceptor(&self) -> Option<Arc<Acceptor>> {
+        let handle = &self.terms().handle;
+        let endpoint = handle.endpoint(self.connection.endpoint());
+        endpoint.filter(|endpoint| endpoint.is_tls()).and_then(|_| handle.acceptor().cloned())
+    }
+
+    /// What comes before the handler: the handshake, within its deadline, which began at accept.
+    pub(crate) async fn accept_tls(&mut self, acceptor: Arc<Acceptor>) -> crate::Result {
+        let age = self.connection.age();
+        let until = self.terms().handshake.and_then(|time| clock::now().checked_add(time.saturating_sub(age)));
+        if acceptor.or_plain() && !poll_fn(|cx| self.poll_is_tls(cx, until)).await? {
+            return Ok(());
+        }
+        Ok(self.shake_hands_as_server(&acceptor, until).await?)
+    }
+
+    /// STARTTLS: from now on the connection is TLS, at whose server end we are.
+    pub(crate) async fn upgrade(&mut self) -> io::Result<()> {
+        let Some(acceptor) = self.terms().handle.acceptor().cloned() else {
+            let words = "this server has no certificate to show: `Server::tls` gives it one";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, words));
+        };
+        self.check_upgrade()?;
+        let until = self.terms().handshake.and_then(|time| clock::now().checked_add(time));
+        self.shake_hands_as_server(&acceptor, until).await
+    }
+
+    /// STARTTLS at the client's end, and what a client of `tls://` begins with.
+    pub(crate) async fn upgrade_to(
+        &mut self,
+        session: rustls::ClientConnection,
+        until: Option<Instant>,
+    ) -> io::Result<()> {
+        self.check_upgrade()?;
+        self.shake_hands(session.into(), until).await
+    }
+
+    /// What is known of the TLS that it speaks, once hands were shaken.
+    pub(crate) fn tls_info(&self) -> Option<TlsInfo> {
+        match &*self.io.tls()?.session() {
+            Connection::Server(session) => TlsInfo::of_server(session),
+            Connection::Client(session) => TlsInfo::of_client(session),
+        }
+    }
+
+    /// Bytes that this connection's two ends alone have in common (RFC 5705, RFC 8446, section 7.5).
+    pub(crate) fn export(&self, output: &mut [u8], label: &[u8], context: Option<&[u8]>) -> io::Result<()> {
+        let tls = self.io.tls().ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "the connection is plain"))?;
+        let exported = match &*tls.session() {
+            Connection::Server(session) => session.export_keying_material(output, label, context).map(|_| ()),
+            Connection::Client(session) => session.export_keying_material(output, label, context).map(|_| ()),
+        };
+        exported.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    }
+
+    async fn shake_hands_as_server(&mut self, acceptor: &Acceptor, until: Option<Instant>) -> io::Result<()> {
+        let session = acceptor.session().map_err(|error| io::Error::other(error.to_string()))?;
+        self.shake_hands(session.into(), until).await
+    }
+
+    async fn shake_hands(&mut self, session: Connection, until: Option<Instant>) -> io::Result<()> {
+        let early = std::mem::take(&mut self.input);
+        self.io.put_on(Secure::new(session, early));
+        poll_fn(|cx| self.poll_agree(cx, |core, cx| core.io.poll_handshake(cx, until))).await?;
+        let certificate = self.io.tls().and_then(|tls| Some(tls.session().peer_certificates()?.first()?.clone()));
+        if let Some(certificate) = certificate {
+            let identity = Identity::from_der(&certificate).map_err(|error| {
+                self.fate.handshake_failed(HandshakeFailure::BadCertificate, io::Error::other(error))
+            })?;
+            self.connection.introduce(self.connection.peer().with_identity(identity));
+        }
+        Ok(())
+    }
+
+    /// What was said in plain words behind the wish for TLS could be anybody's (RFC 3207, section 6).
+    fn check_upgrade(&mut self) -> io::Result<()> {
+        if self.io.tls().is_some() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the connection is TLS already"));
+        }
+        if self.input.is_empty() {
+            return Ok(());
+        }
+        let words = "the peer went on in plain words after it had asked for TLS";
+        Err(self.fate.handshake_failed(HandshakeFailure::NotTls, io::Error::new(io::ErrorKind::InvalidData, words)))
+    }
+
+    /// Whether the peer's first byte begins TLS.
+    fn poll_is_tls(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> Poll<io::Result<bool>> {
+        let wait = until.map_or(Wait::For(None), Wait::Until);
+        ready!(self.poll_agree(cx, |core, cx| {
+            if core.input.is_empty() {
+                let count = match core.io.poll_read(cx, core.input.room(), wait) {
+                    Poll::Ready(Ok(count)) => count,
+                    other => {
+                        core.input.rest();
+                        return other.map_ok(|_| ());
+                    }
+                };
+                core.slot.add_read(count);
+                core.input.fill(count);
+            }
+            Poll::Ready(Ok(()))
+        }))?;
+        // Whoever says nothing and leaves has not said it in TLS.
+        Poll::Ready(Ok(self.buffered().first() == Some(&HANDSHAKE)))
+    }
+
+    /// A wait in the course of it. A drain ends that, for no request has begun.
+    fn poll_agree(
+        &mut self,
+        cx: &mut Context<'_>,
+        step: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        self.end_wait();
+        if self.slot.is_cut() {
+            return Poll::Ready(Err(self.cut_off()));
+        }
+        // It has a deadline of its own: the keeper's idle deadline is none of its business.
+        if self.is_woken() || (T::WAITS_INSIDE && self.begin_wait(true, Wait::Not, None)) {
+            self.end_wait();
+            return Poll::Ready(Err(self.fate.not_begun()));
+        }
+        let agreed = step(self, cx);
+        self.end_wait();
+        if agreed.is_pending() && !self.is_woken() && !self.begin_wait(true, Wait::Not, None) {
+            return Poll::Pending;
+        }
+        self.end_wait();
+        if self.slot.is_cut() {
+            return Poll::Ready(Err(self.cut_off()));
+        }
+        match agreed {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) if !self.is_woken() => {
+                let why = failure_of(&error);
+                Poll::Ready(Err(self.fate.handshake_failed(why, error)))
+            }
+            _ => Poll::Ready(Err(self.fate.not_begun())),
+        }
+    }
+}
+
+fn failure_of(error: &io::Error) -> HandshakeFailure {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match (cause, error.kind()) {
+        (Some(cause), _) => classify(cause),
+        (None, io::ErrorKind::TimedOut) => HandshakeFailure::Timeout,
+        _ => HandshakeFailure::Disconnected,
+    }
+}

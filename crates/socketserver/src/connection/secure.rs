@@ -1,0 +1,254 @@
+//! TLS over a transport: rustls does the cryptography and the protocol and knows no sockets; this moves its bytes. Once, for
+//! every engine.
+
+use super::input::Input;
+use super::{PollIo, Wait, pool};
+use crate::clock;
+use rustls::Connection;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+/// One end of a TLS connection.
+pub(crate) struct Secure {
+    /// Two threads may share it, a half each. Nobody waits for the peer while it is locked.
+    session: Arc<Mutex<Connection>>,
+    /// What the peer sent and rustls has not taken yet.
+    incoming: Input,
+    outgoing: Outgoing,
+    /// Where a read of so long a patience is to end that has got something, but not yet a whole record.
+    until: Option<Instant>,
+    said_goodbye: bool,
+    is_half: bool,
+}
+
+/// Records that are ready to leave, and how much of them has left.
+#[derive(Debug, Default)]
+struct Outgoing {
+    #[expect(clippy::box_collection, reason = "it is seldom there, and each connection has room for it")]
+    records: Option<Box<Vec<u8>>>,
+    sent: usize,
+}
+
+impl Outgoing {
+    /// Takes what rustls has for the peer.
+    fn take_from(&mut self, session: &mut Connection) -> io::Result<()> {
+        while session.wants_write() {
+            session.write_tls(&mut **self.records.get_or_insert_with(pool::take_output))?;
+        }
+        Ok(())
+    }
+
+    /// Sends all of it.
+    fn poll_send<T: PollIo>(
+        &mut self,
+        raw: &mut T,
+        cx: &mut Context<'_>,
+        stall: Option<Duration>,
+    ) -> Poll<io::Result<()>> {
+        while let Some(records) = &self.records {
+            match ready!(raw.poll_write(cx, &records[self.sent..], stall)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => self.sent += count,
+                Err(error) => {
+                    // What reached the peer is not known: nothing can follow it.
+                    self.clear();
+                    return Poll::Ready(Err(error));
+                }
+            }
+            if self.sent == records.len() {
+                self.clear();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn clear(&mut self) {
+        self.sent = 0;
+        if let Some(records) = self.records.take() {
+            pool::give_output(records);
+        }
+    }
+}
+
+impl Secure {
+    /// A handshake that is to begin, with what the peer has sent of it already.
+    pub(crate) fn new(session: impl Into<Connection>, incoming: Input) -> Self {
+        Self {
+            session: Arc::new(Mutex::new(session.into())),
+            incoming,
+            outgoing: Outgoing::default(),
+            until: None,
+            said_goodbye: false,
+            is_half: false,
+        }
+    }
+
+    /// For the thread that writes.
+    pub(super) fn other_half(&self) -> Self {
+        Self {
+            session: self.session.clone(),
+            incoming: Input::default(),
+            outgoing: Outgoing::default(),
+            until: None,
+            said_goodbye: false,
+            is_half: true,
+        }
+    }
+
+    pub(crate) fn session(&self) -> MutexGuard<'_, Connection> {
+        // A certificate's callbacks are the only code under it that is not rustls' own.
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn poll_handshake<T: PollIo>(
+        &mut self,
+        raw: &mut T,
+        cx: &mut Context<'_>,
+        until: Option<Instant>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let stall = until.map(|until| until.saturating_duration_since(clock::now()));
+            ready!(self.poll_flush(raw, cx, stall))?;
+            if !self.session().is_handshaking() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.incoming.is_empty() {
+                let wait = until.map_or(Wait::For(None), Wait::Until);
+                if ready!(self.poll_receive(raw, cx, wait))? == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+            }
+            if let Err(error) = self.take_in() {
+                return Poll::Ready(Err(self.tell_why(raw, cx, error)));
+            }
+        }
+    }
+
+    pub(super) fn poll_read<T: PollIo>(
+        &mut self,
+        raw: &mut T,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        wait: Wait,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let read = self.session().reader().read(buf);
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => {
+                    self.until = None;
+                    return Poll::Ready(done);
+                }
+            }
+            if self.incoming.is_empty() {
+                // However slowly a record comes, it is one wait.
+                let wait = self.until.map_or(wait, Wait::Until);
+                match ready!(self.poll_receive(raw, cx, wait)) {
+                    Ok(_) => {}
+                    Err(error) => {
+                        self.until = None;
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                if let (Wait::For(Some(patience)), None) = (wait, self.until) {
+                    self.until = clock::now().checked_add(patience);
+                }
+            }
+            if let Err(error) = self.take_in() {
+                return Poll::Ready(Err(self.tell_why(raw, cx, error)));
+            }
+        }
+    }
+
+    /// Records of these bytes, or some of them, and sends as much as goes.
+    pub(super) fn poll_write<T: PollIo>(
+        &mut self,
+        raw: &mut T,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+        stall: Option<Duration>,
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.outgoing.poll_send(raw, cx, stall))?;
+        let count = {
+            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = session.writer().write(buf)?;
+            self.outgoing.take_from(&mut session)?;
+            count
+        };
+        match self.outgoing.poll_send(raw, cx, stall) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // What is left waits for a flush.
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(count)),
+        }
+    }
+
+    pub(super) fn poll_flush<T: PollIo>(
+        &mut self,
+        raw: &mut T,
+        cx: &mut Context<'_>,
+        stall: Option<Duration>,
+    ) -> Poll<io::Result<()>> {
+        if self.outgoing.records.is_none() {
+            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            self.outgoing.take_from(&mut session)?;
+        }
+        self.outgoing.poll_send(raw, cx, stall)
+    }
+
+    /// Tells the peer that nothing more comes (`close_notify`, RFC 8446, section 6.1).
+    pub(super) fn poll_goodbye<T: PollIo>(
+        &mut self,
+        raw: &mut T,
+        cx: &mut Context<'_>,
+        stall: Option<Duration>,
+    ) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.said_goodbye, true) {
+            self.session().send_close_notify();
+        }
+        ready!(self.outgoing.poll_send(raw, cx, stall))?;
+        self.poll_flush(raw, cx, stall)
+    }
+
+    fn poll_receive<T: PollIo>(&mut self, raw: &mut T, cx: &mut Context<'_>, wait: Wait) -> Poll<io::Result<usize>> {
+        let received = raw.poll_read(cx, self.incoming.room(), wait);
+        match received {
+            Poll::Ready(Ok(count)) => self.incoming.fill(count),
+            // While it waits it holds no buffer.
+            _ => self.incoming.rest(),
+        }
+        received
+    }
+
+    /// Gives rustls some of what came in; if nothing did, the end of input.
+    fn take_in(&mut self) -> io::Result<()> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = self.incoming.bytes();
+        let count = session.read_tls(&mut bytes)?;
+        self.incoming.consume(count);
+        match session.process_new_packets() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+
+    /// The peer is told by an alert what is wrong, if it takes that at once.
+    #[cold]
+    fn tell_why<T: PollIo>(&mut self, raw: &mut T, cx: &mut Context<'_>, error: io::Error) -> io::Error {
+        self.incoming.clear();
+        self.said_goodbye = true;
+        // The thread that writes may be in the middle of a record.
+        if Arc::strong_count(&self.session) == 1 && !self.is_half {
+            let _ = self.poll_flush(raw, cx, Some(Duration::ZERO));
+        }
+        error
+    }
+}
+
+impl fmt::Debug for Secure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secure")
+    }
+}
