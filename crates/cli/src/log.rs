@@ -93,6 +93,7 @@ impl Log {
                 ("shed", totals.shed.into()),
                 ("given-up", totals.given_up.into()),
                 ("failed", totals.failed.into()),
+                ("handshakes-failed", totals.handshakes_failed.into()),
                 ("read", totals.read.into()),
                 ("written", totals.written.into()),
                 ("packets", totals.packets.into()),

@@ -177,7 +177,7 @@ pub struct Closed<'a> {
     pub duration: Duration,
     /// Why.
     pub reason: Reason,
-    /// What the handler failed with, when that is the reason.
+    /// What the handler failed with, or the handshake, when that is the reason.
     pub failure: Option<&'a str>,
 }
 

@@ -82,7 +82,9 @@ const EVICTED: usize = PACKETS + 9;
 const UNDELIVERED: usize = PACKETS + 10;
 const OVER_RATE: usize = PACKETS + 11;
 const WITHHELD: usize = PACKETS + 12;
-const WORDS: usize = WITHHELD + 1;
+/// Handshakes that came to nothing.
+const HANDSHAKES_FAILED: usize = WITHHELD + 1;
+const WORDS: usize = HANDSHAKES_FAILED + 1;
 
 const NEVER: u64 = u64::MAX;
 
@@ -366,6 +368,9 @@ impl Control {
         if reason.is_failure() {
             self.word(FAILED).fetch_add(1, SeqCst);
         }
+        if matches!(reason, Reason::Handshake(_)) {
+            self.word(HANDSHAKES_FAILED).fetch_add(1, SeqCst);
+        }
     }
 
     pub(crate) fn count_packets(&self, count: usize) {
@@ -435,6 +440,7 @@ impl Control {
             shed: get(SHED),
             given_up: get(GIVEN_UP),
             failed: get(FAILED),
+            handshakes_failed: get(HANDSHAKES_FAILED),
             packets: get(PACKETS),
             replies: get(REPLIES),
             truncated: get(TRUNCATED),

@@ -72,6 +72,9 @@ pub struct Totals {
     pub given_up: u64,
     /// Connections whose handler failed, panicked, or lost its process.
     pub failed: u64,
+    /// Connections that came to nothing before the handler, for it was not agreed how to speak: see
+    /// [`Reason::Handshake`](crate::Reason::Handshake).
+    pub handshakes_failed: u64,
     /// Packets received, whatever became of them.
     pub packets: u64,
     /// Packets sent.

@@ -45,14 +45,12 @@ impl Acceptor {
     }
 
     /// The server's side of a connection that comes now.
-    #[allow(dead_code, reason = "who shakes hands calls it")]
     pub(crate) fn session(&self) -> Result<ServerConnection, rustls::Error> {
         let config = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ServerConnection::new(config)
     }
 
     /// Whether those are served, too, who speak no TLS.
-    #[allow(dead_code, reason = "who shakes hands calls it")]
     pub(crate) fn or_plain(&self) -> bool {
         self.tls.or_plain
     }

@@ -3,7 +3,6 @@ use super::pinned::NotPinned;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
 /// What a handshake failed of, for whoever counts.
-#[allow(dead_code, reason = "who shakes hands calls it")]
 pub(crate) fn classify(error: &Error) -> HandshakeFailure {
     match error {
         // What a record begins with is one of a few bytes, none of which begins a text (RFC 8446, section 5.1).

@@ -123,7 +123,6 @@ impl ClientTls {
     }
 
     /// The client's side of a connection to that host.
-    #[allow(dead_code, reason = "who connects calls it")]
     pub(crate) fn session(&self, host: &Host) -> Result<ClientConnection, Error> {
         let name = match &self.server_name {
             Some(name) => server_name(name)?,

@@ -78,14 +78,12 @@ impl TlsInfo {
     }
 
     /// `None`: the handshake is not over.
-    #[allow(dead_code, reason = "who shakes hands calls it")]
     pub(crate) fn of_server(connection: &ServerConnection) -> Option<Self> {
         let server_name = connection.server_name().map(Box::from);
         Some(Self { server_name, ..Self::of(connection)? })
     }
 
     /// `None`: the handshake is not over.
-    #[allow(dead_code, reason = "who shakes hands calls it")]
     pub(crate) fn of_client(connection: &ClientConnection) -> Option<Self> {
         Self::of(connection)
     }

@@ -48,5 +48,4 @@ pub use server::ServerTls;
 #[cfg(feature = "tls")]
 pub(crate) use acceptor::Acceptor;
 #[cfg(feature = "tls")]
-#[allow(unused_imports, reason = "who shakes hands calls it")]
 pub(crate) use classify::classify;

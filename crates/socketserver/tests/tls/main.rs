@@ -1,0 +1,3 @@
+//! TLS over real sockets.
+
+mod echo;
