@@ -30,6 +30,7 @@ mod model;
 pub mod probe;
 mod running;
 mod server;
+mod suits;
 mod tls;
 
 /// What a handler returns: `?` works on every error, `Ok(())` at the end.
@@ -77,9 +78,10 @@ pub use model::{Forks, Job, Model, Serial, Threads, Work};
 #[cfg(feature = "tokio")]
 pub use model::{Offload, Tasks};
 pub use running::Running;
-pub use server::{AnyEngine, Served, Server, Suits};
+pub use server::{Served, Server};
 pub use socketserver_proto::{Cidr, CidrError, Endpoint, EndpointError, Host, Pace, Rate, RateError, UnixName};
 pub use socketserver_sys::Credentials;
+pub use suits::{AnyEngine, Suits};
 #[cfg(feature = "tls")]
 pub use tls::{AltName, Identity, IdentityError, ServerTls, TlsInfo, TlsVersion};
 pub use tls::{Fingerprint, FingerprintError, HandshakeFailure};

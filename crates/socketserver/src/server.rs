@@ -5,11 +5,12 @@ use crate::admission::{Next, OverLimit};
 use crate::endpoint::{Accept, Endpoints, ListenOptions, Listener, Listeners};
 #[cfg(feature = "tokio")]
 use crate::engine::Async;
-use crate::engine::{Blocking, Engine};
+use crate::engine::Blocking;
 use crate::events::Observer;
-use crate::handler::{RunsOn, Service};
+use crate::handler::RunsOn;
 use crate::lifecycle::{Duties, Handle, Report, Run, Settings, Shared, Signal};
 use crate::model::{Model, Serial, Work};
+use crate::suits::{self, AnyEngine, Suits};
 use crate::{Error, ErrorKind, Result, Running};
 use socketserver_proto::{Cidr, Endpoint, Rate};
 use std::fmt;
@@ -46,30 +47,6 @@ pub struct Server<E = AnyEngine> {
     duties: Arc<Mutex<Duties>>,
     engine: PhantomData<fn() -> E>,
 }
-
-/// A server that was given nothing but sockets: models of every engine can run it.
-#[derive(Debug)]
-pub enum AnyEngine {}
-
-/// A server that was given sources for `Self` can be run by models of the engine `E`. Nobody implements it: what runs
-/// a server is a [`Model`].
-#[diagnostic::on_unimplemented(
-    message = "a source of {Self} connections cannot feed a model of the {E} engine",
-    label = "this model runs on the {E} engine",
-    note = "`accept_from` takes async sources, for `Tasks`; `accept_from_blocking` those for `Serial`, `Threads` and `Forks`"
-)]
-pub trait Suits<E> {}
-impl<E: Engine> Suits<E> for AnyEngine {}
-impl Suits<Self> for Blocking {}
-#[cfg(feature = "tokio")]
-impl Suits<Self> for Async {}
-// No model has this for its engine. If there were but one engine to choose from, the compiler would take it for the
-// model's, and complain of types that are not the same instead of saying the above.
-#[diagnostic::do_not_recommend]
-impl Suits<AnyEngine> for Blocking {}
-#[cfg(feature = "tokio")]
-#[diagnostic::do_not_recommend]
-impl Suits<AnyEngine> for Async {}
 
 /// What [`Server::serve_one`] came to.
 ///
@@ -463,61 +440,6 @@ impl<E> Server<E> {
         self.duties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether what comes to the endpoints is what such a handler takes, and such a model can carry: only the addresses tell.
-    fn suits<M: Model, S: Service<M::Engine>>(&self, service: &S) -> Result<(), Error> {
-        let unsupported = |words: String| Err(Error::new(ErrorKind::Unsupported, words));
-        if let (true, Some(why)) = (service.has_hub(), M::WITHOUT_HUB) {
-            return unsupported(why.to_owned());
-        }
-        for listener in &self.listeners.all {
-            let endpoint = &listener.endpoint;
-            let (comes, handler) = match listener.packets() {
-                _ if endpoint.path().is_some() => {
-                    if !S::MESSAGES {
-                        return unsupported(format!(
-                            "messages come to `{endpoint}`, and the handler takes none: \
-                             `|message: &[u8], c: &mut Channel| …` does"
-                        ));
-                    }
-                    #[cfg(feature = "websocket")]
-                    service.check_web_socket()?;
-                    continue;
-                }
-                Some(_) if !S::DATAGRAMS => ("packets", "connections"),
-                Some(_) if S::SESSIONS && !M::SESSIONS => {
-                    return unsupported(format!(
-                        "packets come to `{endpoint}`, in a session a peer, and `{}` has nobody who would sort them while a \
-                         handler is at work: `Threads` and `Tasks` do",
-                        name_of::<M>()
-                    ));
-                }
-                None if listener.keeps_messages() => {
-                    if S::MESSAGES {
-                        continue;
-                    }
-                    return unsupported(format!(
-                        "whole messages come to `{endpoint}`, and the handler takes {}: a message handler, \
-                         `|m: &[u8], c: &mut Channel| …`, takes them",
-                        if S::STREAMS { "bytes" } else { "packets" }
-                    ));
-                }
-                None if !S::STREAMS => ("connections", "packets"),
-                None if !S::FRAMED => {
-                    return unsupported(format!(
-                        "bytes come to `{endpoint}`, and nobody said how messages are told apart in them: \
-                         `.framed(Line::new())`, say, does"
-                    ));
-                }
-                _ => continue,
-            };
-            return unsupported(format!(
-                "{comes} come to `{endpoint}`, and the handler takes {handler}: a pair of a stream handler and a \
-                 datagram handler, `(|c| …, |d| …)`, takes both"
-            ));
-        }
-        Ok(())
-    }
-
     fn begin<M: Model>(&self) -> Arc<Run> {
         self.shared.set_without_hub(M::WITHOUT_HUB);
         Run::new(self.shared.clone(), self.listeners.clone(), self.duties.clone(), self.settings.clone())
@@ -536,7 +458,7 @@ impl<E> Server<E> {
         H: RunsOn<M, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        self.suits::<M, _>(&service)?;
+        suits::check::<M, _>(&self.listeners, &service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<M>();
         let work = Work::new(run.clone(), service);
@@ -579,7 +501,7 @@ impl<E> Server<E> {
         H: RunsOn<crate::Tasks, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        self.suits::<crate::Tasks, _>(&service)?;
+        suits::check::<crate::Tasks, _>(&self.listeners, &service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<crate::Tasks>();
         // Whatever becomes of this future, the run ends; and its tasks end before that.
@@ -606,7 +528,7 @@ impl<E> Server<E> {
         H: RunsOn<Serial, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        self.suits::<Serial, _>(&service)?;
+        suits::check::<Serial, _>(&self.listeners, &service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<Serial>();
         let work = Work::<Blocking, _>::new(run.clone(), service);
@@ -669,10 +591,4 @@ impl<E> fmt::Debug for Server<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("endpoints", &self.shared.endpoints).finish_non_exhaustive()
     }
-}
-
-/// What a model is called.
-fn name_of<M>() -> &'static str {
-    let name = std::any::type_name::<M>();
-    name.rsplit("::").next().unwrap_or(name)
 }

@@ -69,7 +69,6 @@ pub trait Service<E: Engine>: SealedService + 'static {
     #[doc(hidden)]
     const MESSAGES: bool = false;
     /// Whether its options for WebSocket can be meant.
-    #[cfg(feature = "websocket")]
     #[doc(hidden)]
     fn check_web_socket(&self) -> Result<(), crate::Error> {
         Ok(())
@@ -311,7 +310,6 @@ impl<E: Engine, S: Service<E>, P: Service<E>> Service<E> for Both<S, P> {
     const WAITS: bool = P::WAITS;
     const SESSIONS: bool = P::SESSIONS;
 
-    #[cfg(feature = "websocket")]
     fn check_web_socket(&self) -> Result<(), crate::Error> {
         self.0.check_web_socket()
     }
