@@ -1,12 +1,8 @@
 //! Messages with their length before them.
 
-use super::{DEFAULT_MAX, FrameError, Framing, Scan, Step};
-
-/// The most bytes before the length field, and the most that are stripped.
-const MAX_OFFSET: usize = u16::MAX as usize;
-
-/// The most bytes before the length field that can be given.
-const MAX_HEADER: usize = 16;
+use super::length_field::Field;
+use super::length_parameters::{Bounds, Parameters};
+use super::{FrameError, Framing, Scan, Step};
 
 /// The length, then the message.
 ///
@@ -112,151 +108,6 @@ pub struct LengthPrefix {
     bounds: Bounds,
 }
 
-/// The length field itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Field {
-    /// 1 to 8 bytes.
-    pub(super) width: u8,
-    pub(super) big_endian: bool,
-    pub(super) signed: bool,
-}
-
-/// As they were given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Parameters {
-    pub(super) offset: usize,
-    /// What was given, then zeros.
-    header: [u8; MAX_HEADER],
-    header_len: usize,
-    pub(super) adjustment: i32,
-    pub(super) inclusive: bool,
-    pub(super) strip: Option<usize>,
-    pub(super) max: usize,
-    pub(super) skip_oversized: bool,
-}
-
-impl Parameters {
-    pub(super) const DEFAULT: Self = Self {
-        offset: 0,
-        header: [0; MAX_HEADER],
-        header_len: 0,
-        adjustment: 0,
-        inclusive: false,
-        strip: None,
-        max: DEFAULT_MAX,
-        skip_oversized: false,
-    };
-
-    /// Bytes before the length field; none, for an offset that is given as a number.
-    pub(super) const fn header(&self) -> &[u8] {
-        self.header.split_at(self.header_len).0
-    }
-
-    /// Whether they are not too many.
-    pub(super) const fn set_header(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len() > MAX_HEADER {
-            return false;
-        }
-        self.header = [0; MAX_HEADER];
-        self.header.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
-        (self.offset, self.header_len) = (bytes.len(), bytes.len());
-        true
-    }
-}
-
-/// What decoding and encoding go by. A *total* is the length of a whole frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
-    /// All bytes up to the end of the length field.
-    header: usize,
-    strip: usize,
-    /// The total less what is in the length field.
-    base: i64,
-    /// The least that may be in the length field.
-    least: u64,
-    /// How much more than that may be in it.
-    span: u64,
-    /// The longest message: `max`, or less if the length field cannot tell as much.
-    max_message: usize,
-}
-
-impl Field {
-    const fn new(width: u8, big_endian: bool) -> Self {
-        Self { width, big_endian, signed: false }
-    }
-
-    /// The most that can be in it.
-    const fn greatest(self) -> u64 {
-        u64::MAX >> self.unused_bits() >> (self.signed as u32)
-    }
-
-    /// Of a `u64`.
-    const fn unused_bits(self) -> u32 {
-        64 - 8 * self.width as u32
-    }
-
-    /// What is in the field at the front of `bytes`, which are not fewer than it has.
-    #[inline]
-    fn read(self, bytes: &[u8]) -> u64 {
-        let word = bytes.first_chunk().copied().unwrap_or_else(|| {
-            let mut word = [0; 8];
-            word[..bytes.len()].copy_from_slice(bytes);
-            word
-        });
-        if self.big_endian {
-            u64::from_be_bytes(word) >> self.unused_bits()
-        } else {
-            u64::from_le_bytes(word) & (u64::MAX >> self.unused_bits())
-        }
-    }
-
-    /// The field is the first bytes of this, as many as it has.
-    #[inline]
-    fn write(self, length: u64) -> [u8; 8] {
-        if self.big_endian { (length << self.unused_bits()).to_be_bytes() } else { length.to_le_bytes() }
-    }
-}
-
-impl Bounds {
-    const fn new(field: Field, parameters: Parameters) -> Result<Self, &'static str> {
-        const TOO_MANY: &str = "the offset, or what is stripped, has more than 65535 bytes";
-        if parameters.offset > MAX_OFFSET {
-            return Err(TOO_MANY);
-        }
-        let header = parameters.offset + field.width as usize;
-        let strip = match parameters.strip {
-            Some(strip) => strip,
-            None => header,
-        };
-        if strip > MAX_OFFSET + 8 {
-            return Err(TOO_MANY);
-        }
-        let counted = if parameters.inclusive { 0 } else { header as i64 };
-        let base = counted + parameters.adjustment as i64;
-        // The sums below are far from the ends of an i128.
-        let shortest = (if header > strip { header } else { strip }) as i128;
-        let longest = smaller(strip as i128 + parameters.max as i128, isize::MAX as i128);
-        let least = shortest - base as i128;
-        let least = if least > 0 { least } else { 0 };
-        let most = smaller(field.greatest() as i128, longest - base as i128);
-        if least > most {
-            return Err("with these parameters no message is both as long as the shortest frame and within the limit");
-        }
-        Ok(Self {
-            header,
-            strip,
-            base,
-            least: least as u64,
-            span: (most - least) as u64,
-            max_message: (most + base as i128) as usize - strip,
-        })
-    }
-}
-
-const fn smaller(a: i128, b: i128) -> i128 {
-    if a < b { a } else { b }
-}
-
 macro_rules! fields {
     ($($name:ident $width:literal $big_endian:expr, $what:literal;)*) => {$(
         #[doc = concat!("A length of ", $what, ".")]
@@ -355,15 +206,17 @@ impl LengthPrefix {
     /// There would be no message that could come: see [`max`](Self::max).
     #[track_caller]
     #[must_use]
-    pub const fn adjustment(self, bytes: i32) -> Self {
-        Self::with(self.field, Parameters { adjustment: bytes, ..self.parameters })
+    pub const fn adjustment(mut self, bytes: i32) -> Self {
+        self.parameters.adjustment = bytes;
+        Self::with(self.field, self.parameters)
     }
 
     /// The length counts the whole frame, its own field and what stands before it too: an
     /// [`adjustment`](Self::adjustment) of minus as many bytes, to which one that is given is added.
     #[must_use]
-    pub const fn inclusive(self) -> Self {
-        Self::with(self.field, Parameters { inclusive: true, ..self.parameters })
+    pub const fn inclusive(mut self) -> Self {
+        self.parameters.inclusive = true;
+        Self::with(self.field, self.parameters)
     }
 
     /// So many bytes at the front of a frame are not part of its message. By default these are all up to the end of the
@@ -378,8 +231,9 @@ impl LengthPrefix {
     /// There are more than 65535.
     #[track_caller]
     #[must_use]
-    pub const fn strip(self, bytes: usize) -> Self {
-        Self::with(self.field, Parameters { strip: Some(bytes), ..self.parameters })
+    pub const fn strip(mut self, bytes: usize) -> Self {
+        self.parameters.strip = Some(bytes);
+        Self::with(self.field, self.parameters)
     }
 
     /// The longest message, in bytes without what is stripped; 1 MiB by default.
@@ -390,14 +244,16 @@ impl LengthPrefix {
     /// that is not stripped.
     #[track_caller]
     #[must_use]
-    pub const fn max(self, bytes: usize) -> Self {
-        Self::with(self.field, Parameters { max: bytes, ..self.parameters })
+    pub const fn max(mut self, bytes: usize) -> Self {
+        self.parameters.max = bytes;
+        Self::with(self.field, self.parameters)
     }
 
     /// Passes over frames that are too long, in place of an error. Nothing is kept of them.
     #[must_use]
-    pub const fn skip_oversized(self) -> Self {
-        Self::with(self.field, Parameters { skip_oversized: true, ..self.parameters })
+    pub const fn skip_oversized(mut self) -> Self {
+        self.parameters.skip_oversized = true;
+        Self::with(self.field, self.parameters)
     }
 
     /// A length that is not within the bounds.
@@ -427,8 +283,9 @@ impl LengthPrefix {
         out.resize(start + strip, 0);
         out.extend_from_slice(message);
         let frame = &mut out[start..];
-        let own = strip.min(self.parameters.header_len);
-        frame[..own].copy_from_slice(&self.parameters.header()[..own]);
+        let header = self.parameters.header();
+        let own = strip.min(header.len());
+        frame[..own].copy_from_slice(&header[..own]);
         let width = usize::from(self.field.width);
         frame[offset..offset + width].copy_from_slice(&self.field.write(length)[..width]);
     }
@@ -485,6 +342,7 @@ impl Framing for LengthPrefix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framing::DEFAULT_MAX;
 
     fn decode(framing: LengthPrefix, input: &[u8]) -> Result<Step, FrameError> {
         framing.decode(input, &mut Scan::default())

@@ -21,6 +21,8 @@ mod decoder;
 mod delimiter;
 mod error;
 mod fixed;
+mod length_field;
+mod length_parameters;
 mod length_prefix;
 mod line;
 mod netstring;

@@ -1,6 +1,7 @@
 //! The text of an [`AnyFraming`](super::AnyFraming), both ways.
 
-use super::length_prefix::{Field, Parameters};
+use super::length_field::Field;
+use super::length_parameters::Parameters;
 use super::{AnyFraming, DEFAULT_MAX, Delimiter, Fixed, LengthPrefix, Line, Netstring, Varint};
 use crate::quoted::Quoted;
 use std::error::Error;
