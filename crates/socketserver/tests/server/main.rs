@@ -15,6 +15,8 @@ mod hub;
 mod listening;
 mod messages;
 mod models;
+mod offload;
+mod paused;
 mod seqpacket;
 mod serving;
 mod sessions;

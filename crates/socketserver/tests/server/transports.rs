@@ -1,6 +1,6 @@
 //! Async transports of one's own: what is written to them arrives, once, and they are told of the end.
 
-use crate::tasks::{Ends, HOUR, in_memory, paused, took};
+use crate::paused::{Ends, HOUR, in_memory, paused, took};
 use crate::within;
 use socketserver::framing::Line;
 use socketserver::{Accept, AsyncTransport, Channel, MessageHandler, Peer, Reason, Server, Stream};
