@@ -458,7 +458,7 @@ impl<E> Server<E> {
         H: RunsOn<M, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        suits::check::<M, _>(&self.listeners, &service)?;
+        suits::check::<M, _>(&self.listeners, &self.shared, &service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<M>();
         let work = Work::new(run.clone(), service);
@@ -501,7 +501,7 @@ impl<E> Server<E> {
         H: RunsOn<crate::Tasks, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        suits::check::<crate::Tasks, _>(&self.listeners, &service)?;
+        suits::check::<crate::Tasks, _>(&self.listeners, &self.shared, &service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<crate::Tasks>();
         // Whatever becomes of this future, the run ends; and its tasks end before that.
@@ -528,7 +528,7 @@ impl<E> Server<E> {
         H: RunsOn<Serial, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        suits::check::<Serial, _>(&self.listeners, &service)?;
+        suits::check::<Serial, _>(&self.listeners, &self.shared, &service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<Serial>();
         let work = Work::<Blocking, _>::new(run.clone(), service);

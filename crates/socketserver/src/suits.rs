@@ -6,6 +6,7 @@ use crate::endpoint::{Listener, Listeners};
 use crate::engine::Async;
 use crate::engine::{Blocking, Engine};
 use crate::handler::Service;
+use crate::lifecycle::Shared;
 use crate::model::Model;
 use crate::{Error, ErrorKind, Result};
 use std::fmt::Display;
@@ -35,7 +36,17 @@ impl Suits<AnyEngine> for Blocking {}
 impl Suits<AnyEngine> for Async {}
 
 /// Whether what comes to these listeners is what such a handler takes, and such a model can carry.
-pub(crate) fn check<M: Model, S: Service<M::Engine>>(listeners: &Listeners, service: &S) -> Result<(), Error> {
+pub(crate) fn check<M: Model, S: Service<M::Engine>>(
+    listeners: &Listeners,
+    shared: &Shared,
+    service: &S,
+) -> Result<(), Error> {
+    if let Some(listener) = listeners.all.iter().find(|listener| listener.endpoint.is_tls() && !shared.has_tls()) {
+        return unsupported(format_args!(
+            "TLS is to be spoken on `{}`, and the server has no certificate: `Server::tls` gives it one",
+            listener.endpoint
+        ));
+    }
     if let (true, Some(why)) = (service.has_hub(), M::WITHOUT_HUB) {
         return unsupported(why);
     }

@@ -3,8 +3,9 @@
 use super::secure::Secure;
 use super::{Core, PollIo, Wait};
 use crate::clock;
-use crate::tls::{Acceptor, HandshakeFailure, Identity, TlsInfo, classify};
+use crate::tls::{Acceptor, ClientTls, HandshakeFailure, Identity, TlsInfo, classify};
 use rustls::Connection;
+use socketserver_proto::Host;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -43,7 +44,15 @@ impl<T: PollIo> Core<T> {
         self.shake_hands_as_server(&acceptor, until).await
     }
 
-    /// STARTTLS at the client's end, and what a client of `tls://` begins with.
+    /// STARTTLS at the client's end: the server is to be the one of that name.
+    pub(crate) async fn upgrade_as_client(&mut self, tls: &ClientTls, name: &str) -> io::Result<()> {
+        let host = name.parse().map_or_else(|_| Host::Name(name.to_owned()), Host::Ip);
+        let session = tls.session(&host)?;
+        let until = self.terms().handshake.and_then(|time| clock::now().checked_add(time));
+        self.upgrade_to(session, until).await
+    }
+
+    /// What a client of `tls://` begins with.
     pub(crate) async fn upgrade_to(
         &mut self,
         session: rustls::ClientConnection,

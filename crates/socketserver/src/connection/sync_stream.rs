@@ -203,6 +203,17 @@ impl Stream {
         now(self.core.upgrade())
     }
 
+    /// STARTTLS at the client's end: from now on the connection is TLS with the server of this name, or of this address. Call it
+    /// once the server has said that it begins.
+    ///
+    /// # Errors
+    /// As [`start_tls`](Self::start_tls), and what is wrong with the name or the files of `tls`.
+    #[cfg(feature = "tls")]
+    pub fn start_tls_as_client(&mut self, tls: &crate::client::ClientTls, server_name: &str) -> io::Result<()> {
+        self.flush()?;
+        now(self.core.upgrade_as_client(tls, server_name))
+    }
+
     /// One to read, with what was read already, and one to write.
     pub(crate) fn into_two(mut self) -> io::Result<(Self, Self)> {
         self.flush()?;

@@ -231,6 +231,19 @@ impl Stream {
         Box::pin(Call(&mut self.core).upgrade()).await
     }
 
+    /// STARTTLS at the client's end: from now on the connection is TLS with the server of this name, or of this address. Call it
+    /// once the server has said that it begins.
+    ///
+    /// Not cancel-safe: a connection whose handshake was given up is of no use.
+    ///
+    /// # Errors
+    /// As [`start_tls`](Self::start_tls), and what is wrong with the name or the files of `tls`.
+    #[cfg(feature = "tls")]
+    pub async fn start_tls_as_client(&mut self, tls: &crate::client::ClientTls, server_name: &str) -> io::Result<()> {
+        self.flush().await?;
+        Box::pin(Call(&mut self.core).upgrade_as_client(tls, server_name)).await
+    }
+
     /// Whole messages in place of bytes. What is to be known of the stream between two of them is in it: one serves the
     /// conversation, to its end or to where messages end.
     pub fn framed<C: Framing>(&mut self, framing: C) -> Messages<C, &mut Self> {

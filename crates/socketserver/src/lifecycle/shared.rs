@@ -54,6 +54,14 @@ impl Shared {
         })
     }
 
+    /// Whether it has certificates to show.
+    pub(crate) fn has_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.acceptor.get().is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     /// What it shakes hands with, if it does.
     #[cfg(feature = "tls")]
     pub(crate) fn acceptor(&self) -> Option<&Arc<Acceptor>> {

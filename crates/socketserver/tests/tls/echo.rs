@@ -89,3 +89,41 @@ fn the_async_client_speaks_it_too() {
         server.stop().unwrap();
     }
 }
+
+#[test]
+fn a_plain_connection_becomes_tls() {
+    let tls = tls();
+    let trusted = ClientTls::new().fingerprint(tls.fingerprint().unwrap());
+    let server = || Server::bind("tcp://127.0.0.1:0").unwrap().tls(tls.clone()).unwrap();
+    let servers = [
+        server().spawn(Threads::default(), |c: &mut blocking::Stream| {
+            assert_eq!(c.read_line(100)?.as_deref(), Some("STARTTLS"));
+            c.write_all(b"go on\n")?;
+            c.start_tls()?;
+            lines(c)
+        }),
+        server().spawn(Tasks::new(1), async |c: &mut Stream| {
+            assert_eq!(c.read_line(100).await?.as_deref(), Some("STARTTLS"));
+            c.write_all(b"go on\n").await?;
+            c.start_tls().await?;
+            lines_async(c).await
+        }),
+    ];
+    for server in servers.map(Result::unwrap) {
+        let at = server.handle().endpoints()[0].clone();
+        let mut c = Connector::new().connect(&at).unwrap();
+        assert_eq!(c.tls(), None);
+        c.write_all(b"STARTTLS\n").unwrap();
+        assert_eq!(c.read_line(100).unwrap().as_deref(), Some("go on"));
+        c.start_tls_as_client(&trusted, "localhost").unwrap();
+        c.write_all(b"secret\n").unwrap();
+        assert_eq!(c.read_line(100).unwrap().as_deref(), Some("SECRET"));
+        // What comes behind the wish for TLS in plain words could be anybody's.
+        let mut c = Connector::new().connect(&at).unwrap();
+        c.write_all(b"STARTTLS\nforged\n").unwrap();
+        assert_eq!(c.read_line(100).unwrap().as_deref(), Some("go on"));
+        assert_eq!(c.read_to_end(100).unwrap(), b"");
+        let report = server.stop().unwrap();
+        assert_eq!(report.totals.handshakes_failed, 1, "{report:?}");
+    }
+}
