@@ -3,6 +3,7 @@
 //!
 //! - [`endpoint`]: where to listen, as a string that a person can type (`tcp://127.0.0.1:8080`).
 //! - [`framing`]: where one message ends and the next begins.
+//! - [`proxy`]: who a connection is from, told by the proxy that it came through.
 //! - [`accept`]: what a failed `accept(2)` means for the loop that called it.
 //! - [`backoff`]: how long that loop waits while the process is out of descriptors or memory.
 //!
@@ -25,6 +26,7 @@ pub mod framing;
 pub mod pace;
 pub mod peers;
 pub mod permits;
+pub mod proxy;
 mod quoted;
 
 pub use accept::{AcceptFailure, classify};
