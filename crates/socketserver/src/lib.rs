@@ -39,11 +39,11 @@ pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
 /// Why a handler gave up on its connection: any error, or a text: `Err("no such room")?`.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-pub use admission::OverLimit;
+pub use admission::{OverLimit, ProxySource};
 pub use connection::pipeline::Panic;
 #[cfg(feature = "tokio")]
 pub use connection::{AsyncTransport, task_stream::Stream};
-pub use connection::{Peer, Phase, Reason};
+pub use connection::{Peer, Phase, Proxied, Reason};
 #[cfg(feature = "tokio")]
 pub use datagram::session::TaskSession as Session;
 pub use datagram::session::{Sessions, WhenFull, sessions};
@@ -89,6 +89,10 @@ pub use tls::{Fingerprint, FingerprintError, HandshakeFailure};
 /// What [`ServerTls::from_rustls`] and [`ClientTls::from_rustls`](client::ClientTls::from_rustls) take, in its right version.
 #[cfg(feature = "tls")]
 pub use rustls;
+
+/// The PROXY protocol: what [`Proxied`] has, and what a client sends.
+#[doc(inline)]
+pub use socketserver_proto::proxy;
 
 /// How messages are told apart in a stream of bytes.
 #[doc(inline)]

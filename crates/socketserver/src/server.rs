@@ -1,13 +1,13 @@
 #[cfg(feature = "tls")]
 mod tls;
 
-use crate::admission::{Next, OverLimit};
+use crate::admission::{Next, OverLimit, ProxySource};
 use crate::endpoint::{Accept, Endpoints, ListenOptions, Listener, Listeners};
 #[cfg(feature = "tokio")]
 use crate::engine::Async;
 use crate::engine::Blocking;
 use crate::events::Observer;
-use crate::handler::RunsOn;
+use crate::handler::{RunsOn, Service};
 use crate::lifecycle::{Duties, Handle, Report, Run, Settings, Shared, Signal};
 use crate::model::{Model, Serial, Work};
 use crate::suits::{self, AnyEngine, Suits};
@@ -172,6 +172,38 @@ impl<E> Server<E> {
     #[must_use]
     pub fn handshake(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.handshake = time.into();
+        self
+    }
+
+    /// Connections come through proxies, which say by the PROXY protocol for whom: those of these sources have to, and nobody
+    /// else may connect. By no source at all, as it is unless said otherwise, everybody speaks for himself.
+    ///
+    /// A connection of anybody else is closed at accept, unread ([`Refusal::Untrusted`](crate::Refusal::Untrusted)). For the
+    /// header there is the time of [`handshake`](Self::handshake), together with TLS, which begins behind it; until it is there
+    /// the connection counts towards [`max_connections`](Self::max_connections) alone. A wrong one, or none in time, ends the
+    /// connection ([`Refusal::BadHeader`](crate::Refusal::BadHeader)). Then [`Peer`](crate::Peer) is who is behind the proxy,
+    /// for handlers, events, `verify`, [`allow`](Self::allow), [`deny`](Self::deny) and the limits a peer. A proxy that speaks for
+    /// itself (`LOCAL`), or does not know for whom (`UNKNOWN`), is its own peer. Both versions are understood, with what else
+    /// version 2 tells: see [`Proxied`](crate::Proxied). Packets are not concerned.
+    ///
+    /// ```
+    /// use socketserver::proxy::Header;
+    /// use socketserver::{ProxySource, Server, Threads, blocking, client};
+    ///
+    /// let server = Server::bind("tcp://127.0.0.1:0")?.proxy_protocol(["127.0.0.0/8".parse::<ProxySource>()?]);
+    /// let server = server.spawn(Threads::default(), |c: &mut blocking::Stream| {
+    ///     Ok(c.write_all(format!("hello, {}", c.peer()).as_bytes())?)
+    /// })?;
+    /// let header = Header::proxied("192.0.2.7:56324".parse()?, "192.0.2.1:443".parse()?)?;
+    /// let proxy = client::Connector::new().proxy_header(header);
+    /// let mut c = proxy.connect(&server.handle().endpoints()[0])?;
+    /// assert_eq!(c.read_to_end(100)?, b"hello, 192.0.2.7:56324");
+    /// # server.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    #[must_use]
+    pub fn proxy_protocol(mut self, sources: impl IntoIterator<Item = impl Into<ProxySource>>) -> Self {
+        self.settings.proxies = sources.into_iter().map(Into::into).collect();
         self
     }
 
@@ -440,6 +472,11 @@ impl<E> Server<E> {
         self.duties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn check<M: Model, S: Service<M::Engine>>(&self, service: &S) -> Result<(), Error> {
+        suits::check_server(&self.listeners, self.shared.has_tls(), !self.settings.proxies.is_empty())?;
+        suits::check::<M, S>(&self.listeners, service)
+    }
+
     fn begin<M: Model>(&self) -> Arc<Run> {
         self.shared.set_without_hub(M::WITHOUT_HUB);
         Run::new(self.shared.clone(), self.listeners.clone(), self.duties.clone(), self.settings.clone())
@@ -458,7 +495,7 @@ impl<E> Server<E> {
         H: RunsOn<M, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        suits::check::<M, _>(&self.listeners, &self.shared, &service)?;
+        self.check::<M, _>(&service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<M>();
         let work = Work::new(run.clone(), service);
@@ -501,7 +538,7 @@ impl<E> Server<E> {
         H: RunsOn<crate::Tasks, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        suits::check::<crate::Tasks, _>(&self.listeners, &self.shared, &service)?;
+        self.check::<crate::Tasks, _>(&service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<crate::Tasks>();
         // Whatever becomes of this future, the run ends; and its tasks end before that.
@@ -528,7 +565,7 @@ impl<E> Server<E> {
         H: RunsOn<Serial, K> + Send + Sync + 'static,
     {
         let service = handler.into_service();
-        suits::check::<Serial, _>(&self.listeners, &self.shared, &service)?;
+        self.check::<Serial, _>(&service)?;
         let before = self.shared.control.totals().accepted;
         let run = self.begin::<Serial>();
         let work = Work::<Blocking, _>::new(run.clone(), service);

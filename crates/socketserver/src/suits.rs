@@ -6,7 +6,6 @@ use crate::endpoint::{Listener, Listeners};
 use crate::engine::Async;
 use crate::engine::{Blocking, Engine};
 use crate::handler::Service;
-use crate::lifecycle::Shared;
 use crate::model::Model;
 use crate::{Error, ErrorKind, Result};
 use std::fmt::Display;
@@ -36,21 +35,24 @@ impl Suits<AnyEngine> for Blocking {}
 impl Suits<AnyEngine> for Async {}
 
 /// Whether what comes to these listeners is what such a handler takes, and such a model can carry.
-pub(crate) fn check<M: Model, S: Service<M::Engine>>(
-    listeners: &Listeners,
-    shared: &Shared,
-    service: &S,
-) -> Result<(), Error> {
-    if let Some(listener) = listeners.all.iter().find(|listener| listener.endpoint.is_tls() && !shared.has_tls()) {
-        return unsupported(format_args!(
-            "TLS is to be spoken on `{}`, and the server has no certificate: `Server::tls` gives it one",
-            listener.endpoint
-        ));
-    }
+pub(crate) fn check<M: Model, S: Service<M::Engine>>(listeners: &Listeners, service: &S) -> Result<(), Error> {
     if let (true, Some(why)) = (service.has_hub(), M::WITHOUT_HUB) {
         return unsupported(why);
     }
     listeners.all.iter().try_for_each(|listener| check_one::<M, S>(listener, service))
+}
+
+/// Whether the server can do what is to be done there before a handler hears of it.
+pub(crate) fn check_server(listeners: &Listeners, has_tls: bool, has_proxies: bool) -> Result<(), Error> {
+    listeners.all.iter().try_for_each(|listener| match &listener.endpoint {
+        endpoint if endpoint.is_tls() && !has_tls => unsupported(format_args!(
+            "TLS is to be spoken on `{endpoint}`, and the server has no certificate: `Server::tls` gives it one"
+        )),
+        endpoint if has_proxies && listener.keeps_messages() => unsupported(format_args!(
+            "whole messages come to `{endpoint}`, and the PROXY protocol is for streams of bytes"
+        )),
+        _ => Ok(()),
+    })
 }
 
 fn check_one<M: Model, S: Service<M::Engine>>(listener: &Listener, service: &S) -> Result<(), Error> {

@@ -2,7 +2,7 @@ use super::rules::Rules;
 use crate::connection::pipeline::Ending;
 use crate::connection::{Connection, Peer, Reason, Record, Steer};
 use crate::endpoint::{Accepted, Transport};
-use crate::events::{Closed, Opened};
+use crate::events::{Closed, Observer, Refused};
 use crate::lifecycle::Run;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -86,26 +86,35 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    pub(crate) fn new(accepted: Accepted, endpoint: usize, place: Place) -> Self {
-        let shared = &place.run.shared;
-        let id = shared.control.count_accepted();
+    /// Of one that is `proxied` it is not known yet who it is from: it is told of once that is so.
+    pub(crate) fn new(accepted: Accepted, endpoint: usize, place: Place, proxied: bool) -> Self {
+        let run = place.run.clone();
+        let shared = &run.shared;
+        let id = shared.control.next_id();
+        if !proxied {
+            shared.control.count_accepted();
+        }
         let Accepted { transport, peer } = accepted;
         let (socket, transport) = match transport {
             Transport::Socket(socket) => (Some(socket), None),
             #[cfg(feature = "tokio")]
             own @ Transport::Own(_) => (None, Some(own)),
         };
-        let (at, connection) =
-            shared.registry.add(|slot| Record::new(id, peer, endpoint, slot).of_run(place.run.number).with(socket));
+        let (at, connection) = shared.registry.add(|slot| {
+            if proxied {
+                slot.await_header();
+            }
+            Record::new(id, peer, endpoint, slot).of_run(run.number).with(socket)
+        });
         shared.control.watch();
         shared.control.count_held();
         // The drain may have gone through the registry just before.
-        if place.run.is_stopping() {
+        if run.is_stopping() {
             connection.drain();
         }
-        place.run.observe(|observer| {
-            observer.opened(&Opened { id, peer: connection.peer(), endpoint: &shared.endpoints[endpoint] });
-        });
+        if !proxied {
+            run.tell_opened(&connection);
+        }
         Self { connection: Some(connection), at, ending: None, transport, place }
     }
 
@@ -127,22 +136,39 @@ impl Drop for Admitted {
         if self.place.has_permit {
             run.shared.control.count_let_go();
         }
-        run.shared.registry.remove(self.at, || run.shared.control.count_closed(ending.reason, read, written));
+        let is_known = !connection.slot.awaits_header();
+        run.shared.registry.remove(self.at, || {
+            if is_known {
+                run.shared.control.count_closed(ending.reason, read, written);
+            }
+        });
+        if let Some(key) = connection.peer().counted_as() {
+            run.shared.door.leave(key);
+        }
         if let Some((hook, failure)) = ending.broken_hook() {
             run.hook_failed(hook, failure);
         }
-        run.observe(|observer| {
+        let (peer, endpoint) = (connection.peer(), &run.shared.endpoints[connection.endpoint()]);
+        if let Some(why) = ending.refusal() {
+            run.shared.control.count_refused(why);
+            let failure = ending.failure();
+            run.observe(|observer| observer.refused(&Refused { peer, endpoint, why, failure }));
+        }
+        let tell = |observer: &dyn Observer| {
             observer.closed(&Closed {
                 id: connection.id,
-                peer: connection.peer(),
-                endpoint: &run.shared.endpoints[connection.endpoint()],
+                peer,
+                endpoint,
                 read,
                 written,
                 duration: connection.age(),
                 reason: ending.reason,
                 failure: ending.failure(),
             });
-        });
+        };
+        if is_known {
+            run.observe(tell);
+        }
         // The socket closes here, before the place is free: whoever counts the places counts the descriptors too.
         drop(connection);
     }

@@ -203,8 +203,18 @@ impl Gate {
                     if reported {
                         listeners.arm(index).map_err(cannot_wait)?;
                     }
-                    match self.judge(&accepted.peer, &rules, has_room, &mut place, verify) {
-                        Ok(()) => return Ok(Tried::Admitted(Admitted::new(accepted, index, place))),
+                    // Whom a proxy speaks for is not known yet.
+                    let proxied = !self.run.settings.proxies.is_empty();
+                    let judged = match (proxied, has_room) {
+                        (true, _) if self.run.distrusts(&accepted.peer) => Err(Refusal::Untrusted),
+                        (true, true) => Ok(()),
+                        (true, false) => Err(Refusal::Full),
+                        (false, _) => judge(&self.run, &accepted.peer, &rules, has_room, verify, &mut |peer, rules| {
+                            place.enter(peer, rules)
+                        }),
+                    };
+                    match judged {
+                        Ok(()) => return Ok(Tried::Admitted(Admitted::new(accepted, index, place, proxied))),
                         Err(why) => self.turn_away(accepted, listener, &rules, why),
                     }
                     place.vacate();
@@ -349,35 +359,11 @@ impl Gate {
         shed
     }
 
-    /// Whether a peer may come in.
-    fn judge(
-        &self,
-        peer: &Peer,
-        rules: &Rules,
-        has_room: bool,
-        place: &mut Place,
-        verify: &dyn Fn(&Peer) -> bool,
-    ) -> Result<(), Refusal> {
-        if !rules.permit(peer) {
-            return Err(Refusal::Denied);
-        }
-        if !has_room {
-            return Err(Refusal::Full);
-        }
-        if !place.enter(peer, rules) {
-            return Err(Refusal::PeerLimit);
-        }
-        let verified = catch(|| verify(peer)).unwrap_or_else(|panic| {
-            self.run.hook_failed("verify", &panic.to_string());
-            false
-        });
-        if verified { Ok(()) } else { Err(Refusal::Unverified) }
-    }
-
     fn turn_away(&self, accepted: Accepted, listener: &Listener, rules: &Rules, why: Refusal) {
         let peer = &accepted.peer;
         self.run.shared.control.count_refused(why);
-        self.run.observe(|observer| observer.refused(&Refused { peer, endpoint: &listener.endpoint, why }));
+        self.run
+            .observe(|observer| observer.refused(&Refused { peer, endpoint: &listener.endpoint, why, failure: None }));
         if let (Refusal::Full | Refusal::PeerLimit, OverLimit::Reply(words)) = (why, &rules.over) {
             self.run.bid_farewell(accepted.transport, words);
         }
@@ -388,6 +374,31 @@ impl Gate {
             observer.accept_failed(&AcceptFailed { endpoint, error, then });
         });
     }
+}
+
+/// Whether a peer may come in. `enter` counts it among the connections of its peer, if that may have one more.
+pub(super) fn judge(
+    run: &Run,
+    peer: &Peer,
+    rules: &Rules,
+    has_room: bool,
+    verify: &dyn Fn(&Peer) -> bool,
+    enter: &mut dyn FnMut(&Peer, &Rules) -> bool,
+) -> Result<(), Refusal> {
+    if !rules.permit(peer) {
+        return Err(Refusal::Denied);
+    }
+    if !has_room {
+        return Err(Refusal::Full);
+    }
+    if !enter(peer, rules) {
+        return Err(Refusal::PeerLimit);
+    }
+    let verified = catch(|| verify(peer)).unwrap_or_else(|panic| {
+        run.hook_failed("verify", &panic.to_string());
+        false
+    });
+    if verified { Ok(()) } else { Err(Refusal::Unverified) }
 }
 
 /// What `accept` gave, and what to do about it.

@@ -8,10 +8,13 @@ mod farewell;
 mod gate;
 #[cfg(feature = "tokio")]
 mod inlet;
+mod introduction;
 #[cfg(feature = "tokio")]
 mod lookout;
+mod proxies;
 mod rules;
 
+pub use proxies::ProxySource;
 pub use rules::OverLimit;
 
 pub(crate) use admitted::{Admitted, Place};

@@ -7,6 +7,7 @@ use crate::engine::Conn;
 use crate::lifecycle::Handle;
 use crate::{Error, ErrorKind};
 use socket2::{Domain, SockAddr, Socket, Type};
+use socketserver_proto::proxy::{Header, Version};
 use socketserver_proto::{Endpoint, UnixName};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -54,6 +55,7 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
 /// | option | default |
 /// |---|---|
 /// | [`within`](Self::within) | 10 s |
+/// | [`proxy_header`](Self::proxy_header) | none |
 #[cfg_attr(feature = "tls", doc = "| [`tls`](Self::tls) | the system's authorities, no certificate of our own |")]
 ///
 /// ```
@@ -71,6 +73,7 @@ pub fn connect_within(endpoint: impl Target, time: Duration) -> Result<Stream, E
 #[derive(Debug, Clone)]
 pub struct Connector {
     pub(super) within: Duration,
+    header: Option<Header>,
     #[cfg(feature = "tls")]
     tls: ClientTls,
 }
@@ -81,6 +84,7 @@ impl Connector {
     pub fn new() -> Self {
         Self {
             within: PATIENCE,
+            header: None,
             #[cfg(feature = "tls")]
             tls: ClientTls::new(),
         }
@@ -90,6 +94,13 @@ impl Connector {
     #[must_use]
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Speaks for somebody else: this header of the PROXY protocol is sent before anything else, in its own version.
+    #[must_use]
+    pub fn proxy_header(mut self, header: Header) -> Self {
+        self.header = Some(header);
         self
     }
 
@@ -127,13 +138,24 @@ impl Connector {
             }
         };
         let connection = connection(socket.into(), peer);
-        #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "nothing is agreed with it then"))]
         let mut stream = Stream::new(core(SyncIo::new(&connection), connection));
+        if let Some(header) = self.encoded_header()? {
+            stream.write_all(&header).map_err(failed)?;
+        }
         #[cfg(feature = "tls")]
         if let Some(session) = self.session(&endpoint)? {
             now(stream.core().upgrade_to(session, until)).map_err(failed)?;
         }
         Ok(stream)
+    }
+
+    /// What is to be sent first.
+    pub(super) fn encoded_header(&self) -> Result<Option<Vec<u8>>, Error> {
+        let encoded = self.header.as_ref().map(|header| match header.version() {
+            Version::V1 => header.encode_v1(),
+            Version::V2 => Ok(header.encode_v2()),
+        });
+        encoded.transpose().map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))
     }
 
     /// Our end of a TLS connection to there, if it is to be one.

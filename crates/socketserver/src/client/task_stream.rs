@@ -57,8 +57,10 @@ impl Connector {
         let (socket, peer) = reached.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(failed)?;
         let connection = connection(socket, peer);
         let io = TaskIo::socket(&connection).map_err(failed)?;
-        #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "nothing is agreed with it then"))]
         let mut stream = Stream::new(core(io, connection));
+        if let Some(header) = self.encoded_header()? {
+            stream.write_all(&header).await.map_err(failed)?;
+        }
         #[cfg(feature = "tls")]
         if let Some(session) = self.session(&endpoint)? {
             stream.core().upgrade_to(session, Some(until.into_std())).await.map_err(failed)?;

@@ -609,7 +609,6 @@ impl<T: PollIo> Core<T> {
     }
 
     /// Something else than the peer has ended the input.
-    #[cfg(feature = "tls")]
     pub(super) fn is_woken(&self) -> bool {
         self.shut != Woken::No
     }

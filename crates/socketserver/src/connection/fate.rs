@@ -1,6 +1,5 @@
 use super::Reason;
 use super::slot::Deadline;
-#[cfg(any(feature = "tls", feature = "websocket"))]
 use crate::tls::HandshakeFailure;
 use std::error::Error;
 use std::io;
@@ -81,7 +80,6 @@ impl Fate {
     }
 
     /// It was not agreed how to speak, for this reason.
-    #[cfg(feature = "tls")]
     pub(crate) fn handshake_failed(&mut self, why: HandshakeFailure, error: io::Error) -> io::Error {
         self.reason = Some(Reason::Handshake(why));
         // Others hear from us what was wrong.
@@ -100,7 +98,6 @@ impl Fate {
     }
 
     /// The server drains, and nothing was asked of it yet.
-    #[cfg(feature = "tls")]
     pub(crate) fn not_begun(&mut self) -> io::Error {
         self.drained();
         self.failed_with(io::ErrorKind::ConnectionAborted);

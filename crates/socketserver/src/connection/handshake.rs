@@ -1,15 +1,14 @@
-//! What a connection and its peer agree on before anything is said in it: TLS.
+//! TLS, at either end of a connection.
 
 use super::secure::Secure;
-use super::{Core, PollIo, Wait};
+use super::{Core, PollIo};
 use crate::clock;
-use crate::tls::{Acceptor, ClientTls, HandshakeFailure, Identity, TlsInfo, classify};
+use crate::tls::{Acceptor, ClientTls, HandshakeFailure, Identity, TlsInfo};
 use rustls::Connection;
 use socketserver_proto::Host;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 /// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
@@ -25,9 +24,8 @@ impl<T: PollIo> Core<T> {
 
     /// What comes before the handler: the handshake, within its deadline, which began at accept.
     pub(crate) async fn accept_tls(&mut self, acceptor: Arc<Acceptor>) -> crate::Result {
-        let age = self.connection.age();
-        let until = self.terms().handshake.and_then(|time| clock::now().checked_add(time.saturating_sub(age)));
-        if acceptor.or_plain() && !poll_fn(|cx| self.poll_is_tls(cx, until)).await? {
+        let until = self.agreed_until();
+        if acceptor.or_plain() && !self.is_tls(until).await? {
             return Ok(());
         }
         Ok(self.shake_hands_as_server(&acceptor, until).await?)
@@ -94,7 +92,7 @@ impl<T: PollIo> Core<T> {
             let identity = Identity::from_der(&certificate).map_err(|error| {
                 self.fate.handshake_failed(HandshakeFailure::BadCertificate, io::Error::other(error))
             })?;
-            self.connection.introduce(self.connection.peer().with_identity(identity));
+            self.connection.identify(identity);
         }
         Ok(())
     }
@@ -112,66 +110,11 @@ impl<T: PollIo> Core<T> {
     }
 
     /// Whether the peer's first byte begins TLS.
-    fn poll_is_tls(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> Poll<io::Result<bool>> {
-        let wait = until.map_or(Wait::For(None), Wait::Until);
-        ready!(self.poll_agree(cx, |core, cx| {
-            if core.input.is_empty() {
-                let count = match core.io.poll_read(cx, core.input.room(), wait) {
-                    Poll::Ready(Ok(count)) => count,
-                    other => {
-                        core.input.rest();
-                        return other.map_ok(|_| ());
-                    }
-                };
-                core.slot.add_read(count);
-                core.input.fill(count);
-            }
-            Poll::Ready(Ok(()))
-        }))?;
+    async fn is_tls(&mut self, until: Option<Instant>) -> io::Result<bool> {
+        if self.buffered().is_empty() {
+            poll_fn(|cx| self.poll_more(cx, until)).await?;
+        }
         // Whoever says nothing and leaves has not said it in TLS.
-        Poll::Ready(Ok(self.buffered().first() == Some(&HANDSHAKE)))
-    }
-
-    /// A wait in the course of it. A drain ends that, for no request has begun.
-    fn poll_agree(
-        &mut self,
-        cx: &mut Context<'_>,
-        step: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<io::Result<()>>,
-    ) -> Poll<io::Result<()>> {
-        self.end_wait();
-        if self.slot.is_cut() {
-            return Poll::Ready(Err(self.cut_off()));
-        }
-        // It has a deadline of its own: the keeper's idle deadline is none of its business.
-        if self.is_woken() || (T::WAITS_INSIDE && self.begin_wait(true, Wait::Not, None)) {
-            self.end_wait();
-            return Poll::Ready(Err(self.fate.not_begun()));
-        }
-        let agreed = step(self, cx);
-        self.end_wait();
-        if agreed.is_pending() && !self.is_woken() && !self.begin_wait(true, Wait::Not, None) {
-            return Poll::Pending;
-        }
-        self.end_wait();
-        if self.slot.is_cut() {
-            return Poll::Ready(Err(self.cut_off()));
-        }
-        match agreed {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) if !self.is_woken() => {
-                let why = failure_of(&error);
-                Poll::Ready(Err(self.fate.handshake_failed(why, error)))
-            }
-            _ => Poll::Ready(Err(self.fate.not_begun())),
-        }
-    }
-}
-
-fn failure_of(error: &io::Error) -> HandshakeFailure {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    match (cause, error.kind()) {
-        (Some(cause), _) => classify(cause),
-        (None, io::ErrorKind::TimedOut) => HandshakeFailure::Timeout,
-        _ => HandshakeFailure::Disconnected,
+        Ok(self.buffered().first() == Some(&HANDSHAKE))
     }
 }

@@ -1,5 +1,6 @@
 //! The pipeline of one connection, written once for every engine, and what it works on.
 
+mod agree;
 mod core;
 mod facts;
 mod fate;
@@ -10,6 +11,7 @@ mod peer;
 pub(crate) mod pipeline;
 mod poll_io;
 pub(crate) mod pool;
+mod preamble;
 mod reason;
 mod record;
 #[cfg(feature = "tls")]
@@ -26,7 +28,7 @@ mod unit;
 mod wire;
 
 pub use self::core::Core;
-pub use self::peer::Peer;
+pub use self::peer::{Peer, Proxied};
 pub use self::poll_io::{PollIo, Wait};
 pub use self::reason::Reason;
 pub use self::slot::Phase;
@@ -38,5 +40,5 @@ pub use self::task_io::{AsyncTransport, TaskIo};
 pub(crate) use self::fate::Fate;
 pub(crate) use self::poll_io::{now, now_poll};
 pub(crate) use self::record::{CLIENT, Connection, Record, Steer};
-pub(crate) use self::slot::{Chunk, Slot};
+pub(crate) use self::slot::{Chunk, NEVER, Slot};
 pub(crate) use self::terms::{HANDSHAKE, IDLE, Idle, Terms, WRITE};

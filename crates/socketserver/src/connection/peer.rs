@@ -1,10 +1,11 @@
 #[cfg(feature = "tls")]
 use crate::tls::Identity;
+use socketserver_proto::proxy::{Addresses, Header};
 use socketserver_sys::Credentials;
 use std::fmt;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 #[cfg(feature = "tls")]
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Who is at the other end of a connection.
 ///
@@ -28,23 +29,23 @@ enum Kind {
     // In boxes: then it is small for most of the many connections that a server may have.
     V6(Box<SocketAddrV6>),
     Unix(Box<Credentials>),
-    #[cfg(feature = "tls")]
     Known(Box<Known>),
 }
 
 /// A peer of which more is known than where it is.
-#[cfg(feature = "tls")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Known {
     at: Kind,
-    identity: Arc<Identity>,
+    proxied: Option<Proxied>,
+    /// Found out last.
+    #[cfg(feature = "tls")]
+    identity: OnceLock<Arc<Identity>>,
 }
 
 impl Kind {
     /// Where it is.
     fn at(&self) -> &Self {
         match self {
-            #[cfg(feature = "tls")]
             Self::Known(known) => &known.at,
             other => other,
         }
@@ -99,8 +100,13 @@ impl Peer {
     }
 }
 
-#[cfg(feature = "tls")]
 impl Peer {
+    /// Through which proxy it came, and what that said of it, if a PROXY header did ([`Server::proxy_protocol`](crate::Server::proxy_protocol)).
+    #[must_use]
+    pub fn proxied(&self) -> Option<&Proxied> {
+        self.known()?.proxied.as_ref()
+    }
+
     /// Who it is, as the certificate says that it has shown and that was verified. `None`: it has shown none, or the
     /// connection is plain. Known once hands are shaken: `verify` comes before that.
     ///
@@ -115,13 +121,95 @@ impl Peer {
     ///     Ok(c.write_all(b"hello\n").await?)
     /// }
     /// ```
+    #[cfg(feature = "tls")]
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
-        if let Kind::Known(known) = &self.0 { Some(&known.identity) } else { None }
+        Some(self.known()?.identity.get()?)
     }
 
-    pub(crate) fn with_identity(&self, identity: Identity) -> Self {
-        Self(Kind::Known(Box::new(Known { at: self.0.at().clone(), identity: Arc::new(identity) })))
+    fn known(&self) -> Option<&Known> {
+        if let Kind::Known(known) = &self.0 { Some(known) } else { None }
+    }
+
+    /// The peer that this proxy speaks for.
+    pub(crate) fn behind(proxy: &Self, header: Header) -> Self {
+        let at = match header.source() {
+            Some(source) => Self::from(source).0,
+            // Its own connection, or one that it knows nothing of.
+            None if !matches!(header.addresses(), Addresses::UnixStream { .. } | Addresses::UnixDgram { .. }) => {
+                proxy.0.clone()
+            }
+            None => Kind::Unnamed,
+        };
+        let proxied = Some(Proxied { header, proxy: Box::new(proxy.clone()), counted_as: None });
+        Self(Kind::Known(Box::new(Known { at, proxied, ..Known::default() })))
+    }
+
+    /// Notes that one that is behind a proxy counts as this peer.
+    pub(crate) fn count_as(&mut self, key: IpAddr) {
+        if let Kind::Known(known) = &mut self.0
+            && let Some(proxied) = &mut known.proxied
+        {
+            proxied.counted_as = Some(key);
+        }
+    }
+
+    /// As what it counts, if that was not known at accept.
+    pub(crate) fn counted_as(&self) -> Option<IpAddr> {
+        self.proxied()?.counted_as
+    }
+
+    /// The same, and room for who it is.
+    #[cfg(feature = "tls")]
+    pub(super) fn identified(&self, identity: Identity) -> Self {
+        let known = Known { at: self.0.at().clone(), proxied: None, identity: Arc::new(identity).into() };
+        Self(Kind::Known(Box::new(known)))
+    }
+
+    /// Who it is, where there is room for that; otherwise it comes back.
+    #[cfg(feature = "tls")]
+    pub(super) fn identify(&self, identity: Identity) -> Result<(), Identity> {
+        match self.known() {
+            Some(known) => {
+                let _ = known.identity.set(Arc::new(identity));
+                Ok(())
+            }
+            None => Err(identity),
+        }
+    }
+}
+
+/// What a proxy said of a connection that came through it.
+///
+/// ```
+/// use socketserver::{Result, blocking};
+///
+/// fn handle(c: &mut blocking::Stream) -> Result {
+///     if let Some(proxied) = c.peer().proxied() {
+///         println!("{} came through {}", c.peer(), proxied.by());
+///         println!("and asked for {:?}", proxied.header().authority());
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxied {
+    header: Header,
+    proxy: Box<Peer>,
+    counted_as: Option<IpAddr>,
+}
+
+impl Proxied {
+    /// The header: addresses, and for version 2 whatever else the proxy told.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The proxy itself.
+    #[must_use]
+    pub fn by(&self) -> &Peer {
+        &self.proxy
     }
 }
 

@@ -1,10 +1,12 @@
 //! setup · handle · finish, then the close: written once.
 //!
-//! Before it stand the permit and `verify` (`admission`), and between them TLS (`handshake`).
+//! Before it stand the permit and `verify` (`admission`), and between them the header of a proxy and TLS (`preamble`).
 
-use super::{Core, PollIo, Reason};
+use super::{Core, PollIo, Reason, preamble};
 use crate::engine::{Conn, Engine};
+use crate::events::Refusal;
 use crate::handler::Service;
+use crate::lifecycle::Run;
 use crate::{Failure, Result};
 use std::any::Any;
 use std::error::Error;
@@ -23,6 +25,7 @@ pub(crate) struct Ending {
 struct Details {
     failure: Option<String>,
     broken_hook: Option<(&'static str, String)>,
+    refusal: Option<Refusal>,
 }
 
 impl Ending {
@@ -31,8 +34,19 @@ impl Ending {
     }
 
     pub(crate) fn with(reason: Reason, failure: Option<String>) -> Self {
-        let details = |failure| Box::new(Details { failure: Some(failure), broken_hook: None });
+        let details = |failure| Box::new(Details { failure: Some(failure), ..Details::default() });
         Self { reason, details: failure.map(details) }
+    }
+
+    /// It was not let in, once it was known who it is from.
+    pub(crate) fn refused(why: Refusal, failure: Option<String>) -> Self {
+        let details = Details { failure, refusal: Some(why), ..Details::default() };
+        Self { reason: Reason::Refused, details: Some(Box::new(details)) }
+    }
+
+    /// Why it was not let in.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.details.as_ref()?.refusal
     }
 
     /// A hook failed on its own account.
@@ -40,7 +54,7 @@ impl Ending {
         self.details.get_or_insert_default().broken_hook = Some((hook, failure));
     }
 
-    /// What the handler failed with.
+    /// What the handler failed with, or what came before it.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.details.as_ref()?.failure.as_deref()
     }
@@ -74,17 +88,17 @@ macro_rules! guard {
 
 /// Runs the handler on a connection and closes it.
 #[expect(clippy::manual_async_fn, reason = "an async fn has its arguments in it twice")]
-pub(crate) fn connection<E: Engine, S: Service<E>>(conn: &mut E::Stream, service: &S) -> impl Future<Output = Ending> {
+pub(crate) fn connection<E: Engine, S: Service<E>>(
+    conn: &mut E::Stream,
+    service: &S,
+    run: &Run,
+) -> impl Future<Output = Ending> {
     async move {
         let record = conn.core().connection.clone();
-        #[cfg(feature = "tls")]
-        if let Some(acceptor) = conn.core().acceptor() {
-            // In a box: connections without it do not make room for it.
-            let agreed: Outcome = guard!(Box::pin(conn.core().accept_tls(acceptor)), Some(&record.slot));
-            if let Err(failure) = agreed {
-                let core = conn.core();
-                let ending = unbegun(core, failure);
-                core.close().await;
+        if preamble::is_due(conn.core()) {
+            // In a box: connections that have none do not make room for it.
+            let passed = Box::pin(preamble::pass(conn.core(), service, run));
+            if let Err(ending) = passed.await {
                 return ending;
             }
         }
@@ -129,20 +143,8 @@ fn judge_all<E: Engine, S: Service<E>>(core: &mut Core<E::Io>, outcomes: [Outcom
     ending
 }
 
-/// How a connection ends that its handler never heard of.
-#[cfg(feature = "tls")]
-fn unbegun<T: PollIo>(core: &mut Core<T>, failure: Option<Failure>) -> Ending {
-    let failure = failure.unwrap_or_else(|| core.cut_off().into());
-    match judge(core, &failure) {
-        reason @ (Reason::Handshake(_) | Reason::Failed | Reason::Panicked) => {
-            Ending::with(reason, Some(failure.to_string()))
-        }
-        reason => Ending::of(reason),
-    }
-}
-
 /// Why a connection ended whose handler gave this failure.
-fn judge<T: PollIo>(core: &Core<T>, failure: &Failure) -> Reason {
+pub(super) fn judge<T: PollIo>(core: &Core<T>, failure: &Failure) -> Reason {
     if failure.is::<Panic>() {
         return Reason::Panicked;
     }

@@ -44,10 +44,17 @@ impl Record {
         self.introduced.get().map_or(&self.peer, |peer| peer)
     }
 
-    /// More is known of the peer now. The first introduction stays.
-    #[cfg(feature = "tls")]
+    /// Somebody else speaks for this peer. The first introduction stays.
     pub(crate) fn introduce(&self, peer: Peer) {
         let _ = self.introduced.set(Box::new(peer));
+    }
+
+    /// The peer has shown who it is.
+    #[cfg(feature = "tls")]
+    pub(crate) fn identify(&self, identity: crate::Identity) {
+        if let Err(identity) = self.peer().identify(identity) {
+            self.introduce(self.peer.identified(identity));
+        }
     }
 
     /// With its socket; `None`: a transport of a user's own, that its task alone can deal with.

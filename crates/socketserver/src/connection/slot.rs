@@ -88,6 +88,10 @@ const CUT: u64 = 1;
 const DRAINING: u64 = 2;
 /// It does not count towards the limits any more.
 const EXEMPT: u64 = 4;
+/// It comes from a proxy, and who that speaks for is not known yet.
+const AWAITED: u64 = 8;
+/// It was let in in the name of somebody else.
+const PROXIED: u64 = 16;
 const CAUSE: u32 = 8;
 
 // The state, in the lowest bits of its word. Above them stands since when the handler waits.
@@ -319,6 +323,25 @@ impl Slot {
     /// Why it was cut.
     pub(crate) fn cut_by(&self) -> Reason {
         Reason::from_word(self.hot()[FLAGS].load(Acquire) >> CAUSE).unwrap_or(Reason::Aborted)
+    }
+
+    /// It is not known yet who it is from.
+    pub(crate) fn await_header(&self) {
+        self.hot()[FLAGS].fetch_or(AWAITED, SeqCst);
+    }
+
+    #[inline]
+    pub(crate) fn awaits_header(&self) -> bool {
+        self.hot()[FLAGS].load(Acquire) & AWAITED != 0
+    }
+
+    /// It is from somebody who may come in.
+    pub(crate) fn let_in(&self) {
+        let _ = self.hot()[FLAGS].fetch_update(SeqCst, SeqCst, |flags| Some(flags & !AWAITED | PROXIED));
+    }
+
+    pub(crate) fn is_proxied(&self) -> bool {
+        self.hot()[FLAGS].load(Acquire) & PROXIED != 0
     }
 
     /// It does not count towards the limits any more; `false`: it did not before.

@@ -10,7 +10,6 @@ pub(crate) struct Terms {
     /// While a write makes no progress.
     pub(crate) write: Option<Duration>,
     /// From accept until the handshake is over.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nobody shakes hands then"))]
     pub(crate) handshake: Option<Duration>,
 }
 

@@ -191,6 +191,8 @@ pub struct Refused<'a> {
     pub endpoint: &'a Endpoint,
     /// Why.
     pub why: Refusal,
+    /// What was wrong with the header of a proxy, when that is why.
+    pub failure: Option<&'a str>,
 }
 
 /// Why a peer was turned away.
@@ -209,10 +211,15 @@ pub enum Refusal {
     PeerLimit,
     /// `verify` said no.
     Unverified,
+    /// It is no proxy that is trusted, where one has to be: it was closed before anything was read.
+    Untrusted,
+    /// The proxy has not said rightly, or not in time, for whom it speaks.
+    BadHeader,
 }
 
 impl Refusal {
-    pub(crate) const ALL: [Self; 4] = [Self::Denied, Self::Full, Self::PeerLimit, Self::Unverified];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Denied, Self::Full, Self::PeerLimit, Self::Unverified, Self::Untrusted, Self::BadHeader];
 
     /// The name in events, `kebab-case`.
     #[must_use]
@@ -222,6 +229,8 @@ impl Refusal {
             Self::Full => "full",
             Self::PeerLimit => "peer-limit",
             Self::Unverified => "unverified",
+            Self::Untrusted => "untrusted",
+            Self::BadHeader => "bad-header",
         }
     }
 }

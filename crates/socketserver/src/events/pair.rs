@@ -159,7 +159,7 @@ mod tests {
         observer.opened(&Opened { id, peer, endpoint });
         let (reason, failure) = (Reason::Finished, None);
         observer.closed(&Closed { id, peer, endpoint, read: 0, written: 0, duration: time, reason, failure });
-        observer.refused(&Refused { peer, endpoint, why: Refusal::Full });
+        observer.refused(&Refused { peer, endpoint, why: Refusal::Full, failure: None });
         observer.accept_failed(&AcceptFailed { endpoint, error, then: AcceptThen::GaveUp });
         observer.unsent(&Unsent { peer, endpoint, error });
         observer.undelivered(&Undelivered { peer, endpoint, by: None, error, mtu: None });

@@ -84,7 +84,9 @@ const OVER_RATE: usize = PACKETS + 11;
 const WITHHELD: usize = PACKETS + 12;
 /// Handshakes that came to nothing.
 const HANDSHAKES_FAILED: usize = WITHHELD + 1;
-const WORDS: usize = HANDSHAKES_FAILED + 1;
+/// Numbers that connections were given.
+const IDS: usize = HANDSHAKES_FAILED + 1;
+const WORDS: usize = IDS + 1;
 
 const NEVER: u64 = u64::MAX;
 
@@ -338,10 +340,15 @@ impl Control {
         self.word(OPEN).load(SeqCst)
     }
 
-    /// Counts a connection, and gives it its number.
-    pub(crate) fn count_accepted(&self) -> u64 {
+    /// The number of a new connection.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.word(IDS).fetch_add(1, SeqCst) + 1
+    }
+
+    /// Counts a connection that was let in.
+    pub(crate) fn count_accepted(&self) {
         self.word(OPEN).fetch_add(1, SeqCst);
-        self.word(ACCEPTED).fetch_add(1, SeqCst) + 1
+        self.word(ACCEPTED).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_refused(&self, why: Refusal) {
@@ -433,6 +440,8 @@ impl Control {
             closed: get(ACCEPTED).saturating_sub(get(OPEN)),
             refused: Refusal::ALL.into_iter().map(|why| get(REFUSED + why as usize)).sum(),
             denied: get(REFUSED + Refusal::Denied as usize),
+            untrusted: get(REFUSED + Refusal::Untrusted as usize),
+            bad_headers: get(REFUSED + Refusal::BadHeader as usize),
             over_limit: get(REFUSED + Refusal::Full as usize),
             over_peer_limit: get(REFUSED + Refusal::PeerLimit as usize),
             lost: get(LOST),

@@ -82,14 +82,14 @@ impl Handle {
         connection.descriptor().is_some() && matches!(endpoint, Some(Endpoint::Seqpacket { .. }))
     }
 
-    /// One of them.
-    #[cfg(feature = "websocket")]
     /// What the server shakes hands with, if it does.
     #[cfg(feature = "tls")]
     pub(crate) fn acceptor(&self) -> Option<&Arc<Acceptor>> {
         self.shared.as_ref()?.acceptor()
     }
 
+    /// One of its endpoints.
+    #[cfg(any(feature = "tls", feature = "websocket"))]
     pub(crate) fn endpoint(&self, number: usize) -> Option<&Endpoint> {
         self.shared.as_ref()?.endpoints.get(number)
     }
@@ -119,7 +119,10 @@ impl Handle {
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         let Some(shared) = self.parents() else { return Vec::new() };
-        shared.registry.all(self.run).iter().map(|connection| ConnectionInfo::new(connection, shared)).collect()
+        let all = shared.registry.all(self.run);
+        // Of some it is not known yet who they are.
+        let known = all.iter().filter(|connection| !connection.slot.awaits_header());
+        known.map(|connection| ConnectionInfo::new(connection, shared)).collect()
     }
 
     /// Cuts a connection: every wait in it fails, its handler comes to its end, and its reason is

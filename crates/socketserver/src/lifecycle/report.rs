@@ -58,6 +58,10 @@ pub struct Totals {
     pub refused: u64,
     /// Of these, those that may not come in by their address.
     pub denied: u64,
+    /// Peers that are no proxy that is trusted, where one has to be ([`Server::proxy_protocol`](crate::Server::proxy_protocol)).
+    pub untrusted: u64,
+    /// Connections of proxies that have not said rightly, or not in time, for whom they speak.
+    pub bad_headers: u64,
     /// Of these, those that found the server full.
     pub over_limit: u64,
     /// Of these, those that had too many connections already.

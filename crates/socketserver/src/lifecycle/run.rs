@@ -2,7 +2,7 @@ use super::deadlines::{Deadlines, Looks};
 use super::hogs::Pulse;
 use super::{Duties, Handle, Keeper, Report, Shared};
 use crate::Error;
-use crate::admission::{AT_A_TIME, Farewell};
+use crate::admission::{AT_A_TIME, Farewell, ProxySource};
 use crate::connection::pipeline::catch;
 use crate::connection::{HANDSHAKE, IDLE, Idle, Terms, WRITE};
 use crate::datagram::session::{Mailbox, Newcomers, Ready};
@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) deadlines: Deadlines,
     pub(crate) write: Option<Duration>,
     pub(crate) handshake: Option<Duration>,
+    /// Who has to say for whom it connects; nobody else may connect then.
+    pub(crate) proxies: Arc<[ProxySource]>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -42,7 +44,7 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         let deadlines = Deadlines { idle: IDLE, first_byte: None, lifetime: None, min_rate: None };
-        Self { deadlines, write: WRITE, handshake: HANDSHAKE, observer: None }
+        Self { deadlines, write: WRITE, handshake: HANDSHAKE, proxies: Arc::new([]), observer: None }
     }
 }
 

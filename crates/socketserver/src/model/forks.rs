@@ -1,3 +1,4 @@
+use super::lobby::Lobby;
 use super::{Model, Work};
 use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
@@ -9,7 +10,9 @@ use crate::events::{ChildEnded, SpawnFailed};
 use crate::handler::Service;
 use crate::lifecycle::{Keeper, Run, Step};
 use crate::{Error, ErrorKind};
+use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use socketserver_proto::proxy::{DEFAULT_MAX, Header, Parsed};
 use socketserver_sys::{Child, Ended, Fork, Forked, disown};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -107,6 +110,8 @@ struct Parent<S> {
     rests: Option<Instant>,
     keeper: Keeper,
     children: Vec<Worker>,
+    /// Connections of which it is not known yet who they are from.
+    lobby: Lobby,
     max: usize,
     ready: Option<usize>,
     /// Packets for which a child that was ready for a connection gives way.
@@ -159,6 +164,7 @@ impl<S: Service<Blocking>> Parent<S> {
             keeper: Keeper::new(run),
             work,
             children: Vec::new(),
+            lobby: Lobby::default(),
             max: options.max,
             // It is connections that they are ready for.
             ready: options.ready.filter(|_| listeners.all.iter().any(|listener| listener.packets().is_none())),
@@ -185,6 +191,7 @@ impl<S: Service<Blocking>> Parent<S> {
             } else {
                 self.accept();
             }
+            self.let_in();
             // What an accept or a fork has changed may be the end of it.
             if !self.run_state().is_stopping() || self.run_state().shared.control.places() > 0 {
                 self.wait(until);
@@ -202,6 +209,7 @@ impl<S: Service<Blocking>> Parent<S> {
         }
         let busy = self.children.iter().filter(|worker| worker.serving.is_some() || worker.batch.is_some()).count();
         // A child that was told to end counts until it has.
+        let busy = busy + self.lobby.len();
         busy < self.max && (self.children.len() < self.max || self.children.iter().any(Worker::is_idle))
     }
 
@@ -220,7 +228,11 @@ impl<S: Service<Blocking>> Parent<S> {
             match tried {
                 Ok(Tried::Admitted(admitted)) => {
                     empty = 0;
-                    self.start(admitted);
+                    if admitted.connection().slot.awaits_header() {
+                        self.lobby.enter(admitted, &self.work.run);
+                    } else {
+                        self.start(admitted);
+                    }
                 }
                 Ok(Tried::Packets(batch)) => {
                     empty = 0;
@@ -240,6 +252,14 @@ impl<S: Service<Blocking>> Parent<S> {
                 Ok(Tried::More(_)) => empty += 1,
                 Err(error) => self.fail(error),
             }
+        }
+    }
+
+    /// Starts those of whom it has become known who they are.
+    fn let_in(&mut self) {
+        if self.lobby.len() > 0 {
+            let known = self.lobby.leave(&self.work.run, &|peer| self.work.service.verify(peer));
+            known.into_iter().for_each(|admitted| self.start(admitted));
         }
     }
 
@@ -337,7 +357,8 @@ impl<S: Service<Blocking>> Parent<S> {
             };
             let Some(feed) = &worker.feed else { unreachable!("an idle worker has a feed") };
             let Some(socket) = connection.descriptor() else { unreachable!("the blocking engine is given sockets") };
-            match socketserver_sys::send_descriptor(feed, socket, admitted.at as u64) {
+            let sent = socketserver_sys::send_descriptor(feed, socket, admitted.at as u64);
+            match sent.and_then(|()| introduce(feed, &connection)) {
                 Ok(()) => {
                     worker.serving = Some(admitted);
                     return;
@@ -414,6 +435,7 @@ impl<S: Service<Blocking>> Parent<S> {
             self.run_state().duties().disown();
             self.listeners.disown(&child)?;
             self.keeper.disown(&child)?;
+            self.lobby.disown(&child)?;
             for other in others {
                 disown(&child, other)?;
             }
@@ -449,6 +471,7 @@ impl<S: Service<Blocking>> Parent<S> {
             (Some(until), Some(rests)) => Some(until.min(rests)),
             (until, rests) => until.or(rests),
         };
+        let until = [until, self.lobby.until()].into_iter().flatten().min();
         let ready: Vec<usize> = {
             let run = self.run_state().clone();
             let duties = run.duties();
@@ -459,6 +482,7 @@ impl<S: Service<Blocking>> Parent<S> {
             }
             let workers = fds.len();
             fds.extend(self.keeper.descriptors());
+            fds.extend(self.lobby.descriptors());
             fds.extend(duties.descriptors().map(readable));
             if full {
                 fds.push(readable(run.shared.control.room.as_fd()));
@@ -569,7 +593,7 @@ fn ending(slot: &Slot) -> Option<Ending> {
 /// In the child: serves one connection.
 fn serve<S: Service<Blocking>>(work: &Work<Blocking, S>, connection: Arc<Connection>) {
     let core = Core::new(SyncIo::new(&connection), connection.clone(), work.run.terms.clone());
-    let ending = now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &work.service));
+    let ending = now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &work.service, &work.run));
     connection.slot.end(ending.reason, ending.failure());
 }
 
@@ -580,10 +604,35 @@ fn serve_fed<S: Service<Blocking>>(work: &Work<Blocking, S>, feed: &OwnedFd) {
         let Some(slot) = slot else { return };
         let Some((id, endpoint)) = slot.introduction() else { return };
         let peer = peer_of(&socket);
-        serve(work, Arc::new(Record::new(id, peer, endpoint, slot).with(Some(socket))));
+        let introduced = slot.is_proxied().then(|| introduced(feed, &peer));
+        let connection = Record::new(id, peer, endpoint, slot).with(Some(socket));
+        match introduced {
+            Some(Some(peer)) => connection.introduce(peer),
+            Some(None) => return,
+            None => {}
+        }
+        serve(work, Arc::new(connection));
         if rustix::net::send(feed, &[1], SendFlags::NOSIGNAL).is_err() {
             return;
         }
+    }
+}
+
+/// Says who is behind the proxy whose connection was just handed over.
+fn introduce(feed: &OwnedFd, connection: &Connection) -> io::Result<()> {
+    let Some(proxied) = connection.peer().proxied() else { return Ok(()) };
+    let header = proxied.header().encode_v2();
+    rustix::net::send(feed, &header, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// In a pre-forked child: who is behind that proxy.
+fn introduced(feed: &OwnedFd, proxy: &Peer) -> Option<Peer> {
+    let mut header = vec![0; DEFAULT_MAX];
+    let (len, _) = retry_on_intr(|| rustix::net::recv(feed, &mut header[..], RecvFlags::empty())).ok()?;
+    match Header::parse(&header[..len]) {
+        Ok(Parsed::Whole { header, .. }) => Some(Peer::behind(proxy, header)),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! How: the models, and what one of a user's own is made of.
 
 mod forks;
+mod lobby;
 #[cfg(feature = "tokio")]
 mod offload;
 mod serial;

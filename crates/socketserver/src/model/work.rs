@@ -101,7 +101,7 @@ impl<S: Service<Blocking>> Job<S> {
                 let connection = admitted.connection().clone();
                 let core = Core::new(SyncIo::new(&connection), connection, self.run.terms.clone());
                 let mut conn = Conn::new(core);
-                admitted.ending = Some(now(pipeline::connection::<Blocking, S>(&mut conn, &self.service)));
+                admitted.ending = Some(now(pipeline::connection::<Blocking, S>(&mut conn, &self.service, &self.run)));
                 // In this order: nothing is left of it when the event tells that it has ended.
                 drop(conn);
             }

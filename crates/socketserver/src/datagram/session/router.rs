@@ -115,7 +115,8 @@ impl Router {
         if !has_room {
             return self.refuse(datagram);
         }
-        let id = self.run.shared.control.count_accepted();
+        let id = self.run.shared.control.next_id();
+        self.run.shared.control.count_accepted();
         let unix = datagram.source.is_none().then(|| Box::new(from.clone()));
         if self.local.as_deref() != local.as_ref() {
             self.local = local.map(Arc::new);
@@ -136,7 +137,7 @@ impl Router {
     fn refuse(&self, datagram: &Datagram) {
         let (peer, endpoint, why) = (datagram.peer(), &self.run.shared.endpoints[self.index], Refusal::Full);
         self.run.shared.control.count_refused(why);
-        self.run.observe(|observer| observer.refused(&Refused { peer, endpoint, why }));
+        self.run.observe(|observer| observer.refused(&Refused { peer, endpoint, why, failure: None }));
     }
 
     /// Has a session give way that can. `false`: there is none.

@@ -66,7 +66,8 @@ impl<S: Service<Async> + Send + Sync> Station<S> {
             })
             .await;
             let ending = {
-                let mut serving = pin!(pipeline::connection::<Async, S>(&mut stream, &guest.station.work.service));
+                let work = &guest.station.work;
+                let mut serving = pin!(pipeline::connection::<Async, S>(&mut stream, &work.service, &work.run));
                 poll_fn(|cx| guest.poll(cx, serving.as_mut())).await
             };
             guest.admitted.ending = Some(ending);

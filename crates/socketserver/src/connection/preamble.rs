@@ -1,0 +1,86 @@
+//! What comes before the handler: the header of a proxy, the handshake of TLS. Under one deadline, which began at accept.
+
+use super::pipeline::Ending;
+#[cfg(feature = "tls")]
+use super::pipeline::{guard, judge};
+use super::{Core, PollIo, Reason};
+#[cfg(feature = "tls")]
+use crate::Failure;
+use crate::engine::Engine;
+use crate::events::Refusal;
+use crate::handler::Service;
+use crate::lifecycle::Run;
+use std::future::poll_fn;
+use std::io;
+
+/// Whether a connection has one.
+pub(super) fn is_due<T: PollIo>(core: &Core<T>) -> bool {
+    #[cfg(feature = "tls")]
+    if core.acceptor().is_some() {
+        return true;
+    }
+    core.connection.slot.awaits_header()
+}
+
+/// Goes through it. A connection that does not come through it is closed, and its handler never hears of it.
+pub(super) async fn pass<E: Engine, S: Service<E>>(
+    core: &mut Core<E::Io>,
+    service: &S,
+    run: &Run,
+) -> Result<(), Ending> {
+    let record = core.connection.clone();
+    if record.slot.awaits_header() {
+        let until = core.agreed_until();
+        let header = core.proxy_header(until).await.map_err(|failure| unintroduced(core, &failure))?;
+        if let Err(why) = run.let_in(&record, header, &|peer| service.verify(peer)) {
+            say_why::<E>(core, run, why).await;
+            return Err(Ending::refused(why, None));
+        }
+    }
+    #[cfg(feature = "tls")]
+    if let Some(acceptor) = core.acceptor() {
+        let agreed = guard!(core.accept_tls(acceptor), Some(&record.slot));
+        if let Err(failure) = agreed {
+            let ending = unagreed(core, failure);
+            // It is told by an alert what was wrong.
+            core.close().await;
+            return Err(ending);
+        }
+    }
+    Ok(())
+}
+
+/// The proxy has not said whom it speaks for. Nothing is said to it.
+fn unintroduced<T: PollIo>(core: &Core<T>, failure: &io::Error) -> Ending {
+    match core.fate.reason() {
+        // The server has ended it.
+        Some(reason) if !matches!(reason, Reason::Handshake(_)) => Ending::of(reason),
+        _ if failure.kind() == io::ErrorKind::TimedOut => {
+            let words = "the handshake deadline passed: the PROXY header is not there";
+            Ending::refused(Refusal::BadHeader, Some(words.to_owned()))
+        }
+        _ => Ending::refused(Refusal::BadHeader, Some(failure.to_string())),
+    }
+}
+
+/// A peer that has too many connections is told so, if that is the policy, and it can be told in plain words.
+async fn say_why<E: Engine>(core: &mut Core<E::Io>, run: &Run, why: Refusal) {
+    let endpoint = &run.shared.endpoints[core.connection.endpoint()];
+    let (Some(words), false) = (run.farewell(why), endpoint.is_tls()) else { return };
+    let mut words = &words[..];
+    if poll_fn(|cx| core.poll_send_all(cx, &mut words)).await.is_ok() {
+        core.close().await;
+    }
+}
+
+/// How a connection ends on which hands were not shaken.
+#[cfg(feature = "tls")]
+fn unagreed<T: PollIo>(core: &mut Core<T>, failure: Option<Failure>) -> Ending {
+    let failure = failure.unwrap_or_else(|| core.cut_off().into());
+    match judge(core, &failure) {
+        reason @ (Reason::Handshake(_) | Reason::Failed | Reason::Panicked) => {
+            Ending::with(reason, Some(failure.to_string()))
+        }
+        reason => Ending::of(reason),
+    }
+}
