@@ -1,5 +1,7 @@
 //! What the targets have in common.
 
+#[path = "../../crates/proto/tests/proxy/holds.rs"]
+mod holds;
 #[path = "../../crates/proto/tests/framing/stream.rs"]
 mod stream;
 
@@ -19,6 +21,11 @@ pub fn check(framing: &impl Framing, input: &mut Unstructured<'_>, all_can_be_se
         stream.split(|byte| *byte == b'|').map(|message| stream::with_its_length(framing, message)).collect();
     stream::sent_comes_back(framing, &messages, &pieces, false);
     Ok(())
+}
+
+/// What is at the front of this stream is no PROXY header, or is one in whatever pieces, and can be sent.
+pub fn check_proxy(stream: &[u8]) {
+    let _ = holds::holds(stream);
 }
 
 /// A limit: small ones, that are met with, and large ones.
