@@ -63,13 +63,13 @@
 //!                                                   |   +- family, transport
 //!                                                   +- version 2; command: 0 LOCAL, 1 PROXY
 //!
-//! f t    addresses                                                            bytes
+//! f t    addresses                                                  bytes
 //! 1 1    TCP and
-//! 1 2    UDP over IPv4: source 4, destination 4, source port 2, its port 2       12
+//! 1 2    UDP over IPv4: source 4, destination 4, port of each 2        12
 //! 2 1    TCP and
-//! 2 2    UDP over IPv6: source 16, destination 16, source port 2, its port 2     36
+//! 2 2    UDP over IPv6: source 16, destination 16, port of each 2      36
 //! 3 1    Unix stream and
-//! 3 2    Unix datagram: source 108, destination 108                             216
+//! 3 2    Unix datagram: source 108, destination 108                   216
 //! others none that are told
 //! ```
 //!
