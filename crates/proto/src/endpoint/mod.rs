@@ -185,9 +185,9 @@ impl Endpoint {
     /// The host and the port of one that stands on TCP: `tcp`, `tls`, `ws` or `wss`.
     ///
     /// ```
-    /// # use socketserver_proto::Endpoint;
+    /// # use socketserver_proto::{Endpoint, Host};
     /// let wss: Endpoint = "wss://localhost:8443/chat".parse()?;
-    /// assert!(wss.tcp().is_some_and(|(host, port)| host.is_loopback() && port == 8443));
+    /// assert_eq!(wss.tcp(), Some((&Host::Name("localhost".into()), 8443)));
     /// assert_eq!("udp://:53".parse::<Endpoint>()?.tcp(), None);
     /// # Ok::<(), socketserver_proto::EndpointError>(())
     /// ```
@@ -465,13 +465,13 @@ mod tests {
             ("tls://h", "h", "no port", "tls://h:8080"),
             ("tls:h:80", "tls:", "no `//`", "tls://h:80"),
             ("tls://h:80/x", "/x", "cannot follow", "tls://h:80"),
-            ("WSS://h:80", "WSS", "not supported yet", TCP),
+            ("RAW://h:80", "RAW", "not supported yet", TCP),
             ("systemd:", "systemd", "not supported yet", TCP),
-            ("raw:80", "raw", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` and `fd`", TCP),
+            ("raw:80", "raw", "only `tcp`, `tls`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws`, `wss` and `fd`", TCP),
             ("http://h:80", "http", "unknown scheme", TCP),
             ("uinx:/x", "uinx", "unknown scheme", TCP),
             ("uinx:@x", "uinx", "unknown scheme", TCP),
-            ("uinx:./x", "uinx", "only `tcp`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws` and `fd`", TCP),
+            ("uinx:./x", "uinx", "only `tcp`, `tls`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws`, `wss` and `fd`", TCP),
             ("tcp:h:80", "tcp:", "no `//`", "tcp://h:80"),
             ("TCP:80", "TCP:", "no `//`", TCP),
             ("tcp:/h:80", "tcp:", "no `//`", TCP),

@@ -135,7 +135,7 @@ fn described(ended: &Ended) {
     }
     let labels = ["closed_total{reason=", "refused_total{why=", "accept_failures_total{then="];
     let values = labels.map(|label| ended.lines.iter().filter(|line| line.contains(label)).count());
-    assert_eq!(values, [19, 4, 3]);
+    assert_eq!(values, [30, 6, 3]);
 }
 
 fn failures_of_accept() {

@@ -1,3 +1,5 @@
 //! TLS over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod echo;
