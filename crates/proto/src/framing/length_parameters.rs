@@ -74,12 +74,10 @@ impl Bounds {
         }
         let header = parameters.offset + field.width as usize;
         let strip = match parameters.strip {
+            Some(strip) if strip > MAX_OFFSET => return Err(TOO_MANY),
             Some(strip) => strip,
             None => header,
         };
-        if strip > MAX_OFFSET + 8 {
-            return Err(TOO_MANY);
-        }
         let counted = if parameters.inclusive { 0 } else { header as i64 };
         let base = counted + parameters.adjustment as i64;
         // The sums below are far from the ends of an i128.

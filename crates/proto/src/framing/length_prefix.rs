@@ -461,7 +461,16 @@ mod tests {
         assert!(parameters(|p| (p.strip, p.max) = (Some(0), 0)).is_err());
         assert_eq!(parameters(|p| p.strip = Some(256)), Ok(0));
         assert!(parameters(|p| p.strip = Some(257)).is_err());
+        assert!(parameters(|p| p.offset = 65_535).is_ok());
         assert!(parameters(|p| p.offset = 65_536).is_err());
+        // As much as is documented, and not as much as may stand up to the end of the field.
+        let strip = |bytes| {
+            let mut parameters = Parameters::DEFAULT;
+            parameters.strip = Some(bytes);
+            LengthPrefix::checked(Field::new(4, true), parameters)
+        };
+        assert!(strip(65_535).is_ok());
+        assert!(strip(65_536).is_err());
         assert!(parameters(|p| p.adjustment = i32::MAX).is_err());
         assert!(parameters(|p| p.adjustment = i32::MIN).is_err());
     }
