@@ -59,6 +59,9 @@ impl<H: MessageHandler> Hear for Plain<'_, H> {
     fn close(&self, state: H::State, channel: &mut Channel) {
         self.0.close(state, channel);
     }
+    fn on_error(&self, error: &Failure, peer: &Peer) {
+        self.0.on_error(error, peer);
+    }
 }
 
 /// One that may.
@@ -78,6 +81,9 @@ impl<H: AsyncMessageHandler> Hear for Waiting<'_, H> {
     }
     fn close(&self, state: H::State, channel: &mut Channel) {
         self.0.close(state, channel);
+    }
+    fn on_error(&self, error: &Failure, peer: &Peer) {
+        self.0.on_error(error, peer);
     }
 }
 

@@ -1,9 +1,9 @@
 use super::Channel;
 use super::carrier::{Carries, Event};
 use super::outbox;
-use crate::Result;
 use crate::connection::Slot;
 use crate::connection::pipeline::{Panic, catch, guard};
+use crate::{Failure, Peer, Result};
 
 /// Beyond so many bytes of replies they leave before the next message is handled.
 const HIGH_WATER: usize = 64 * 1024;
@@ -14,6 +14,7 @@ pub(crate) trait Hear {
     fn open(&self, channel: &mut Channel) -> impl Future<Output = Result<Self::State>>;
     fn message(&self, state: &mut Self::State, message: &[u8], channel: &mut Channel) -> impl Future<Output = Result>;
     fn close(&self, state: Self::State, channel: &mut Channel);
+    fn on_error(&self, error: &Failure, peer: &Peer);
 }
 
 /// Runs a message handler to its end, or until the connection is `cut`: one loop for both engines, both colours and all
@@ -23,15 +24,22 @@ pub(crate) async fn converse<C: Carries, H: Hear>(
     hear: &H,
     channel: &mut Channel,
     cut: Option<&Slot>,
-) -> Result<(), Option<crate::Failure>> {
+) -> Result<(), Option<Failure>> {
     // What makes the future may panic too, so it is made when it is polled.
     let opened = guard!(async { hear.open(channel).await }, cut);
     let outcome = match opened {
         Ok(state) => {
             let mut open = Open { hear, state: Some(state), channel: &mut *channel };
             let talked = guard!(talk(carrier, &mut open), cut);
-            let closed = open.close();
-            talked.and(closed.map_err(|panic| Some(panic.into())))
+            let closed = open.close().map_err(Failure::from);
+            match (talked, closed) {
+                // It ended for the first failure; of the second its handler is told, and nobody else.
+                (Err(first), Err(second)) => {
+                    tell(hear, &second, open.channel);
+                    Err(first)
+                }
+                (talked, closed) => talked.and(closed.map_err(Some)),
+            }
         }
         Err(failure) => Err(failure),
     };
@@ -62,9 +70,16 @@ impl<H: Hear> Open<'_, H> {
 
 impl<H: Hear> Drop for Open<'_, H> {
     fn drop(&mut self) {
-        // Nobody is left to be told of a panic.
-        let _ = self.close();
+        if let Err(panic) = self.close() {
+            tell(self.hear, &panic.into(), self.channel);
+        }
     }
+}
+
+/// Tells the handler of a failure that is not what the conversation ends with.
+fn tell<H: Hear>(hear: &H, failure: &Failure, channel: &Channel) {
+    // A panic there is one too many.
+    let _ = catch(|| hear.on_error(failure, channel.peer()));
 }
 
 async fn talk<C: Carries, H: Hear>(carrier: &mut C, open: &mut Open<'_, H>) -> Result {

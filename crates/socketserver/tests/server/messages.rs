@@ -3,8 +3,8 @@
 use crate::{Reasons, eventually};
 use socketserver::framing::Line;
 use socketserver::{
-    AsyncMessageHandler, Channel, ErrorKind, MessageHandler, Model, Outbox, Overflow, Reason, Result, Serial, Server,
-    Tasks, Threads, blocking, client,
+    AsyncMessageHandler, Channel, ErrorKind, Failure, MessageHandler, Model, Outbox, Overflow, Peer, Reason, Result,
+    Serial, Server, Tasks, Threads, blocking, client,
 };
 use socketserver_testkit::{Caller, Client, PATIENCE};
 use std::net::UdpSocket;
@@ -349,6 +349,74 @@ fn what_was_sent_where_open_failed_leaves() {
         refuses(Threads::default(), panics);
         refuses(Tasks::new(1), panics);
     }
+}
+
+/// Fails, and panics when it is closed after that; keeps what it is told of.
+#[derive(Default)]
+struct Twice(Mutex<Vec<String>>);
+
+impl MessageHandler for Twice {
+    type State = ();
+    fn open(&self, _: &mut Channel) -> Result {
+        Ok(())
+    }
+    fn message(&self, (): &mut (), _: &[u8], _: &mut Channel) -> Result {
+        Err("it fails".into())
+    }
+    fn close(&self, (): (), _: &mut Channel) {
+        panic!("and fails again");
+    }
+    fn on_error(&self, error: &Failure, _: &Peer) {
+        self.0.lock().unwrap().push(error.to_string());
+    }
+}
+
+fn fails_twice(model: impl Model + Send + 'static) {
+    let handler = Arc::new(Twice::default());
+    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler.clone().framed(Line::new())).unwrap();
+    let mut client = Client::connect(&server.handle().endpoints()[0]).unwrap();
+    client.say("hello\n");
+    client.expect_end();
+    assert_eq!(server.stop().unwrap().totals.failed, 1);
+    assert_eq!(*handler.0.lock().unwrap(), ["panicked: and fails again", "it fails"]);
+}
+
+#[test]
+fn a_panic_of_close_after_a_failure_is_told_too() {
+    fails_twice(Serial::default());
+    fails_twice(Threads::default());
+    fails_twice(Tasks::new(1));
+}
+
+/// Waits for ever, and panics when it is closed.
+struct StuckAndCareless(Sender<String>);
+
+impl AsyncMessageHandler for StuckAndCareless {
+    type State = ();
+    async fn open(&self, _: &mut Channel) -> Result {
+        Ok(())
+    }
+    async fn message(&self, (): &mut (), _: &[u8], _: &mut Channel) -> Result {
+        self.0.send("waits".into())?;
+        std::future::pending().await
+    }
+    fn close(&self, (): (), _: &mut Channel) {
+        panic!("nobody thought of this");
+    }
+    fn on_error(&self, error: &Failure, _: &Peer) {
+        let _ = self.0.send(error.to_string());
+    }
+}
+
+#[test]
+fn a_panic_of_close_is_told_where_the_conversation_is_cut() {
+    let (tell, told) = channel();
+    let server = Server::bind("udp://127.0.0.1:0").unwrap().drain_deadline(Duration::from_millis(50));
+    let server = server.spawn(Tasks::new(1), StuckAndCareless(tell).unframed()).unwrap();
+    Caller::of(&server.handle().endpoints()[0]).unwrap().send("hello");
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "waits");
+    assert_eq!(server.stop().unwrap().cut.len(), 1);
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["panicked: nobody thought of this"]);
 }
 
 /// Says more than fits to a peer that does not read. At the close it lets that one read, and says something else.
