@@ -4,6 +4,7 @@ use crate::PATIENCE;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The interpreter of Python 3, for clients as people write them.
 ///
@@ -58,6 +59,15 @@ impl Python {
     /// When it fails, with what it says on standard error; when it takes longer than twice [`PATIENCE`].
     #[track_caller]
     pub fn program(&self, program: &str, args: &[&str]) -> String {
+        self.program_within(2 * PATIENCE, program, args)
+    }
+
+    /// As [`program`](Self::program), for one that may take so long: it drives a browser, say, and the machine is busy.
+    ///
+    /// # Panics
+    /// When it fails, with what it says on standard error; when it takes longer than `time`.
+    #[track_caller]
+    pub fn program_within(&self, time: Duration, program: &str, args: &[&str]) -> String {
         let mut command = Command::new(self.0);
         command.args(["-c", program]).args(args);
         let python = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -65,7 +75,7 @@ impl Python {
         let ended = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         // What it prints is read meanwhile: it may wait for that.
         let reader = std::thread::spawn(move || python.wait_with_output().unwrap());
-        let patience = Timespec { tv_sec: 2 * PATIENCE.as_secs() as i64, tv_nsec: 0 };
+        let patience = Timespec { tv_sec: time.as_secs().try_into().unwrap(), tv_nsec: 0 };
         let in_time = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&patience)).unwrap() > 0;
         if !in_time {
             let _ = pidfd_send_signal(&ended, Signal::KILL);

@@ -1,7 +1,7 @@
 //! `serve chat`: rooms of terminals and browsers.
 
 use crate::harness::{Place, Served, command, run};
-use socketserver_testkit::{Client, Python};
+use socketserver_testkit::{Client, PATIENCE, Python};
 use std::process::Command;
 
 fn chat(args: &[&str]) -> Served {
@@ -285,6 +285,8 @@ fn browsers_and_terminals_are_in_one_room() {
     let program = [include_str!("browser.py"), include_str!("chat.py")].concat();
     let pictures = std::env::var("SOCKETSERVER_PICTURES").unwrap_or_default();
     let pictures: Vec<&str> = pictures.split_whitespace().collect();
-    assert_eq!(python.program(&program, &[&[&**tcp, &*page], &*pictures].concat()), "ok\n");
+    // Each wait in it has an end of its own; where others need the processor too there are many long ones.
+    let said = python.program_within(10 * PATIENCE, &program, &[&[&**tcp, &*page], &*pictures].concat());
+    assert_eq!(said, "ok\n");
     server.stop();
 }
