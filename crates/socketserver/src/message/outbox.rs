@@ -2,7 +2,7 @@ use crate::connection::{Connection, Steer};
 use crate::datagram::session::Mailbox;
 use crate::{Peer, Reason};
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -111,8 +111,10 @@ struct State {
     bytes: usize,
     /// The connection waits, and is woken so.
     waiter: Option<Waker>,
-    /// Tasks that wait for room.
-    pushers: Vec<Waker>,
+    /// Tasks that wait for room, each by its number: those who came first are told first.
+    pushers: BTreeMap<u64, Waker>,
+    #[cfg(feature = "tokio")]
+    last_pusher: u64,
     /// Threads that wait for room.
     threads: usize,
     closed: bool,
@@ -251,8 +253,9 @@ impl Outbox {
     #[cfg(feature = "tokio")]
     pub async fn send(&self, message: impl Into<Arc<[u8]>>) -> Result<(), PushError> {
         let message = message.into();
+        let mut place = Place { outbox: self, number: None };
         std::future::poll_fn(|cx| {
-            let mut state = self.state();
+            let state = self.state();
             if state.closed {
                 return Poll::Ready(Err(PushError::Closed));
             }
@@ -260,9 +263,7 @@ impl Outbox {
                 return Poll::Ready(Err(PushError::Full));
             }
             if !state.has_room(&self.0, message.len()) {
-                if !state.pushers.iter().any(|pusher| pusher.will_wake(cx.waker())) {
-                    state.pushers.push(cx.waker().clone());
-                }
+                place.wait(state, cx.waker());
                 return Poll::Pending;
             }
             self.put(state, message.clone());
@@ -415,7 +416,7 @@ impl Outbox {
         let pushers = std::mem::take(&mut state.pushers);
         let threads = state.threads > 0;
         drop(state);
-        pushers.into_iter().for_each(Waker::wake);
+        pushers.into_values().for_each(Waker::wake);
         if threads {
             self.0.room.notify_all();
         }
@@ -437,6 +438,36 @@ impl Outbox {
     }
 }
 
+/// The place of a task among those that wait for room; it is given up with the wait. What drops a waker may drop a task that
+/// waits here too, so that is not done under the lock.
+#[cfg(feature = "tokio")]
+struct Place<'a> {
+    outbox: &'a Outbox,
+    number: Option<u64>,
+}
+
+#[cfg(feature = "tokio")]
+impl Place<'_> {
+    fn wait(&mut self, mut state: MutexGuard<'_, State>, waker: &Waker) {
+        let number = *self.number.get_or_insert_with(|| {
+            state.last_pusher += 1;
+            state.last_pusher
+        });
+        let old = state.pushers.insert(number, waker.clone());
+        drop(state);
+        drop(old);
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let waker = self.outbox.state().pushers.remove(&number);
+        drop(waker);
+    }
+}
+
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
@@ -445,5 +476,41 @@ impl fmt::Debug for Outbox {
             .field("bytes", &state.bytes)
             .field("closed", &state.closed)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Wake};
+
+    struct Task;
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_leaves_nothing_behind() {
+        let outbox = Outbox::nobodys(1);
+        outbox.push(*b"one").unwrap();
+        let waiting = || outbox.state().pushers.len();
+        let mut patient = pin!(outbox.send(*b"two"));
+        assert!(patient.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        for _ in 0..100 {
+            let waker = Waker::from(Arc::new(Task));
+            let mut cx = Context::from_waker(&waker);
+            let mut given_up = pin!(outbox.send(*b"three"));
+            assert!(given_up.as_mut().poll(&mut cx).is_pending());
+            assert!(given_up.as_mut().poll(&mut cx).is_pending());
+            assert!(waiting() <= 2);
+        }
+        assert_eq!(waiting(), 1);
+        let mut taken = Vec::new();
+        outbox.take(1, &mut taken);
+        assert_eq!((taken.len(), waiting()), (1, 0));
+        assert_eq!(patient.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())));
+        outbox.take(1, &mut taken);
+        assert_eq!(*taken[1], *b"two");
     }
 }
