@@ -1,7 +1,7 @@
 use crate::args::{Limit, Log, Model, Serve, What};
 use crate::builtin::{Answer, Packets};
 use crate::{chat, complain, exec, talk};
-use socketserver::{Error, Failure, Forks, Observer, Report, RunsOn, Serial, Server, Signal, Tasks, Threads};
+use socketserver::{Endpoint, Error, Failure, Forks, Observer, Report, RunsOn, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -39,6 +39,13 @@ fn suits(args: &Serve) -> Result<(), Failure> {
 }
 
 fn answer(args: Serve, what: Answer) -> Result<ExitCode, Failure> {
+    // Before anything is bound, and said to listen. What an inherited socket carries is not known yet.
+    let keeps_messages = |at: &&Endpoint| at.path().is_some() || matches!(at, Endpoint::Seqpacket { .. });
+    if let Some(at) = args.addresses.iter().find(keeps_messages) {
+        Err(format!(
+            "whole messages come to `{at}`, and bytes and packets are answered: `chat` and `talk` take messages"
+        ))?;
+    }
     let (log, model, spin) = (args.log, args.model, args.spin.0);
     let mut server = set_up(args, log)?;
     log.all_listening(&server);

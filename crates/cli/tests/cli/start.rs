@@ -14,6 +14,9 @@ fn refused(args: &[&str], words: &[&str]) {
 fn what_is_typed_wrong_is_named_with_an_example_of_what_is_right() {
     refused(&["tcp://h:99999"], &["`99999`", "`tcp://127.0.0.1:8080`"]);
     refused(&["nowhere"], &["`nowhere`", "no port"]);
+    for messages in ["ws://127.0.0.1:0/", "seqpacket:@socketserver-start-messages"] {
+        refused(&[":0", messages], &[messages, "whole messages", "`chat` and `talk`"]);
+    }
     refused(&["gopher://127.0.0.1:70"], &["unknown scheme `gopher`", "`tcp://127.0.0.1:8080`"]);
     refused(&[":0", "--model", "thread"], &["`thread`", "`threads`"]);
     refused(&[":0", "--model", "threads=0"], &["`0`", "`200`"]);
