@@ -44,11 +44,11 @@ pub(crate) fn run(mut args: Serve) -> Result<ExitCode, Failure> {
     args.idle.get_or_insert(Limit(None));
     let rate = rooms.member_rate.map_or_else(|| RATE.parse().ok(), |rate| rate.0);
     let (log, model, spin) = (args.log, args.model, args.spin.0);
+    let chat = Chat::new(rate).framed(Line::new().max(LONGEST_LINE)).max_message(LONGEST_LINE);
+    let chat = chat.web_socket(page::web_socket(&args.addresses, &rooms.host)?);
+    let chat = chat.sessions(|sessions| sessions.idle(silence));
     let mut server = serve::set_up(args, log)?;
     log.all_listening(&server);
-    let chat = Chat::new(rate).framed(Line::new().max(LONGEST_LINE)).max_message(LONGEST_LINE);
-    let chat = chat.web_socket(page::web_socket(&server.endpoints(), &rooms.host));
-    let chat = chat.sessions(|sessions| sessions.idle(silence));
     Ok(serve::conclude(log, serve::serve_on(&mut server, model, spin, chat)))
 }
 

@@ -233,7 +233,8 @@ fn what_has_no_rooms_is_refused() {
     }
     run(&["serve", "echo", ":0", "--member-rate", "1/s"], b"")
         .failed(2, &["`--member-rate` is for `serve chat` alone"]);
-    run(&["serve", "chat", "ws://:0", "--host", "a b"], b"").failed(2, &["a b"]);
+    run(&["serve", "chat", "ws://:0", "--host", "a b"], b"").failed(2, &["--host", "`a b` is no host"]);
+    run(&["serve", "chat", "ws://:0/chat", "ws://:0/talk"], b"").failed(2, &["one path", "`/chat` and `/talk`"]);
 }
 
 /// What a browser is shown, and who may be shown it.

@@ -141,8 +141,19 @@ impl WebSocket {
         self
     }
 
-    /// Whether all of it can be meant.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Whether all of it can be meant. `serve` asks too: this is for whoever wants to know before anything is bound.
+    ///
+    /// ```
+    /// use socketserver::WebSocket;
+    /// assert!(WebSocket::new().hosts(["chat.example:8443"]).check().is_ok());
+    /// let error = WebSocket::new().hosts(["https://chat.example"]).check().unwrap_err();
+    /// assert!(error.to_string().contains("is no host"));
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`]: a host, an origin or the path of a page is none, or a page has a header field that cannot be
+    /// sent.
+    pub fn check(&self) -> Result<(), Error> {
         let wrong = |text| Err(Error::new(ErrorKind::Unsupported, text));
         if let Some(host) = self.hosts.iter().find(|host| !is_host(host)) {
             return wrong(format!("`{host}` is no host: a name is, with a port or without, as `chat.example`"));
