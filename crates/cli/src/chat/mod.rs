@@ -1,6 +1,7 @@
 //! `serve chat`: rooms in which people talk, over whatever carries lines.
 
 mod args;
+mod lines;
 mod names;
 mod pace;
 mod page;
@@ -10,10 +11,10 @@ pub(crate) use args::Rooms;
 
 use crate::args::{Limit, Model, Serve};
 use crate::{printable, serve};
+use lines::Lines;
 use names::{Name, Names};
 use pace::{Pace, Verdict};
 use said::{HELP, Said};
-use socketserver::framing::Line;
 use socketserver::{Channel, Failure, Hub, Membership, MessageHandler, Rate, Result};
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// In characters; a longer one is not passed on.
 const LONGEST: usize = 1000;
-/// A line, in bytes. One that is longer ends the connection: nobody types that.
+/// A line, in bytes. One that is longer ends the conversation: nobody types that.
 const LONGEST_LINE: usize = 16 * 1024;
 /// Where everybody comes in.
 const LOBBY: &str = "lobby";
@@ -44,7 +45,7 @@ pub(crate) fn run(mut args: Serve) -> Result<ExitCode, Failure> {
     args.idle.get_or_insert(Limit(None));
     let rate = rooms.member_rate.map_or_else(|| RATE.parse().ok(), |rate| rate.0);
     let (log, model, spin) = (args.log, args.model, args.spin.0);
-    let chat = Chat::new(rate).framed(Line::new().max(LONGEST_LINE)).max_message(LONGEST_LINE);
+    let chat = Chat::new(rate).framed(Lines::new(LONGEST_LINE)).max_message(LONGEST_LINE);
     let chat = chat.web_socket(page::web_socket(&args.addresses, &rooms.host)?);
     let chat = chat.sessions(|sessions| sessions.idle(silence));
     let mut server = serve::set_up(args, log)?;
@@ -170,6 +171,13 @@ impl MessageHandler for Chat {
     }
 
     fn message(&self, member: &mut Member, line: &[u8], c: &mut Channel) -> Result {
+        if line.len() > LONGEST_LINE {
+            c.end();
+            return tell(
+                c,
+                &format!("a line of more than {LONGEST_LINE} bytes is nothing that anybody types; goodbye"),
+            );
+        }
         match member.pace.judge(self.begun.elapsed()) {
             Verdict::Said => {}
             Verdict::TooFast => return tell(c, "not so fast: what you say now is not passed on"),

@@ -90,6 +90,11 @@ fn people_meet_in_rooms_on_each_model_that_has_them() {
         }
         anna.says(&"x".repeat(1001));
         anna.hears("-- 1001 characters are too many: at most 1000 are passed on");
+        let mut long = Member::join(tcp, "guest-3", "guest-3");
+        long.client.say("x".repeat(16 * 1024 + 1));
+        long.client.say_if_there(b"\n");
+        long.hears("-- a line of more than 16384 bytes is nothing that anybody types; goodbye");
+        long.client.expect_end();
         anna.says("/quit");
         anna.hears("-- goodbye");
         anna.client.expect_end();
