@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const LONGEST: usize = 1000;
 /// A line, in bytes. One that is longer ends the conversation: nobody types that.
 const LONGEST_LINE: usize = 16 * 1024;
+/// So many of those who are in a room are named to a member that asks, at most.
+const NAMED: usize = 200;
 /// Where everybody comes in.
 const LOBBY: &str = "lobby";
 /// How fast a member may speak unless told otherwise, in lines a second.
@@ -120,18 +122,25 @@ impl Chat {
     }
 
     fn tell_who(&self, member: &Member, c: &mut Channel) -> Result {
-        let names = self.names();
+        // In a crowd this takes a while, in which nobody is to wait for a name.
         let members = self.hub.members(member.seat.room());
-        let mut here: Vec<_> = members.iter().filter_map(|member| names.of(member.number)).collect();
+        let names = self.names();
+        // Of a crowd those who came first.
+        let mut here: Vec<_> = members.iter().take(NAMED).filter_map(|member| names.of(member.number)).collect();
         here.sort_unstable();
+        let all = here.len() + members.len().saturating_sub(NAMED);
         let mut line = format!("in {}:", member.seat.room());
+        let mut named = 0;
+        // A line each would be a flood, and one line has an end.
         for name in &here {
-            // A line each would be a flood, and one line has an end.
             if line.len() > LONGEST {
-                let _ = write!(line, " … {} in all", here.len());
                 break;
             }
             let _ = write!(line, " {name}");
+            named += 1;
+        }
+        if named < all {
+            let _ = write!(line, " … {all} in all");
         }
         tell(c, &line)
     }
