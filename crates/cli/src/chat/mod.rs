@@ -31,6 +31,8 @@ const NAMED: usize = 200;
 const LOBBY: &str = "lobby";
 /// How fast a member may speak unless told otherwise, in lines a second.
 const RATE: &str = "2/s";
+/// Of how many who come in the others hear, in a time: of more only when they say something.
+const ARRIVALS: &str = "10/s";
 /// How long a member that sends packets may be silent unless told otherwise: nothing else tells that it has left.
 const SILENCE: Duration = Duration::from_secs(600);
 
@@ -59,6 +61,7 @@ pub(crate) fn run(mut args: Serve) -> Result<ExitCode, Failure> {
 struct Chat {
     hub: Hub,
     names: Mutex<Names>,
+    arrivals: Mutex<Pace>,
     rate: Option<Rate>,
     begun: Instant,
 }
@@ -68,17 +71,19 @@ struct Member {
     name: Name,
     seat: Membership,
     pace: Pace,
+    /// The others have heard that it is here, and will hear that it has left.
+    is_known: bool,
 }
 
 impl Chat {
     /// `rate`: how fast a member may speak.
     fn new(rate: Option<Rate>) -> Self {
-        Self { hub: Hub::new(), names: Mutex::default(), rate, begun: Instant::now() }
+        let arrivals = Mutex::new(Pace::new(ARRIVALS.parse().ok()));
+        Self { hub: Hub::new(), names: Mutex::default(), arrivals, rate, begun: Instant::now() }
     }
 
     fn names(&self) -> MutexGuard<'_, Names> {
-        // A panic of one member's must not silence the others.
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.names)
     }
 
     fn rename(&self, member: &mut Member, to: &str, c: &mut Channel) -> Result {
@@ -88,7 +93,7 @@ impl Chat {
             Name::new(to).and_then(|name| names.change(&member.name, &name, member.seat.number()).map(|()| name));
         match taken {
             Ok(name) => {
-                member.seat.publish(format!("-- {} is now {name}", member.name).into_bytes());
+                member.say(format!("-- {} is now {name}", member.name));
                 c.set_label(&name.to_string());
                 member.name = name;
                 Ok(())
@@ -107,18 +112,14 @@ impl Chat {
         }
         match self.hub.join(&room, c) {
             Ok(seat) => {
-                member.seat.publish_to_others(format!("-- {} has gone to {room}", member.name).into_bytes());
+                member.tell_others(&format!("has gone to {room}"));
                 member.seat = seat;
-                self.arrive(member, c)
+                member.is_known = true;
+                member.tell_others("has come in");
+                self.tell_who(member, c)
             }
             Err(error) => tell(c, &format!("you cannot go there: {error}")),
         }
-    }
-
-    /// The member sees who is here, and those see it.
-    fn arrive(&self, member: &Member, c: &mut Channel) -> Result {
-        member.seat.publish_to_others(format!("-- {} has come in", member.name).into_bytes());
-        self.tell_who(member, c)
     }
 
     fn tell_who(&self, member: &Member, c: &mut Channel) -> Result {
@@ -159,6 +160,26 @@ impl Chat {
     }
 }
 
+impl Member {
+    /// What the others in the room hear of it, if they know of it.
+    fn tell_others(&self, news: &str) {
+        if self.is_known {
+            self.seat.publish_to_others(format!("-- {} {news}", self.name).into_bytes());
+        }
+    }
+
+    /// All in the room hear it, and know of it from then on.
+    fn say(&mut self, line: String) {
+        self.is_known = true;
+        self.seat.publish(line.into_bytes());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic of one member's must not silence the others.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What the server says to one alone: after what the room has heard by then.
 fn tell(c: &mut Channel, words: &str) -> Result {
     // One that takes nothing any more is being cut.
@@ -174,8 +195,10 @@ impl MessageHandler for Chat {
         let name = self.names().guest(seat.number());
         c.set_label(&name.to_string());
         tell(c, &format!("welcome. You are {name}; /name NAME changes that, and /help tells what else can be said"))?;
-        let member = Member { name, seat, pace: Pace::new(self.rate) };
-        self.arrive(&member, c)?;
+        let is_known = lock(&self.arrivals).judge(self.begun.elapsed()) == Verdict::Said;
+        let member = Member { name, seat, pace: Pace::new(self.rate), is_known };
+        member.tell_others("has come in");
+        self.tell_who(&member, c)?;
         Ok(member)
     }
 
@@ -203,12 +226,8 @@ impl MessageHandler for Chat {
         }
         match Said::parse(&line) {
             Said::Nothing => {}
-            Said::Text(text) => {
-                member.seat.publish(format!("<{}> {}", member.name, printable::text(text)).into_bytes());
-            }
-            Said::Me(text) => {
-                member.seat.publish(format!("* {} {}", member.name, printable::text(text)).into_bytes());
-            }
+            Said::Text(text) => member.say(format!("<{}> {}", member.name, printable::text(text))),
+            Said::Me(text) => member.say(format!("* {} {}", member.name, printable::text(text))),
             Said::Name(name) => self.rename(member, name, c)?,
             Said::Join(room) => self.go(member, room, c)?,
             Said::Who => self.tell_who(member, c)?,
@@ -235,6 +254,51 @@ impl MessageHandler for Chat {
         // Whoever hears it can have the name, and nobody hears of another with that name before.
         let mut names = self.names();
         names.give_back(&member.name, member.seat.number());
-        member.seat.publish_to_others(format!("-- {} has left", member.name).into_bytes());
+        member.tell_others("has left");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socketserver::{Server, Tasks, blocking::Stream, client};
+
+    fn join(server: &socketserver::Running) -> Result<Stream> {
+        let mut new = client::connect(&server.handle().endpoints()[0])?;
+        while !hear(&mut new)?.starts_with("-- in lobby:") {}
+        Ok(new)
+    }
+
+    fn hear(c: &mut Stream) -> Result<String> {
+        Ok(c.read_line(10_000)?.ok_or("it has ended")?)
+    }
+
+    #[test]
+    fn of_a_crowd_that_comes_and_goes_not_all_is_told() -> Result {
+        let arrivals = Mutex::new(Pace::new(Some("1/h".parse()?)));
+        let chat = Chat { arrivals, ..Chat::new(None) }.framed(Lines::new(LONGEST_LINE));
+        let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Tasks::new(1), chat)?;
+        let mut first = join(&server)?;
+        let known = (0..4).map(|_| join(&server)).collect::<Result<Vec<_>>>()?;
+        let quiet = (0..4).map(|_| join(&server)).collect::<Result<Vec<_>>>()?;
+        for guest in 2..=5 {
+            assert_eq!(hear(&mut first)?, format!("-- guest-{guest} has come in"));
+        }
+        // Whoever says something is known.
+        let mut speaker = join(&server)?;
+        speaker.write_all(b"here I am\n")?;
+        assert_eq!(hear(&mut first)?, "<guest-10> here I am");
+        drop(quiet);
+        while server.handle().totals().closed < 4 {
+            std::thread::yield_now();
+        }
+        drop(speaker);
+        assert_eq!(hear(&mut first)?, "-- guest-10 has left");
+        drop(known);
+        let mut left = (0..4).map(|_| hear(&mut first)).collect::<Result<Vec<_>>>()?;
+        left.sort_unstable();
+        assert_eq!(left, [2, 3, 4, 5].map(|guest| format!("-- guest-{guest} has left")));
+        server.stop()?;
+        Ok(())
     }
 }
