@@ -39,8 +39,8 @@ fn is_harmless(letter: char) -> bool {
     match letter {
         '\t' => true,
         // Separators of lines and paragraphs; marks, embeddings, overrides and isolates of the bidirectional algorithm
-        // (UAX #9).
-        '\u{2028}'..='\u{202e}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{2069}' => false,
+        // (UAX #9), and those controls of mirroring and shaping that Unicode has given up since.
+        '\u{2028}'..='\u{202e}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{206f}' => false,
         // Annotations and tags, which nobody sees.
         '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => false,
         _ => !letter.is_control(),
@@ -83,6 +83,7 @@ mod tests {
         assert_eq!(shown("a\rb\x08"), "[1] a\\rb\\u{8}\n");
         assert_eq!(shown("\u{9b}31m\u{85}"), "[1] \\u{9b}31m\\u{85}\n");
         assert_eq!(shown("\u{202e}\u{2066}\u{200f}\u{2028}"), "[1] \\u{202e}\\u{2066}\\u{200f}\\u{2028}\n");
+        assert_eq!(shown("\u{61c}\u{206a}\u{206f}"), "[1] \\u{61c}\\u{206a}\\u{206f}\n");
         // The same, not in UTF-8: bytes of no character.
         assert_eq!(shown(b"\x9b31m\xff"), "[1] \u{fffd}31m\u{fffd}\n");
     }
