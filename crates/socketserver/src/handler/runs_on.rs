@@ -20,10 +20,13 @@ use std::sync::Arc;
 ///
 /// | handler | runs on |
 /// |---|---|
+/// | [`DatagramHandler`](crate::DatagramHandler), closures among them | every model |
+/// | [`MessageHandler`](crate::MessageHandler), closures among them, and what [`framed`](crate::MessageHandler::framed) makes of one | every model; where packets come, [`Threads`](crate::Threads) and `Tasks` |
 /// | [`blocking::Handler`](crate::blocking::Handler), closures among them | [`Serial`](crate::Serial), [`Threads`](crate::Threads), [`Forks`](crate::Forks), your own models of the blocking engine |
+/// | [`sessions`](crate::sessions) of a [`blocking::SessionHandler`](crate::blocking::SessionHandler) | [`Threads`](crate::Threads) |
 #[cfg_attr(
     feature = "tokio",
-    doc = "| [`Handler`](crate::Handler), async closures among them, or one in an `Arc` | [`Tasks`](crate::Tasks), [`Server::run`](crate::Server::run) |"
+    doc = "| [`Handler`](crate::Handler), async closures among them, or one in an `Arc`; [`AsyncDatagramHandler`](crate::AsyncDatagramHandler); [`AsyncMessageHandler`](crate::AsyncMessageHandler); `sessions` of a [`SessionHandler`](crate::SessionHandler) | [`Tasks`](crate::Tasks), [`Server::run`](crate::Server::run) |"
 )]
 ///
 /// A stream handler and, behind it, a handler of packets or sessions make a pair, which serves both. Any other pair is an error of
@@ -302,17 +305,13 @@ where
     }
 }
 
+/// The first takes bytes: a handler of messages takes packets too, so it is in no pair.
 impl<E: Engine, S: Service<E>, P: Service<E>> Service<E> for Both<S, P> {
     const STREAMS: bool = S::STREAMS;
-    const FRAMED: bool = S::FRAMED;
-    const MESSAGES: bool = S::MESSAGES;
     const DATAGRAMS: bool = P::DATAGRAMS;
     const WAITS: bool = P::WAITS;
     const SESSIONS: bool = P::SESSIONS;
 
-    fn check_web_socket(&self) -> Result<(), crate::Error> {
-        self.0.check_web_socket()
-    }
     fn datagram(&self, packet: &mut Datagram) -> Result {
         self.1.datagram(packet)
     }
