@@ -4,21 +4,47 @@ use crate::{Reasons, eventually};
 use socketserver::framing::Line;
 use socketserver::{
     AsyncMessageHandler, Channel, ErrorKind, Failure, MessageHandler, Model, Outbox, Overflow, Peer, Reason, Result,
-    Serial, Server, Tasks, Threads, blocking, client,
+    Running, Serial, Server, Tasks, Threads, blocking, client,
 };
 use socketserver_testkit::{Caller, Client, PATIENCE};
-use std::net::UdpSocket;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn echo(message: &[u8], c: &mut Channel) -> Result {
     Ok(c.send(message)?)
 }
 
+/// Serves lines over TCP.
+fn serve<H>(model: impl Model + Send + 'static, handler: H) -> Running
+where
+    H: MessageHandler + Send + Sync + 'static,
+{
+    Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler.framed(Line::new())).unwrap()
+}
+
+/// Serves them, and gives the outbox of each peer that says something away.
+fn serve_outboxes(model: impl Model + Send + 'static) -> (Running, Receiver<Outbox>) {
+    let (tell, told) = channel();
+    (serve(model, move |_: &[u8], c: &mut Channel| Ok(tell.send(c.outbox())?)), told)
+}
+
+fn connect(server: &Running) -> blocking::Stream {
+    client::connect(&server.handle().endpoints()[0]).unwrap()
+}
+
+/// Runs a test on each model that runs in a test runner.
+macro_rules! on_each_model {
+    ($test:ident $(, $argument:expr)*) => {
+        $test(Serial::default() $(, $argument)*);
+        $test(Threads::default() $(, $argument)*);
+        $test(Tasks::new(1) $(, $argument)*);
+    };
+}
+
 fn talk(model: impl Model + Send + 'static) {
-    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, echo.framed(Line::new())).unwrap();
-    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    let server = serve(model, echo);
+    let mut c = connect(&server);
     c.write_all(b"hello\nworld\neg").unwrap();
     assert_eq!(c.read_line(100).unwrap().as_deref(), Some("hello"));
     assert_eq!(c.read_line(100).unwrap().as_deref(), Some("world"));
@@ -33,23 +59,15 @@ fn talk(model: impl Model + Send + 'static) {
 
 #[test]
 fn lines_are_whole_on_each_model() {
-    talk(Serial::default());
-    talk(Threads::default());
-    talk(Tasks::new(1));
+    on_each_model!(talk);
 }
 
 fn talk_in_packets(model: impl Model + Send + 'static) {
     let server = Server::bind("udp://127.0.0.1:0").unwrap().spawn(model, echo).unwrap();
-    let at = &server.handle().endpoints()[0];
-    let socketserver::Endpoint::Udp { port, .. } = at else { unreachable!() };
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    peer.connect(("127.0.0.1", *port)).unwrap();
+    let peer = Caller::of(&server.handle().endpoints()[0]).unwrap();
     for said in ["one\ntwo", "three"] {
-        peer.send(said.as_bytes()).unwrap();
-        let mut heard = [0; 100];
-        let count = peer.recv(&mut heard).unwrap();
-        assert_eq!(&heard[..count], said.as_bytes());
+        peer.send(said);
+        peer.expect(said);
     }
     server.stop().unwrap();
 }
@@ -79,10 +97,8 @@ fn without_the_feature_websocket_is_refused_at_bind() {
 
 /// What is pushed from elsewhere reaches a peer that sends nothing.
 fn push(model: impl Model + Send + 'static) {
-    let (tell, told) = channel();
-    let give = move |_: &[u8], c: &mut Channel| Ok(tell.send(c.outbox())?);
-    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, give.framed(Line::new())).unwrap();
-    let mut c: blocking::Stream = client::connect(&server.handle().endpoints()[0]).unwrap();
+    let (server, told) = serve_outboxes(model);
+    let mut c = connect(&server);
     c.write_all(b"hello\n").unwrap();
     let outbox = told.recv().unwrap();
     for round in 0..100 {
@@ -97,9 +113,7 @@ fn push(model: impl Model + Send + 'static) {
 
 #[test]
 fn a_push_wakes_a_connection_that_waits() {
-    push(Serial::default());
-    push(Threads::default());
-    push(Tasks::new(1));
+    on_each_model!(push);
 }
 
 /// Whoever is told more than it can take in is still heard.
@@ -111,8 +125,8 @@ fn flood(model: impl Model + Send + 'static) {
         }
         Ok(tell.send(c.outbox())?)
     };
-    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler.framed(Line::new())).unwrap();
-    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    let server = serve(model, handler);
+    let mut c = connect(&server);
     c.write_all(b"more\n").unwrap();
     let outbox = told.recv().unwrap();
     let flooder = std::thread::spawn(move || while outbox.blocking_send(vec![b'x'; 1000]).is_ok() {});
@@ -125,9 +139,7 @@ fn flood(model: impl Model + Send + 'static) {
 
 #[test]
 fn a_flood_of_pushes_leaves_room_for_what_comes_in() {
-    flood(Serial::default());
-    flood(Threads::default());
-    flood(Tasks::new(1));
+    on_each_model!(flood);
 }
 
 /// What was pushed before the end reaches the peer, and nobody who goes on pushing keeps the connection from ending.
@@ -143,10 +155,9 @@ fn end(model: impl Model + Send + 'static) {
         }
         Ok(tell.send(outbox)?)
     };
-    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler.framed(Line::new())).unwrap();
-    let at = server.handle().endpoints().remove(0);
+    let server = serve(model, handler);
     for said in ["end", "and on"] {
-        let mut c = client::connect(&at).unwrap();
+        let mut c = connect(&server);
         c.write_all(format!("{said}\n").as_bytes()).unwrap();
         c.close_write().unwrap();
         let outbox = told.recv().unwrap();
@@ -160,17 +171,13 @@ fn end(model: impl Model + Send + 'static) {
 
 #[test]
 fn what_was_pushed_before_the_end_arrives_and_nothing_puts_the_end_off() {
-    end(Serial::default());
-    end(Threads::default());
-    end(Tasks::new(1));
+    on_each_model!(end);
 }
 
 /// What was pushed before the end still arrives; nothing can be pushed after it.
 fn end_from_outside(model: impl Model + Send + 'static) {
-    let (tell, told) = channel();
-    let give = move |_: &[u8], c: &mut Channel| Ok(tell.send(c.outbox())?);
-    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, give.framed(Line::new())).unwrap();
-    let mut c: blocking::Stream = client::connect(&server.handle().endpoints()[0]).unwrap();
+    let (server, told) = serve_outboxes(model);
+    let mut c = connect(&server);
     c.write_all(b"hello\n").unwrap();
     let outbox = told.recv().unwrap();
     let news = vec![b'x'; 1000];
@@ -188,9 +195,7 @@ fn end_from_outside(model: impl Model + Send + 'static) {
 
 #[test]
 fn an_outbox_ends_the_conversation_once_what_was_pushed_has_left() {
-    end_from_outside(Serial::default());
-    end_from_outside(Threads::default());
-    end_from_outside(Tasks::new(1));
+    on_each_model!(end_from_outside);
 }
 
 /// A session too: the peer's next packet begins another.
@@ -199,25 +204,16 @@ fn an_outbox_ends_a_session() {
     let (tell, told) = channel();
     let give = move |_: &[u8], c: &mut Channel| Ok(tell.send((c.id(), c.outbox()))?);
     let server = Server::bind("udp://127.0.0.1:0").unwrap().spawn(Tasks::new(1), give).unwrap();
-    let socketserver::Endpoint::Udp { port, .. } = server.handle().endpoints()[0] else { unreachable!() };
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    peer.connect(("127.0.0.1", port)).unwrap();
+    let peer = Caller::of(&server.handle().endpoints()[0]).unwrap();
     let mut ids = std::collections::BTreeSet::new();
     for _ in 0..2 {
-        peer.send(b"hello").unwrap();
+        peer.send("hello");
         let (id, outbox) = told.recv().unwrap();
         assert!(ids.insert(id));
         outbox.push(*b"bye").unwrap();
         outbox.end();
-        let mut heard = [0; 100];
-        assert_eq!(peer.recv(&mut heard).unwrap(), 3);
-        let open = || server.handle().totals().accepted - server.handle().totals().closed;
-        let give_up = Instant::now() + Duration::from_secs(10);
-        while open() > 0 {
-            assert!(Instant::now() < give_up, "it does not end");
-            std::thread::yield_now();
-        }
+        peer.expect("bye");
+        eventually(|| server.handle().totals().accepted == server.handle().totals().closed);
     }
     server.stop().unwrap();
 }
@@ -298,9 +294,8 @@ impl MessageHandler for Unopened {
 
 fn unopened(model: impl Model + Send + 'static, panics: bool) {
     let (tell, told) = channel();
-    let handler = Unopened(Mutex::new(tell), panics).framed(Line::new());
-    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler).unwrap();
-    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    let server = serve(model, Unopened(Mutex::new(tell), panics));
+    let mut c = connect(&server);
     let outbox = told.recv_timeout(PATIENCE).unwrap();
     assert_eq!(c.read_line(100).unwrap(), None);
     server.stop().unwrap();
@@ -311,9 +306,7 @@ fn unopened(model: impl Model + Send + 'static, panics: bool) {
 #[test]
 fn an_outbox_closes_where_open_failed() {
     for panics in [false, true] {
-        unopened(Serial::default(), panics);
-        unopened(Threads::default(), panics);
-        unopened(Tasks::new(1), panics);
+        on_each_model!(unopened, panics);
     }
 }
 
@@ -335,9 +328,8 @@ impl MessageHandler for Refuses {
 }
 
 fn refuses(model: impl Model + Send + 'static, panics: bool) {
-    let server =
-        Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, Refuses { panics }.framed(Line::new())).unwrap();
-    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    let server = serve(model, Refuses { panics });
+    let mut c = connect(&server);
     assert_eq!(c.read_to_end(100).unwrap(), b"go away\n");
     assert_eq!(server.stop().unwrap().totals.failed, 1);
 }
@@ -345,9 +337,7 @@ fn refuses(model: impl Model + Send + 'static, panics: bool) {
 #[test]
 fn what_was_sent_where_open_failed_leaves() {
     for panics in [false, true] {
-        refuses(Serial::default(), panics);
-        refuses(Threads::default(), panics);
-        refuses(Tasks::new(1), panics);
+        on_each_model!(refuses, panics);
     }
 }
 
@@ -373,7 +363,7 @@ impl MessageHandler for Twice {
 
 fn fails_twice(model: impl Model + Send + 'static) {
     let handler = Arc::new(Twice::default());
-    let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(model, handler.clone().framed(Line::new())).unwrap();
+    let server = serve(model, handler.clone());
     let mut client = Client::connect(&server.handle().endpoints()[0]).unwrap();
     client.say("hello\n");
     client.expect_end();
@@ -383,9 +373,7 @@ fn fails_twice(model: impl Model + Send + 'static) {
 
 #[test]
 fn a_panic_of_close_after_a_failure_is_told_too() {
-    fails_twice(Serial::default());
-    fails_twice(Threads::default());
-    fails_twice(Tasks::new(1));
+    on_each_model!(fails_twice);
 }
 
 /// Waits for ever, and panics when it is closed.
@@ -445,7 +433,7 @@ fn torn(model: impl Model + Send + 'static) {
     let server = Server::bind("tcp://127.0.0.1:0").unwrap().write_timeout(Duration::from_millis(50));
     let handler = Wordy { closes, go_on: Mutex::new(go_on) }.framed(Line::new().max(64 << 20));
     let server = server.spawn(model, handler).unwrap();
-    let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+    let mut c = connect(&server);
     c.write_all(b"hello\n").unwrap();
     closing.recv_timeout(PATIENCE).unwrap();
     // Now there is room.
@@ -463,9 +451,7 @@ fn torn(model: impl Model + Send + 'static) {
 /// The write deadline has ended it in the middle of a message: the peer would take what came next for the rest of that.
 #[test]
 fn after_part_of_a_message_nothing_is_said() {
-    torn(Serial::default());
-    torn(Threads::default());
-    torn(Tasks::new(1));
+    on_each_model!(torn);
 }
 
 #[test]
@@ -527,7 +513,7 @@ fn a_message_that_is_longer_than_an_outbox_costs_nobody_the_connection() {
     for policy in [Overflow::Disconnect, Overflow::DropOldest, Overflow::DropNewest] {
         let handler = give.clone().framed(Line::new()).outbox(10, 1000).overflow(policy);
         let server = Server::bind("tcp://127.0.0.1:0").unwrap().spawn(Tasks::new(1), handler).unwrap();
-        let mut c = client::connect(&server.handle().endpoints()[0]).unwrap();
+        let mut c = connect(&server);
         c.write_all(b"hello\n").unwrap();
         let outbox = told.recv_timeout(PATIENCE).unwrap();
         assert_eq!(outbox.push(vec![b'x'; 1001]), Err(socketserver::PushError::Full));
