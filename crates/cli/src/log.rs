@@ -5,7 +5,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use socketserver::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, Hogged, HookFailed, Observer, Opened,
-    Refused, Report, Server, SpawnFailed, Totals, Undelivered, Unsent,
+    Refused, Report, Server, SpawnFailed, TlsReloadFailed, TlsReloaded, Totals, Undelivered, Unsent,
 };
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
@@ -218,6 +218,15 @@ impl Observer for Log {
 
     fn hogged(&self, e: &Hogged) {
         line(&self.line_of_hogged(e));
+    }
+
+    fn tls_reloaded(&self, e: &TlsReloaded<'_>) {
+        let fingerprints: Vec<_> = e.fingerprints.iter().map(ToString::to_string).collect();
+        self.event("tls-reloaded", &[("fingerprints", fingerprints.join(",").into())]);
+    }
+
+    fn tls_reload_failed(&self, e: &TlsReloadFailed<'_>) {
+        self.event("tls-reload-failed", &[("error", e.failure.into())]);
     }
 
     fn draining(&self, e: &Draining) {

@@ -61,7 +61,7 @@ pub use events::MetricsObserver;
 pub use events::TracingObserver;
 pub use events::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refusal,
-    Refused, SpawnFailed, Undelivered, Unsent,
+    Refused, SpawnFailed, TlsReloadFailed, TlsReloaded, Undelivered, Unsent,
 };
 #[cfg(feature = "tokio")]
 pub use handler::{AsyncDatagramHandler, AsyncMessageHandler, Handler, SessionHandler};

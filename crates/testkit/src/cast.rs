@@ -1,7 +1,8 @@
 use crate::{Part, Played};
 use socketserver::{
     AcceptFailed, ChildEnded, Closed, Cut, Draining, ErrorKind, Forks, Hogged, HookFailed, Observer, Opened, Refused,
-    Report, Result, RunsOn, Serial, Server, SpawnFailed, Tasks, Threads, Undelivered, Unsent,
+    Report, Result, RunsOn, Serial, Server, SpawnFailed, Tasks, Threads, TlsReloadFailed, TlsReloaded, Undelivered,
+    Unsent,
 };
 use std::env;
 use std::fmt;
@@ -161,6 +162,14 @@ impl Cast {
     /// As [`Server::bind`].
     pub fn server(&self) -> Result<Server> {
         let endpoints: Vec<&str> = self.endpoints().collect();
+        Self::server_at(&endpoints)
+    }
+
+    /// As [`server`](Self::server), at addresses of the role's own choice.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn server_at(endpoints: &[&str]) -> Result<Server> {
         Ok(Server::bind(endpoints)?.observe(Tell).stop_on_signals()?)
     }
 
@@ -286,6 +295,13 @@ impl Observer for Tell {
     }
     fn hogged(&self, e: &Hogged) {
         Cast::tell(&format!("hogged id={} shard={}", e.connection, e.shard));
+    }
+    fn tls_reloaded(&self, e: &TlsReloaded<'_>) {
+        let fingerprints: Vec<_> = e.fingerprints.iter().map(ToString::to_string).collect();
+        Cast::tell(&format!("tls_reloaded {}", fingerprints.join(",")));
+    }
+    fn tls_reload_failed(&self, e: &TlsReloadFailed<'_>) {
+        Cast::tell(&format!("tls_reload_failed {}", e.failure));
     }
     fn draining(&self, e: &Draining) {
         Cast::tell(&format!("draining open={}", e.open));

@@ -44,6 +44,7 @@
 mod caller;
 mod cast;
 mod client;
+mod openssl;
 mod part;
 mod process;
 mod python;
@@ -54,6 +55,7 @@ pub mod websocket;
 pub use caller::Caller;
 pub use cast::{Cast, How, Role, play};
 pub use client::Client;
+pub use openssl::OpenSsl;
 pub use part::{Connection, Part, Played};
 pub use process::{Held, Process};
 pub use python::Python;

@@ -72,6 +72,19 @@ impl Stage {
         stage
     }
 
+    /// As [`open`](Self::open), with something more for the role to know: the second of its
+    /// [endpoints](crate::Cast::endpoints).
+    ///
+    /// # Panics
+    /// When it does not listen.
+    #[must_use]
+    pub fn open_with(role: &str, how: How, endpoint: &str, more: &str) -> Self {
+        let mut stage = Self::try_open(role, how, &format!("{endpoint}\n{more}"));
+        let line = stage.line("listening ");
+        stage.endpoints.push(line["listening ".len()..].parse().expect("an endpoint"));
+        stage
+    }
+
     /// Starts the server; whether it will listen remains to be seen.
     ///
     /// # Panics

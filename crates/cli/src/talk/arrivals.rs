@@ -3,7 +3,7 @@
 use crate::args::Log;
 use socketserver::{
     AcceptFailed, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused, SpawnFailed,
-    Undelivered, Unsent,
+    TlsReloadFailed, TlsReloaded, Undelivered, Unsent,
 };
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -58,6 +58,8 @@ impl Observer for Arrivals {
         child_ended: ChildEnded,
         hook_failed: HookFailed<'_>,
         hogged: Hogged,
+        tls_reloaded: TlsReloaded<'_>,
+        tls_reload_failed: TlsReloadFailed<'_>,
         draining: Draining,
         cut: Cut,
     }

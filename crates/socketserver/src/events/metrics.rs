@@ -1,6 +1,6 @@
 use super::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Hogged, HookFailed, Observer, Opened, Refusal, Refused,
-    SpawnFailed, Undelivered, Unsent,
+    SpawnFailed, TlsReloadFailed, TlsReloaded, Undelivered, Unsent,
 };
 use crate::Reason;
 use metrics::{
@@ -27,6 +27,8 @@ use std::time::Duration;
 /// | `socketserver_children_ended_total` | counter | processes | | children that ended and should not have |
 /// | `socketserver_hook_failures_total` | counter | failures | | hooks beside the handler that failed or panicked |
 /// | `socketserver_hogged_total` | counter | times | | an async handler kept its shard from all others |
+/// | `socketserver_tls_reloads_total` | counter | times | | other certificates, keys or authorities came into use |
+/// | `socketserver_tls_reload_failures_total` | counter | failures | | new ones were of no use, or changes go unseen |
 /// | `socketserver_cut_total` | counter | connections | | those that a drain's deadline cut |
 ///
 /// Labels have few values, all there from the start with 0, so that a rate is right from the first event on. The end of
@@ -67,6 +69,8 @@ pub struct MetricsObserver {
     children_ended: Counter,
     hook_failures: Counter,
     hogged: Counter,
+    tls_reloads: Counter,
+    tls_reload_failures: Counter,
     cut: Counter,
 }
 
@@ -93,6 +97,8 @@ impl MetricsObserver {
             children_ended: counter!(CHILDREN_ENDED),
             hook_failures: counter!(HOOK_FAILURES),
             hogged: counter!(HOGGED),
+            tls_reloads: counter!(TLS_RELOADS),
+            tls_reload_failures: counter!(TLS_RELOAD_FAILURES),
             cut: counter!(CUT),
         }
     }
@@ -153,6 +159,14 @@ impl Observer for MetricsObserver {
         self.hogged.increment(1);
     }
 
+    fn tls_reloaded(&self, _: &TlsReloaded<'_>) {
+        self.tls_reloads.increment(1);
+    }
+
+    fn tls_reload_failed(&self, _: &TlsReloadFailed<'_>) {
+        self.tls_reload_failures.increment(1);
+    }
+
     fn cut(&self, _: &Cut) {
         self.cut.increment(1);
     }
@@ -196,6 +210,8 @@ const SPAWN_FAILURES: &str = "socketserver_spawn_failures_total";
 const CHILDREN_ENDED: &str = "socketserver_children_ended_total";
 const HOOK_FAILURES: &str = "socketserver_hook_failures_total";
 const HOGGED: &str = "socketserver_hogged_total";
+const TLS_RELOADS: &str = "socketserver_tls_reloads_total";
+const TLS_RELOAD_FAILURES: &str = "socketserver_tls_reload_failures_total";
 const CUT: &str = "socketserver_cut_total";
 
 fn describe() {
@@ -214,6 +230,12 @@ fn describe() {
     describe_counter!(CHILDREN_ENDED, Unit::Count, "Child processes that ended and should not have");
     describe_counter!(HOOK_FAILURES, Unit::Count, "Hooks beside the handler that failed or panicked");
     describe_counter!(HOGGED, Unit::Count, "Times that an async handler kept its shard from all others");
+    describe_counter!(TLS_RELOADS, Unit::Count, "Times that other certificates, keys or authorities came into use");
+    describe_counter!(
+        TLS_RELOAD_FAILURES,
+        Unit::Count,
+        "Times that new certificates, keys or authorities were of no use"
+    );
     describe_counter!(CUT, Unit::Count, "Connections cut by the deadline of a drain");
 }
 

@@ -11,7 +11,7 @@ pub use self::metrics::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
 
-use crate::{Peer, Reason};
+use crate::{Fingerprint, Peer, Reason};
 use socketserver_proto::Endpoint;
 use std::fmt;
 use std::io;
@@ -34,6 +34,8 @@ use std::time::Duration;
 /// | [`child_ended`](Self::child_ended) | a child process ended that should not have |
 /// | [`hook_failed`](Self::hook_failed) | one of your hooks that stands beside the handler failed or panicked |
 /// | [`hogged`](Self::hogged) | an async handler went on for over 100 ms without a wait: all others on its shard stood still |
+/// | [`tls_reloaded`](Self::tls_reloaded) | other certificates, keys or authorities are in use |
+/// | [`tls_reload_failed`](Self::tls_reload_failed) | those that are there now are of no use: the last good ones stay; or changes go unseen |
 /// | [`draining`](Self::draining) | the server stopped accepting |
 /// | [`cut`](Self::cut) | the drain's deadline passed and this connection is cut |
 ///
@@ -97,6 +99,14 @@ pub trait Observer: Send + Sync + 'static {
     fn hogged(&self, event: &Hogged) {
         let _ = event;
     }
+    /// Other certificates are in use.
+    fn tls_reloaded(&self, event: &TlsReloaded<'_>) {
+        let _ = event;
+    }
+    /// New certificates are of no use.
+    fn tls_reload_failed(&self, event: &TlsReloadFailed<'_>) {
+        let _ = event;
+    }
     /// The server stopped accepting.
     fn draining(&self, event: &Draining) {
         let _ = event;
@@ -138,6 +148,12 @@ impl<O: Observer> Observer for Arc<O> {
     }
     fn hogged(&self, event: &Hogged) {
         (**self).hogged(event);
+    }
+    fn tls_reloaded(&self, event: &TlsReloaded<'_>) {
+        (**self).tls_reloaded(event);
+    }
+    fn tls_reload_failed(&self, event: &TlsReloadFailed<'_>) {
+        (**self).tls_reload_failed(event);
     }
     fn draining(&self, event: &Draining) {
         (**self).draining(event);
@@ -390,6 +406,24 @@ pub struct Hogged {
     pub shard: usize,
     /// For how long already.
     pub time: Duration,
+}
+
+/// Certificates, keys or authorities were read again, differ from those before, and are in use for connections from now on: see
+/// [`Observer`]. Connections that are open go on as they are. The feature `tls` has it happen.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TlsReloaded<'a> {
+    /// Of all certificates of the server, in the order in which they were given.
+    pub fingerprints: &'a [Fingerprint],
+}
+
+/// Certificates, keys or authorities were read again and are of no use, or cannot be watched for changes: see [`Observer`]. The
+/// last good ones stay in use. What came of a change of files is told when it has lasted for half a second, and once.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TlsReloadFailed<'a> {
+    /// What is wrong, and in which file.
+    pub failure: &'a str,
 }
 
 /// The server stopped accepting: see [`Observer`].

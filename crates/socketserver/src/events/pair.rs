@@ -1,6 +1,6 @@
 use super::{
     AcceptFailed, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused, SpawnFailed,
-    Undelivered, Unsent,
+    TlsReloadFailed, TlsReloaded, Undelivered, Unsent,
 };
 use crate::connection::pipeline::catch;
 
@@ -55,6 +55,12 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
     fn hogged(&self, event: &Hogged) {
         both(self, |observer| observer.hogged(event));
+    }
+    fn tls_reloaded(&self, event: &TlsReloaded<'_>) {
+        both(self, |observer| observer.tls_reloaded(event));
+    }
+    fn tls_reload_failed(&self, event: &TlsReloadFailed<'_>) {
+        both(self, |observer| observer.tls_reload_failed(event));
     }
     fn draining(&self, event: &Draining) {
         both(self, |observer| observer.draining(event));
@@ -127,6 +133,12 @@ mod tests {
         fn hogged(&self, _: &Hogged) {
             self.write("hogged");
         }
+        fn tls_reloaded(&self, _: &TlsReloaded<'_>) {
+            self.write("tls_reloaded");
+        }
+        fn tls_reload_failed(&self, _: &TlsReloadFailed<'_>) {
+            self.write("tls_reload_failed");
+        }
         fn draining(&self, _: &Draining) {
             self.write("draining");
         }
@@ -137,7 +149,7 @@ mod tests {
 
     impl Observer for () {}
 
-    const EVENTS: [&str; 12] = [
+    const EVENTS: [&str; 14] = [
         "opened",
         "closed",
         "refused",
@@ -148,6 +160,8 @@ mod tests {
         "child_ended",
         "hook_failed",
         "hogged",
+        "tls_reloaded",
+        "tls_reload_failed",
         "draining",
         "cut",
     ];
@@ -167,6 +181,8 @@ mod tests {
         observer.child_ended(&ChildEnded { pid: 1, how: Reason::Killed(9), connection: None });
         observer.hook_failed(&HookFailed { hook: "every", failure: "no" });
         observer.hogged(&Hogged { connection: id, shard: 0, time });
+        observer.tls_reloaded(&TlsReloaded { fingerprints: &[] });
+        observer.tls_reload_failed(&TlsReloadFailed { failure: "no" });
         observer.draining(&Draining { open: 0, deadline: time });
         let (peer, endpoint) = (peer.clone(), endpoint.clone());
         observer.cut(&Cut { id, peer, endpoint, age: time, abandoned: false });

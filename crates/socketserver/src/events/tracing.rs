@@ -1,7 +1,8 @@
 use super::{
     AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused,
-    SpawnFailed, Undelivered, Unsent,
+    SpawnFailed, TlsReloadFailed, TlsReloaded, Undelivered, Unsent,
 };
+use crate::Fingerprint;
 use tracing::{debug, info, warn};
 
 /// Hands every event to the program's [`tracing`] subscriber; the feature `tracing`.
@@ -21,6 +22,8 @@ use tracing::{debug, info, warn};
 /// | `child_ended` | warn | `pid`, `connection`, `reason`, `detail` |
 /// | `hook_failed` | warn | `hook`, `failure` |
 /// | `hogged` | warn | `connection`, `shard`, `time` |
+/// | `tls_reloaded` | info | `fingerprints`, with commas between them |
+/// | `tls_reload_failed` | warn | `failure` |
 /// | `draining` | info | `open`, `deadline` |
 /// | `cut` | warn | `id`, `peer`, `endpoint`, `age` |
 ///
@@ -127,6 +130,14 @@ impl Observer for TracingObserver {
         warn!(target: TARGET, connection = e.connection, shard = e.shard, time, "hogged");
     }
 
+    fn tls_reloaded(&self, e: &TlsReloaded<'_>) {
+        info!(target: TARGET, fingerprints = %listed(e.fingerprints), "tls_reloaded");
+    }
+
+    fn tls_reload_failed(&self, e: &TlsReloadFailed<'_>) {
+        warn!(target: TARGET, failure = e.failure, "tls_reload_failed");
+    }
+
     fn draining(&self, e: &Draining) {
         info!(target: TARGET, open = e.open, deadline = e.deadline.as_secs_f64(), "draining");
     }
@@ -135,4 +146,9 @@ impl Observer for TracingObserver {
         let age = e.age.as_secs_f64();
         warn!(target: TARGET, id = e.id, peer = %e.peer, endpoint = %e.endpoint, age, "cut");
     }
+}
+
+fn listed(fingerprints: &[Fingerprint]) -> String {
+    let texts: Vec<_> = fingerprints.iter().map(Fingerprint::to_string).collect();
+    texts.join(",")
 }

@@ -2,7 +2,10 @@ use super::Handle;
 use super::control::Control;
 use super::signals::{OnSignal, Signal};
 use crate::connection::pipeline::catch;
+#[cfg(feature = "tls")]
+use crate::tls::{Outcome, Watcher};
 use crate::{Result, clock};
+use socketserver_sys::Forked;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,6 +21,9 @@ pub(crate) struct Duties {
     every: Vec<Every>,
     signals: Vec<OnSignal>,
     alarms: Vec<Alarm>,
+    /// Looks after its certificates.
+    #[cfg(feature = "tls")]
+    certificates: Option<Watcher>,
 }
 
 struct Alarm {
@@ -116,6 +122,18 @@ impl Duties {
         next
     }
 
+    /// Looks after the server's certificates, too.
+    #[cfg(feature = "tls")]
+    pub(crate) fn look_after(&mut self, certificates: Watcher) {
+        self.certificates = Some(certificates);
+    }
+
+    /// Looks after the server's certificates, tells what came of it, and when to look again.
+    #[cfg(feature = "tls")]
+    pub(super) fn look_at_certificates(&mut self, tell: &mut dyn FnMut(&Outcome)) -> Option<Instant> {
+        self.certificates.as_mut().and_then(|certificates| certificates.turn(clock::now(), tell))
+    }
+
     /// A new run counts its periods from its own start. Calls of `serve_one` are one run.
     pub(crate) fn begin(&mut self, run: u64) {
         if self.run != run {
@@ -124,14 +142,23 @@ impl Duties {
         }
     }
 
-    /// What to wait on for signals.
+    /// What to wait on for signals, and for changes of files.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.signals.iter().map(AsFd::as_fd)
+        let signals = self.signals.iter().map(AsFd::as_fd);
+        #[cfg(feature = "tls")]
+        let signals = signals.chain(self.certificates.as_ref().and_then(Watcher::descriptor));
+        signals
     }
 
-    /// In a forked child: signals are the parent's business.
-    pub(crate) fn disown(&self) {
+    /// In a forked child: signals are the parent's business, and so are files.
+    #[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "signals have no descriptor that it takes"))]
+    pub(crate) fn disown(&self, child: &Forked) -> io::Result<()> {
         self.signals.iter().for_each(OnSignal::disown);
+        #[cfg(feature = "tls")]
+        if let Some(certificates) = &self.certificates {
+            certificates.disown(child)?;
+        }
+        Ok(())
     }
 }
 

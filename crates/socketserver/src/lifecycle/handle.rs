@@ -189,7 +189,10 @@ impl Handle {
         let shared = self.parents().ok_or_else(|| unsupported("certificates are read by the process that accepts"))?;
         let acceptor =
             shared.acceptor().ok_or_else(|| unsupported("the server was given no certificates: it has no TLS"))?;
-        acceptor.reload().map(|_| ())
+        let result = acceptor.reload();
+        // It has something to tell.
+        shared.control.keeper.wake();
+        result.map(|_| ())
     }
 
     /// How many connections may be open at a time; `None`: any number.

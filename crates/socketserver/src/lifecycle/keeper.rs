@@ -4,6 +4,10 @@ use crate::clock;
 use crate::connection::{Connection, Reason, Steer};
 use crate::endpoint::{poll_until, readable};
 use crate::events::{Cut, Draining};
+#[cfg(feature = "tls")]
+use crate::events::{TlsReloadFailed, TlsReloaded};
+#[cfg(feature = "tls")]
+use crate::tls::Outcome;
 use rustix::event::PollFd;
 use socketserver_sys::{Forked, disown};
 use std::io;
@@ -100,7 +104,13 @@ impl Keeper {
         if run.is_dismissed() && !run.is_stopping() {
             return Step::Over;
         }
-        let next = [next, self.look_at_deadlines(), self.go_on_with_farewells(), self.hogs.look(&self.run)];
+        let next = [
+            next,
+            self.look_at_deadlines(),
+            self.go_on_with_farewells(),
+            self.hogs.look(&self.run),
+            self.look_at_certificates(),
+        ];
         let next = next.into_iter().flatten().min();
         loop {
             let control = &self.run.shared.control;
@@ -169,6 +179,26 @@ impl Keeper {
             self.look = None;
         }
         self.look
+    }
+
+    /// Takes in certificates that have changed, and tells when to look again.
+    #[cfg(feature = "tls")]
+    fn look_at_certificates(&self) -> Option<Instant> {
+        let run = &self.run;
+        run.duties().look_at_certificates(&mut |outcome| match outcome {
+            Outcome::Reloaded(fingerprints) => {
+                run.observe(|observer| observer.tls_reloaded(&TlsReloaded { fingerprints }))
+            }
+            Outcome::Failed(failure) => {
+                run.observe(|observer| observer.tls_reload_failed(&TlsReloadFailed { failure }));
+            }
+        })
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_self, reason = "with the feature it looks there")]
+    fn look_at_certificates(&self) -> Option<Instant> {
+        None
     }
 
     fn go_on_with_farewells(&mut self) -> Option<Instant> {

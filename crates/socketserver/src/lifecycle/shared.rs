@@ -68,6 +68,14 @@ impl Shared {
         self.acceptor.get()
     }
 
+    /// Another number means that it shakes hands in another way from now on.
+    pub(crate) fn generation(&self) -> u64 {
+        #[cfg(feature = "tls")]
+        return self.acceptor().map_or(0, |acceptor| acceptor.generation());
+        #[cfg(not(feature = "tls"))]
+        0
+    }
+
     /// It shakes hands with this from now on. One that is refused comes back: there is one already.
     #[cfg(feature = "tls")]
     pub(crate) fn set_acceptor(&self, acceptor: Arc<Acceptor>) -> Result<(), Arc<Acceptor>> {

@@ -120,6 +120,8 @@ struct Parent<S> {
     full: bool,
     failed: Option<Error>,
     listeners: Arc<Listeners>,
+    /// Of what the server shakes hands with.
+    generation: u64,
 }
 
 /// A child, and what it does at the moment.
@@ -136,9 +138,15 @@ struct Worker {
     retired: bool,
     /// It did not take a connection: it is ending, though nobody told it to.
     dead: bool,
+    /// It has what the server shook hands with before.
+    outdated: bool,
 }
 
 impl Worker {
+    fn new(child: Child) -> Self {
+        Self { child, feed: None, serving: None, batch: None, retired: false, dead: false, outdated: false }
+    }
+
     fn is_idle(&self) -> bool {
         self.feed.is_some() && self.serving.is_none() && !self.retired && !self.dead
     }
@@ -159,6 +167,7 @@ impl<S: Service<Blocking>> Parent<S> {
         let mapped = run.shared.registry.reserve(options.max);
         mapped.map_err(|error| Error::io("cannot map memory to share with children", error))?;
         let Some(listeners) = run.listeners() else { return Ok(None) };
+        let generation = run.shared.generation();
         Ok(Some(Self {
             rests: None,
             keeper: Keeper::new(run),
@@ -172,6 +181,7 @@ impl<S: Service<Blocking>> Parent<S> {
             full: false,
             failed: None,
             listeners,
+            generation,
         }))
     }
 
@@ -186,6 +196,7 @@ impl<S: Service<Blocking>> Parent<S> {
             }
         }
         while let Step::Wait(until) = self.keeper.step() {
+            self.renew();
             if self.run_state().is_stopping() {
                 self.children.iter_mut().filter(|worker| worker.is_idle()).for_each(Worker::retire);
             } else {
@@ -201,6 +212,19 @@ impl<S: Service<Blocking>> Parent<S> {
         self.waiting = None;
         self.end_all();
         self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Children that are kept ready have the server's certificates as they were: they give way to others when those change.
+    fn renew(&mut self) {
+        let generation = self.run_state().shared.generation();
+        if std::mem::replace(&mut self.generation, generation) != generation {
+            for worker in &mut self.children {
+                worker.outdated = true;
+                if worker.is_idle() {
+                    worker.retire();
+                }
+            }
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -291,14 +315,7 @@ impl<S: Service<Blocking>> Parent<S> {
         }
         match self.fork() {
             Ok(Fork::Parent(child)) => {
-                self.children.push(Worker {
-                    child,
-                    feed: None,
-                    serving: Some(admitted),
-                    batch: None,
-                    retired: false,
-                    dead: false,
-                });
+                self.children.push(Worker { serving: Some(admitted), ..Worker::new(child) });
             }
             Ok(Fork::Child(child)) => {
                 self.become_child(child, [], |work| serve(work, admitted.connection().clone()));
@@ -333,7 +350,7 @@ impl<S: Service<Blocking>> Parent<S> {
             Ok(Fork::Parent(child)) => {
                 batch.forget_socket();
                 let batch = Some(batch);
-                self.children.push(Worker { child, feed: None, serving: None, batch, retired: false, dead: false });
+                self.children.push(Worker { batch, ..Worker::new(child) });
             }
             Ok(Fork::Child(child)) => self.become_child(child, [], |work| {
                 batch.handle::<Blocking, S>(&work.service);
@@ -405,14 +422,7 @@ impl<S: Service<Blocking>> Parent<S> {
         };
         match self.fork() {
             Ok(Fork::Parent(child)) => {
-                self.children.push(Worker {
-                    child,
-                    feed: Some(ours),
-                    serving: None,
-                    batch: None,
-                    retired: false,
-                    dead: false,
-                });
+                self.children.push(Worker { feed: Some(ours), ..Worker::new(child) });
                 true
             }
             Ok(Fork::Child(child)) => {
@@ -432,7 +442,7 @@ impl<S: Service<Blocking>> Parent<S> {
         work: impl FnOnce(&Work<Blocking, S>),
     ) -> ! {
         let let_go = || -> io::Result<()> {
-            self.run_state().duties().disown();
+            self.run_state().duties().disown(&child)?;
             self.listeners.disown(&child)?;
             self.keeper.disown(&child)?;
             self.lobby.disown(&child)?;
@@ -527,7 +537,7 @@ impl<S: Service<Blocking>> Parent<S> {
         if let Some(mut admitted) = worker.serving.take() {
             admitted.ending = ending(&admitted.connection().slot);
         }
-        if stopping || idle >= self.ready.unwrap_or(0) {
+        if stopping || worker.outdated || idle >= self.ready.unwrap_or(0) {
             worker.retire();
         }
     }

@@ -1,6 +1,6 @@
 use super::Server;
-use crate::tls::{Acceptor, ServerTls};
-use crate::{Error, ErrorKind};
+use crate::tls::{Acceptor, ServerTls, Watcher};
+use crate::{Error, ErrorKind, Signal};
 use std::sync::Arc;
 
 /// TLS.
@@ -25,7 +25,28 @@ impl<E> Server<E> {
         let twice = || {
             Error::new(ErrorKind::Unsupported, "a server has one `ServerTls`, with as many certificates as you like")
         };
-        self.shared.set_acceptor(acceptor).map_err(|_| twice())?;
+        self.shared.set_acceptor(acceptor.clone()).map_err(|_| twice())?;
+        self.lock_duties().look_after(Watcher::new(acceptor));
         Ok(self)
+    }
+
+    /// Reads certificates, keys and authorities again when this signal comes (`SIGHUP`, as a rule): see
+    /// [`Handle::reload_tls`](crate::Handle::reload_tls). What fails is an [event](crate::Observer::tls_reload_failed).
+    ///
+    /// ```no_run
+    /// use socketserver::{Server, ServerTls, Signal};
+    /// let tls = ServerTls::new().certificate("fullchain.pem", "privkey.pem");
+    /// let server = Server::bind("tcp://*:8443")?.tls(tls)?.reload_tls_on(Signal::Hangup)?;
+    /// # Ok::<_, socketserver::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`on_signal`](Self::on_signal).
+    pub fn reload_tls_on(self, signal: Signal) -> Result<Self, Error> {
+        self.on_signal(signal, |handle| {
+            // It was told as what it is, and is no failure of this duty.
+            let _ = handle.reload_tls();
+            Ok(())
+        })
     }
 }

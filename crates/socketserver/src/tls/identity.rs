@@ -115,7 +115,8 @@ impl fmt::Display for Identity {
 impl AltName {
     fn read(name: &GeneralName) -> Option<Self> {
         // Neither has room for what would be read as the end of it, or of a line.
-        let text = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_owned());
+        let is_text = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let text = |text: &str| is_text(text).then(|| text.to_owned());
         Some(match name {
             GeneralName::DnsName(name) => Self::Dns(text(name.as_str())?.to_ascii_lowercase()),
             GeneralName::UniformResourceIdentifier(uri) => Self::Uri(text(uri.as_str())?),

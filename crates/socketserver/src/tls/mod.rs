@@ -29,8 +29,12 @@ mod provider;
 mod self_signed;
 #[cfg(feature = "tls")]
 mod server;
+#[cfg(feature = "tls")]
+mod watch;
+#[cfg(feature = "tls")]
+mod watcher;
 
-#[cfg(all(test, feature = "self-signed"))]
+#[cfg(all(test, feature = "tls"))]
 mod tests;
 
 pub use failure::HandshakeFailure;
@@ -46,6 +50,8 @@ pub use info::{TlsInfo, TlsVersion};
 pub use server::ServerTls;
 
 #[cfg(feature = "tls")]
-pub(crate) use acceptor::Acceptor;
+pub(crate) use acceptor::{Acceptor, Outcome};
 #[cfg(feature = "tls")]
 pub(crate) use classify::classify;
+#[cfg(feature = "tls")]
+pub(crate) use watcher::Watcher;

@@ -63,7 +63,6 @@ impl ServerCertVerifier for Pinned {
 }
 
 /// A server showed another certificate than the one that was pinned.
-#[derive(Debug)]
 pub(super) struct NotPinned {
     shown: Fingerprint,
     pinned: Fingerprint,
@@ -76,3 +75,10 @@ impl fmt::Display for NotPinned {
 }
 
 impl std::error::Error for NotPinned {}
+
+/// As rustls writes it where a person reads it.
+impl fmt::Debug for NotPinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

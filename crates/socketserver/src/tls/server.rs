@@ -189,7 +189,7 @@ impl ServerTls {
     }
 
     /// Every file that it reads.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> + Clone {
         let pairs = self.pairs.iter().flat_map(|pair| match pair {
             Pair::Pem { chain, key } => [chain.file(), key.file()],
             Pair::Made { .. } => [None, None],

@@ -123,6 +123,8 @@ fn described(ended: &Ended) {
         "socketserver_refused_total Counter Count",
         "socketserver_shed_total Counter Count",
         "socketserver_spawn_failures_total Counter Count",
+        "socketserver_tls_reload_failures_total Counter Count",
+        "socketserver_tls_reloads_total Counter Count",
         "socketserver_undelivered_total Counter Count",
         "socketserver_unsent_total Counter Count",
         "socketserver_written_bytes_total Counter Bytes",
