@@ -1,4 +1,4 @@
-//! What is measured: the rows of the issue "Speed and memory".
+//! What is measured, and what is to be reached.
 
 use crate::goal::Target::{About, AtLeast, AtMost, None, OwnAtMost};
 use crate::goal::{Goal, cpu, memory, p50, p99, rate};

@@ -471,7 +471,12 @@ mod tests {
             ("http://h:80", "http", "unknown scheme", TCP),
             ("uinx:/x", "uinx", "unknown scheme", TCP),
             ("uinx:@x", "uinx", "unknown scheme", TCP),
-            ("uinx:./x", "uinx", "only `tcp`, `tls`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws`, `wss` and `fd`", TCP),
+            (
+                "uinx:./x",
+                "uinx",
+                "only `tcp`, `tls`, `udp`, `unix`, `unixgram`, `seqpacket`, `ws`, `wss` and `fd`",
+                TCP,
+            ),
             ("tcp:h:80", "tcp:", "no `//`", "tcp://h:80"),
             ("TCP:80", "TCP:", "no `//`", TCP),
             ("tcp:/h:80", "tcp:", "no `//`", TCP),

@@ -1,9 +1,12 @@
 use super::rules::Rules;
+#[cfg(feature = "tokio")]
+use crate::connection::AsyncTransport;
 use crate::connection::pipeline::Ending;
 use crate::connection::{Connection, Peer, Reason, Record, Steer};
 use crate::endpoint::{Accepted, Transport};
 use crate::events::{Closed, Observer, Refused};
 use crate::lifecycle::Run;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +18,7 @@ pub(crate) struct Place {
     peer: Option<IpAddr>,
     has_permit: bool,
     /// It is one for packets, or sessions, of that endpoint.
-    packets: Option<usize>,
+    packets: Option<u32>,
 }
 
 impl Place {
@@ -27,7 +30,8 @@ impl Place {
     /// From now on it is one for packets, or sessions, of that endpoint.
     pub(crate) fn for_packets(mut self, index: usize) -> Self {
         self.run.packets_begin(index);
-        self.packets = Some(index);
+        // There are not as many endpoints, and each connection has room for this.
+        self.packets = u32::try_from(index).ok();
         self
     }
 
@@ -64,7 +68,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.vacate();
         if let Some(index) = self.packets {
-            self.run.packets_end(index);
+            self.run.packets_end(index as usize);
         }
         self.run.shared.control.leave(self.run.number);
     }
@@ -72,7 +76,6 @@ impl Drop for Place {
 
 /// A connection that was let in: its place in the registry, the counters and the events, for exactly as long as it is
 /// open. Dropping it closes the connection (this process' part of it) and tells.
-#[derive(Debug)]
 pub(crate) struct Admitted {
     /// `None` only in `drop`.
     connection: Option<Arc<Connection>>,
@@ -80,8 +83,8 @@ pub(crate) struct Admitted {
     pub(crate) at: usize,
     pub(crate) ending: Option<Ending>,
     /// What it comes over, if that is not its socket.
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "connections come over nothing else then"))]
-    pub(crate) transport: Option<Transport>,
+    #[cfg(feature = "tokio")]
+    pub(crate) transport: Option<Box<dyn AsyncTransport>>,
     place: Place,
 }
 
@@ -95,11 +98,15 @@ impl Admitted {
             shared.control.count_accepted();
         }
         let Accepted { transport, peer } = accepted;
+        #[cfg(feature = "tokio")]
         let (socket, transport) = match transport {
             Transport::Socket(socket) => (Some(socket), None),
-            #[cfg(feature = "tokio")]
-            own @ Transport::Own(_) => (None, Some(own)),
+            Transport::Own(own) => (None, Some(own)),
         };
+        #[cfg(not(feature = "tokio"))]
+        let Transport::Socket(socket) = transport;
+        #[cfg(not(feature = "tokio"))]
+        let socket = Some(socket);
         let (at, connection) = shared.registry.add(|slot| {
             if proxied {
                 slot.await_header();
@@ -115,12 +122,25 @@ impl Admitted {
         if !proxied {
             run.tell_opened(&connection);
         }
-        Self { connection: Some(connection), at, ending: None, transport, place }
+        Self {
+            connection: Some(connection),
+            at,
+            ending: None,
+            #[cfg(feature = "tokio")]
+            transport,
+            place,
+        }
     }
 
     #[inline]
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         self.connection.as_ref().unwrap_or_else(|| unreachable!("it is taken in `drop` alone"))
+    }
+}
+
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted").field("connection", &self.connection).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Before it stand the permit and `verify` (`admission`), and between them the header of a proxy and TLS (`preamble`).
 
-use super::{Core, PollIo, Reason, preamble};
+use super::{Connection, Core, PollIo, Reason, preamble};
 use crate::engine::{Conn, Engine};
 use crate::events::Refusal;
 use crate::handler::Service;
@@ -86,30 +86,35 @@ macro_rules! guard {
     }};
 }
 
+/// Where a connection is served, as its pipeline sees it: one reference, for each connection has room for it.
+pub(crate) trait Site<S> {
+    fn service(&self) -> &S;
+    fn run(&self) -> &Run;
+    fn connection(&self) -> &Connection;
+}
+
 /// Runs the handler on a connection and closes it.
 #[expect(clippy::manual_async_fn, reason = "an async fn has its arguments in it twice")]
 pub(crate) fn connection<E: Engine, S: Service<E>>(
     conn: &mut E::Stream,
-    service: &S,
-    run: &Run,
+    site: &impl Site<S>,
 ) -> impl Future<Output = Ending> {
     async move {
-        let record = conn.core().connection.clone();
         if preamble::is_due(conn.core()) {
             // In a box: connections that have none do not make room for it.
-            let passed = Box::pin(preamble::pass(conn.core(), service, run));
+            let passed = Box::pin(preamble::pass::<E, S>(conn.core(), site.service(), site.run()));
             if let Err(ending) = passed.await {
                 return ending;
             }
         }
-        let mut outcome: Outcome = guard!(service.setup(conn), Some(&record.slot));
+        let mut outcome: Outcome = guard!(site.service().setup(conn), Some(&site.connection().slot));
         if outcome.is_ok() {
-            outcome = guard!(service.handle(conn), Some(&record.slot));
+            outcome = guard!(site.service().handle(conn), Some(&site.connection().slot));
         }
-        let finished = guard!(service.finish(conn), None);
+        let finished = guard!(site.service().finish(conn), None);
 
         let core = conn.core();
-        let ending = judge_all::<E, S>(core, [outcome, finished], service);
+        let ending = judge_all::<E, S>(core, [outcome, finished], site.service());
         core.close().await;
         ending.unwrap_or_else(|| Ending::of(core.fate.reason().unwrap_or(Reason::Finished)))
     }

@@ -1,4 +1,5 @@
 use super::lobby::Lobby;
+use super::work::Here;
 use super::{Model, Work};
 use crate::admission::{Admitted, Place, Tried};
 use crate::connection::pipeline::{Ending, catch};
@@ -603,7 +604,8 @@ fn ending(slot: &Slot) -> Option<Ending> {
 /// In the child: serves one connection.
 fn serve<S: Service<Blocking>>(work: &Work<Blocking, S>, connection: Arc<Connection>) {
     let core = Core::new(SyncIo::new(&connection), connection.clone(), work.run.terms.clone());
-    let ending = now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &work.service, &work.run));
+    let here = Here { service: &*work.service, run: &work.run, connection: &connection };
+    let ending = now(pipeline::connection::<Blocking, S>(&mut Conn::new(core), &here));
     connection.slot.end(ending.reason, ending.failure());
 }
 

@@ -1,6 +1,7 @@
 use crate::Error;
 use crate::admission::{Admitted, Gate, Next, Place};
-use crate::connection::{Core, SyncIo, now, pipeline};
+use crate::connection::pipeline::Site;
+use crate::connection::{Connection, Core, SyncIo, now, pipeline};
 use crate::datagram::Batch;
 use crate::datagram::session::{Newcomer, SyncSession, conversation};
 use crate::engine::{Blocking, Conn, Engine};
@@ -85,6 +86,27 @@ pub struct Job<S> {
     run: Arc<Run>,
 }
 
+/// A connection that is served on this thread.
+pub(super) struct Here<'a, S> {
+    pub(super) service: &'a S,
+    pub(super) run: &'a Run,
+    pub(super) connection: &'a Connection,
+}
+
+impl<S> Site<S> for Here<'_, S> {
+    fn service(&self) -> &S {
+        self.service
+    }
+
+    fn run(&self) -> &Run {
+        self.run
+    }
+
+    fn connection(&self) -> &Connection {
+        self.connection
+    }
+}
+
 #[derive(Debug)]
 enum What {
     Connection(Admitted),
@@ -101,7 +123,9 @@ impl<S: Service<Blocking>> Job<S> {
                 let connection = admitted.connection().clone();
                 let core = Core::new(SyncIo::new(&connection), connection, self.run.terms.clone());
                 let mut conn = Conn::new(core);
-                admitted.ending = Some(now(pipeline::connection::<Blocking, S>(&mut conn, &self.service, &self.run)));
+                let site = Here { service: &*self.service, run: &self.run, connection: admitted.connection() };
+                let ending = now(pipeline::connection::<Blocking, S>(&mut conn, &site));
+                admitted.ending = Some(ending);
                 // In this order: nothing is left of it when the event tells that it has ended.
                 drop(conn);
             }

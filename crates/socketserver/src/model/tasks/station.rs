@@ -2,13 +2,12 @@ use super::shard::Burden;
 use super::spinner::Spinner;
 use crate::Error;
 use crate::admission::Admitted;
-use crate::connection::pipeline::Ending;
+use crate::connection::pipeline::{Ending, Site};
 use crate::connection::task_stream::Stream;
-use crate::connection::{Core, Reason, TaskIo, pipeline};
-use crate::endpoint::Transport;
+use crate::connection::{Connection, Core, Reason, TaskIo, pipeline};
 use crate::engine::{Async, Conn};
 use crate::handler::Service;
-use crate::lifecycle::Pulse;
+use crate::lifecycle::{Pulse, Run};
 use crate::model::Work;
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -66,8 +65,7 @@ impl<S: Service<Async> + Send + Sync> Station<S> {
             })
             .await;
             let ending = {
-                let work = &guest.station.work;
-                let mut serving = pin!(pipeline::connection::<Async, S>(&mut stream, &work.service, &work.run));
+                let mut serving = pin!(pipeline::connection::<Async, S>(&mut stream, &*guest));
                 poll_fn(|cx| guest.poll(cx, serving.as_mut())).await
             };
             guest.admitted.ending = Some(ending);
@@ -79,8 +77,8 @@ impl<S: Service<Async> + Send + Sync> Station<S> {
     fn stream(&self, admitted: &mut Admitted) -> io::Result<Stream> {
         let connection = admitted.connection().clone();
         let io = match admitted.transport.take() {
-            Some(Transport::Own(transport)) => TaskIo::own(transport),
-            _ => TaskIo::socket(&connection)?,
+            Some(transport) => TaskIo::own(transport),
+            None => TaskIo::socket(&connection)?,
         };
         let run = &self.work.run;
         Ok(Stream::new(Core::new(io, connection, run.terms.clone())))
@@ -104,6 +102,20 @@ struct Guest<S> {
     /// Leaves last: the shard has the connection until all is gone.
     _burden: Option<Burden>,
     station: Rc<Station<S>>,
+}
+
+impl<S> Site<S> for Guest<S> {
+    fn service(&self) -> &S {
+        &self.station.work.service
+    }
+
+    fn run(&self) -> &Run {
+        &self.station.work.run
+    }
+
+    fn connection(&self) -> &Connection {
+        self.admitted.connection()
+    }
 }
 
 impl<S> Guest<S> {
