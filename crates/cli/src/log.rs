@@ -1,6 +1,7 @@
 //! What happened, a line an event, on standard error.
 
 use crate::args::Log;
+use crate::printable;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use socketserver::{
@@ -27,7 +28,8 @@ impl Log {
                 for (key, value) in fields {
                     text.push_str(&match value {
                         Value::Null => continue,
-                        Value::String(value) if value.contains([' ', '"', '\n']) => format!(" {key}={value:?}"),
+                        // So that no value looks like two, or commands the terminal.
+                        Value::String(value) if !value.chars().all(is_plain) => format!(" {key}={value:?}"),
                         Value::String(value) => format!(" {key}={value}"),
                         value => format!(" {key}={value}"),
                     });
@@ -259,6 +261,10 @@ impl Log {
     }
 }
 
+fn is_plain(letter: char) -> bool {
+    letter != '"' && !letter.is_whitespace() && printable::is_harmless(letter)
+}
+
 fn text(value: impl ToString) -> Value {
     value.to_string().into()
 }
@@ -345,6 +351,15 @@ mod tests {
         fn hogged(&self, e: &Hogged) {
             let _ = self.0.send([Log::Text, Log::Json].map(|log| log.line_of_hogged(e)));
         }
+    }
+
+    #[test]
+    fn a_value_is_one_and_only_text() {
+        let line = |value: &str| Log::Text.line_of("exec", &[("command", value.into())]);
+        assert_eq!(line("ls-日志"), "exec command=ls-日志");
+        assert_eq!(line("ls -l"), r#"exec command="ls -l""#);
+        assert_eq!(line("a\tb"), r#"exec command="a\tb""#);
+        assert_eq!(line("a\u{1b}[2J\u{200e}"), r#"exec command="a\u{1b}[2J\u{200e}""#);
     }
 
     /// No handler of the command's own does it.

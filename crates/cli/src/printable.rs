@@ -35,7 +35,8 @@ pub(crate) fn lines(label: &str, message: &[u8]) -> String {
     lines
 }
 
-fn is_harmless(letter: char) -> bool {
+/// Whether it is shown as it is.
+pub(crate) fn is_harmless(letter: char) -> bool {
     match letter {
         '\t' => true,
         // Separators of lines and paragraphs; marks, embeddings, overrides and isolates of the bidirectional algorithm
