@@ -13,7 +13,7 @@ use rustix::net::RecvFlags;
 use socketserver_proto::proxy::{Header, Parsed, ProxyError};
 use socketserver_sys::{Forked, disown};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 /// Those who wait to be introduced.
@@ -130,6 +130,6 @@ fn say_why(run: &Run, admitted: &Admitted, why: Refusal) {
     };
     let socket = connection.descriptor().map(|socket| socket.try_clone_to_owned());
     if let Some(Ok(socket)) = socket {
-        run.bid_farewell(Transport::Socket(OwnedFd::from(socket)), &words);
+        run.bid_farewell(Transport::Socket(socket), &words);
     }
 }
