@@ -125,6 +125,9 @@ mod documents {
     #[cfg(all(feature = "tracing", feature = "metrics"))]
     #[doc = include_str!("../../../docs/events.md")]
     struct Events;
+    #[cfg(feature = "tls")]
+    #[doc = include_str!("../../../docs/tls.md")]
+    struct Tls;
     #[doc = include_str!("../../../docs/coming-from-python.md")]
     struct ComingFromPython;
 }

@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 /// TLS.
 impl<E> Server<E> {
-    /// Connections are shaken hands with. All files are read now.
+    /// What to shake hands with, at endpoints whose scheme says so (`tls://`, `wss://`), and wherever a handler turns a
+    /// connection into TLS. All files are read now.
+    ///
+    /// They are read again when they change, in the directories that their paths lead to and over every symbolic link on the
+    /// way, for connections from then on; open ones are not touched. What is of no use then changes nothing, and is an
+    /// [event](crate::Observer::tls_reload_failed).
     ///
     /// ```no_run
     /// use socketserver::{Server, ServerTls, Threads, blocking};
     ///
     /// let tls = ServerTls::new().certificate("fullchain.pem", "privkey.pem");
-    /// let mut server = Server::bind("tcp://*:8443")?.tls(tls)?;
+    /// let mut server = Server::bind("tls://*:8443")?.tls(tls)?;
     /// server.serve(Threads::default(), |c: &mut blocking::Stream| Ok(c.write_all(b"hello")?))?;
     /// # Ok::<_, socketserver::Error>(())
     /// ```
@@ -36,7 +41,7 @@ impl<E> Server<E> {
     /// ```no_run
     /// use socketserver::{Server, ServerTls, Signal};
     /// let tls = ServerTls::new().certificate("fullchain.pem", "privkey.pem");
-    /// let server = Server::bind("tcp://*:8443")?.tls(tls)?.reload_tls_on(Signal::Hangup)?;
+    /// let server = Server::bind("tls://*:8443")?.tls(tls)?.reload_tls_on(Signal::Hangup)?;
     /// # Ok::<_, socketserver::Error>(())
     /// ```
     ///

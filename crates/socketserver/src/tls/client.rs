@@ -22,10 +22,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Clones share their sessions: a second connection to the same host goes on where the first one was. Files are read once,
 /// for the first connection.
 ///
-/// ```no_run
-/// use socketserver::client::ClientTls;
-/// let tls = ClientTls::new().ca("/etc/ssl/internal.pem").certificate("/etc/ssl/me.pem", "/etc/ssl/me.key");
-/// let pinned = ClientTls::new().fingerprint("00:11:…".parse::<socketserver::Fingerprint>()?);
+/// ```
+/// use socketserver::client::{ClientTls, Connector};
+/// use socketserver::{Server, ServerTls, Threads, blocking};
+///
+/// # let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let tls = ServerTls::new().certificate_pem(&certificate, key);
+/// let fingerprint = tls.fingerprint()?;
+/// let server = Server::bind("tls://127.0.0.1:0")?
+///     .tls(tls)?
+///     .spawn(Threads::default(), |c: &mut blocking::Stream| Ok(c.write_all(b"hello")?))?;
+/// for tls in [ClientTls::new().ca_pem(&certificate), ClientTls::new().fingerprint(fingerprint)] {
+///     let mut c = Connector::new().tls(tls).connect(&server.handle().endpoints()[0])?;
+///     assert_eq!(c.read_to_end(100)?, b"hello");
+/// }
+/// # server.stop()?;
 /// # Ok::<_, socketserver::Failure>(())
 /// ```
 #[derive(Clone)]

@@ -14,11 +14,15 @@ use x509_cert::ext::pkix::name::GeneralName;
 /// Compare with what stands in [`sans`](Self::sans), or with the [`fingerprint`](Self::fingerprint). The
 /// [`subject`](Self::subject) is a text for people: a certificate may have any.
 ///
-/// ```no_run
+/// ```
 /// use socketserver::{AltName, Identity};
-/// # fn may(identity: &Identity) -> bool {
-/// identity.sans().contains(&AltName::Dns("billing.internal".into()))
-/// # }
+///
+/// // In a handler, `c.peer().identity()` is one.
+/// let certificate = rcgen::generate_simple_self_signed(["billing.internal".to_owned()])?;
+/// let identity = Identity::from_der(certificate.cert.der())?;
+/// assert!(identity.sans().contains(&AltName::Dns("billing.internal".into())));
+/// println!("{identity}, SHA-256 {}", identity.fingerprint());
+/// # Ok::<_, socketserver::Failure>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {

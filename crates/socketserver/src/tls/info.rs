@@ -28,14 +28,26 @@ impl fmt::Display for TlsVersion {
 
 /// What two sides agreed on in a handshake.
 ///
-/// ```no_run
-/// # fn tell(tls: &socketserver::TlsInfo) {
-/// // "TLS 1.3, TLS_AES_128_GCM_SHA256"
-/// println!("{}, {}", tls.version(), tls.cipher_suite());
-/// if tls.alpn() == Some(b"h2") {
-///     println!("over HTTP/2");
-/// }
-/// # }
+/// ```
+/// use socketserver::client::{ClientTls, Connector};
+/// use socketserver::{Server, ServerTls, Threads, TlsVersion, blocking};
+///
+/// # let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let tls = ServerTls::new().certificate_pem(&certificate, key).alpn(["shout"]);
+/// let server = Server::bind("tls://127.0.0.1:0")?.tls(tls)?.spawn(Threads::default(), |c: &mut blocking::Stream| {
+///     let tls = c.tls().ok_or("it is plain")?;
+///     // "TLS 1.3, TLS_AES_256_GCM_SHA384"
+///     Ok(c.write_all(format!("{}, {}", tls.version(), tls.cipher_suite()).as_bytes())?)
+/// })?;
+/// let connector = Connector::new().tls(ClientTls::new().ca_pem(&certificate).alpn(["shout"]));
+/// let mut c = connector.connect(&server.handle().endpoints()[0])?;
+/// assert!(c.read_to_end(100)?.starts_with(b"TLS 1.3, TLS_"));
+/// let tls = c.tls().ok_or("it is plain")?;
+/// assert_eq!((tls.version(), tls.alpn()), (TlsVersion::Tls13, Some(&b"shout"[..])));
+/// # drop(c);
+/// # server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsInfo {

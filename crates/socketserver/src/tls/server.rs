@@ -25,7 +25,7 @@ use std::sync::Arc;
 ///     .alpn(["h2", "http/1.1"])
 ///     .min_version(TlsVersion::Tls13);
 /// println!("{}", tls.fingerprint()?);
-/// let server = Server::bind("tcp://*:8443")?.tls(tls)?;
+/// let server = Server::bind("tls://*:8443")?.tls(tls)?;
 /// # Ok::<_, socketserver::Error>(())
 /// ```
 #[derive(Clone)]

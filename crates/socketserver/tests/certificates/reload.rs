@@ -7,6 +7,7 @@ use socketserver_testkit::{How, OpenSsl, Stage, Suite};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 pub(crate) fn add(suite: &mut Suite) {
     suite.tcp("a_pair_that_is_renamed_is_taken_in", &MODELS, renamed);
@@ -17,6 +18,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.tcp("links_to_an_archive_are_set_anew", &[How::Threads(4)], archived);
     suite.tcp("a_signal_says_at_once_what_is_wrong", &MODELS, signalled);
     suite.tcp("a_signal_where_nothing_changed_says_nothing", &[How::Threads(4), How::Forks(4)], unchanged);
+    suite.tcp("where_nothing_can_be_watched_a_signal_does_it", &[How::Threads(4), How::Forks(4)], unwatched);
     suite.tcp("a_server_without_certificates_says_so", &[How::Threads(4)], absent);
 }
 
@@ -158,6 +160,28 @@ fn signalled(how: How, _: &str) {
     reloaded(&stage, &openssl, "live.pem");
     // That the files had changed, too, was found out, and is told but once.
     stop(stage, &openssl, openssl.dir(), client, 1, 1);
+}
+
+fn unwatched(how: How, _: &str) {
+    let Some(openssl) = OpenSsl::find() else { return };
+    if !Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|status| status.success()) {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs namespaces of users");
+        eprintln!("skipped: there are no namespaces of users");
+        return;
+    }
+    openssl.self_signed("live", "DNS:first");
+    for (role, why) in
+        [("unwatched", "(`fs.inotify.max_user_instances`)"), ("half-watched", "(`fs.inotify.max_user_watches`)")]
+    {
+        let (stage, client) = open(role, how, &openssl, openssl.dir());
+        let failed = stage.line("tls_reload_failed cannot watch ");
+        assert!(failed.ends_with(&format!("{why}; they are read when the server is told to")), "{failed}");
+        openssl.self_signed("next", "DNS:next");
+        unseen(&stage, || rename(&openssl, "next", "live"));
+        stage.signal(Signal::HUP);
+        reloaded(&stage, &openssl, "live.pem");
+        stop(stage, &openssl, openssl.dir(), client, 1, 1);
+    }
 }
 
 fn unchanged(how: How, _: &str) {

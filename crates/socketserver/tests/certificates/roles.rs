@@ -2,9 +2,12 @@
 
 use socketserver::{Report, Result, ServerTls, Signal};
 use socketserver_testkit::{Cast, Connection, Part, Role};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
-pub(crate) const ALL: &[(&str, Role)] = &[("pair", pair), ("absent", absent)];
+pub(crate) const ALL: &[(&str, Role)] =
+    &[("pair", pair), ("absent", absent), ("unwatched", unwatched), ("half-watched", half_watched)];
 
 /// Does what each line says.
 struct Script;
@@ -39,4 +42,27 @@ fn pair(cast: &Cast) -> Result<Report> {
 fn absent(cast: &Cast) -> Result<Report> {
     let server = Cast::server_at(&[cast.endpoint()])?.on_signal(Signal::Hangup, |handle| Ok(handle.reload_tls()?))?;
     cast.serve(server, Script)
+}
+
+/// As [`pair`], for a user who may watch nothing.
+fn unwatched(cast: &Cast) -> Result<Report> {
+    allowed("max_inotify_instances", 0)?;
+    pair(cast)
+}
+
+/// As [`pair`], for a user who may watch one place.
+fn half_watched(cast: &Cast) -> Result<Report> {
+    allowed("max_inotify_watches", 1)?;
+    pair(cast)
+}
+
+/// Starts this program once more, in a namespace of its own where its user may have so many (`user_namespaces(7)`).
+fn allowed(what: &str, many: u32) -> Result {
+    const DONE: &str = "SOCKETSERVER_TEST_USER";
+    if std::env::var_os(DONE).is_some() {
+        return Ok(());
+    }
+    let script = format!("echo {many} > /proc/sys/user/{what} && exec \"$0\"");
+    let mut command = Command::new("unshare");
+    Err(command.args(["-Ur", "sh", "-c", &script]).arg(std::env::current_exe()?).env(DONE, "1").exec().into())
 }
