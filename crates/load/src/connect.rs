@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use socket2::{SockAddr, Socket};
+use socket2::SockAddr;
 
 use crate::errors::Failure;
 use crate::load::{ConnectClose, Plan};
 use crate::meter::Meter;
 use crate::payload::Payload;
 use crate::poller::{Poller, Ready};
-use crate::socket::{Begun, CHUNK, RETRY, begin, receive, send};
+use crate::socket::{Begun, CHUNK, RETRY, begin};
+use crate::tls::Tls;
+use crate::wire::{Incoming, Wire};
 use crate::{LoadError, Outcome};
 
 /// Runs the load until its window closes or nothing moves any more.
@@ -18,6 +20,7 @@ pub(crate) fn run<'a>(
     close: ConnectClose,
     payload: &'a Payload,
     address: &'a SockAddr,
+    tls: Option<&'a Tls>,
     poller: Poller,
     meter: Meter<'a>,
 ) -> Result<Outcome, LoadError> {
@@ -26,6 +29,7 @@ pub(crate) fn run<'a>(
         close,
         payload,
         address,
+        tls,
         poller,
         meter,
         slots: (0..plan.connections).map(|_| Slot::Idle).collect(),
@@ -34,7 +38,7 @@ pub(crate) fn run<'a>(
         started: plan.first,
         message: Vec::with_capacity(payload.len()),
         composed: None,
-        incoming: vec![0; CHUNK],
+        incoming: Incoming::new(tls),
     };
     engine.meter.begin();
     let result = engine.rounds();
@@ -48,6 +52,7 @@ struct Engine<'a> {
     close: ConnectClose,
     payload: &'a Payload,
     address: &'a SockAddr,
+    tls: Option<&'a Tls>,
     poller: Poller,
     meter: Meter<'a>,
     /// By token.
@@ -61,7 +66,7 @@ struct Engine<'a> {
     /// The message of the number beside it, if any.
     message: Vec<u8>,
     composed: Option<u64>,
-    incoming: Vec<u8>,
+    incoming: Incoming,
 }
 
 /// One of the requests made in parallel.
@@ -74,7 +79,7 @@ enum Slot {
 }
 
 struct Request {
-    socket: Socket,
+    wire: Wire,
     number: u64,
     since: Instant,
     established: bool,
@@ -159,17 +164,18 @@ impl Engine<'_> {
             Ok(Begun::BacklogFull) => return Ok(None),
             Err(error) => return Err(Failure::from(&error)),
         };
-        let mut request = Request { socket, number: self.started, since, established: false, sent: 0, verified: 0 };
+        let wire = Wire::new(socket, self.tls)?;
+        let mut request = Request { wire, number: self.started, since, established: false, sent: 0, verified: 0 };
         self.started += 1;
         self.send(&mut request)?;
-        let unsent = request.sent < self.payload.len();
-        self.poller.add(&request.socket, token, unsent).map_err(|error| Failure::from(&error))?;
+        let unsent = request.sent < self.payload.len() || request.wire.is_tls();
+        self.poller.add(request.wire.socket(), token, unsent).map_err(|error| Failure::from(&error))?;
         Ok(Some(request))
     }
 
     fn send(&mut self, request: &mut Request) -> Result<(), Failure> {
         self.compose(request.number);
-        let sent = send(&request.socket, &self.message[request.sent..]).map_err(|error| Failure::from(&error))?;
+        let sent = request.wire.send(&self.message[request.sent..])?;
         request.sent += sent;
         if sent > 0 && !request.established {
             request.established = true;
@@ -205,20 +211,20 @@ impl Engine<'_> {
     }
 
     fn step(&mut self, request: &mut Request, ready: Ready) -> Result<Step, Failure> {
-        if request.sent < self.payload.len() && ready.writable {
+        if ready.writable && (request.sent < self.payload.len() || request.wire.is_behind()) {
             self.send(request)?;
         }
         if !ready.readable {
             return Ok(Step::Waiting);
         }
         loop {
-            let received = match receive(&request.socket, &mut self.incoming) {
+            let received = match request.wire.receive(&mut self.incoming) {
                 Ok(None) => return Ok(Step::Waiting),
                 // Only a half-closed request reads on when it has everything.
                 Ok(Some(0)) if request.verified == self.payload.len() => return Ok(Step::Over),
                 Ok(Some(0)) => return Err(Failure::EarlyClose),
                 Ok(Some(received)) => received,
-                Err(error) => return Err(Failure::from(&error)),
+                Err(failure) => return Err(failure),
             };
             if let Step::Over = self.take(request, received)? {
                 return Ok(Step::Over);
@@ -235,7 +241,7 @@ impl Engine<'_> {
         self.compose(request.number);
         // What was not sent yet cannot have come back.
         let expected = &self.message[request.verified..request.sent];
-        if !expected.starts_with(&self.incoming[..received]) {
+        if !expected.starts_with(self.incoming.first(received)) {
             return Err(Failure::Mismatch);
         }
         request.verified += received;
@@ -245,8 +251,7 @@ impl Engine<'_> {
         if self.close == ConnectClose::Reset {
             return Ok(Step::Over);
         }
-        let shut = request.socket.shutdown(std::net::Shutdown::Write);
-        shut.map_err(|error| Failure::from(&error))?;
+        request.wire.shutdown()?;
         Ok(Step::Waiting)
     }
 
@@ -261,7 +266,7 @@ impl Engine<'_> {
 
     fn end(&self, request: &Request) -> Result<(), Failure> {
         if self.close == ConnectClose::Reset && !self.address.is_unix() {
-            request.socket.set_linger(Some(Duration::ZERO)).map_err(|error| Failure::from(&error))?;
+            request.wire.socket().set_linger(Some(Duration::ZERO)).map_err(|error| Failure::from(&error))?;
         }
         Ok(())
     }

@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use socket2::{SockAddr, Socket};
+use socket2::SockAddr;
 
 use crate::errors::Failure;
 use crate::load::Plan;
 use crate::meter::Meter;
 use crate::payload::Payload;
 use crate::poller::Poller;
-use crate::socket::{CHUNK, open, receive, send};
+use crate::socket::{CHUNK, open};
+use crate::tls::Tls;
+use crate::wire::{Incoming, Wire};
 use crate::{LoadError, Outcome};
 
 /// Runs the load until its window closes, all connections are lost, or nothing moves any more.
@@ -18,6 +20,7 @@ pub(crate) fn run<'a>(
     plan: &'a Plan,
     payload: &'a Payload,
     address: &'a SockAddr,
+    tls: Option<&Tls>,
     poller: Poller,
     meter: Meter<'a>,
 ) -> Result<Outcome, LoadError> {
@@ -29,9 +32,9 @@ pub(crate) fn run<'a>(
         connections: Vec::with_capacity(plan.connections),
         alive: 0,
         in_flight: 0,
-        incoming: vec![0; CHUNK],
+        incoming: Incoming::new(tls),
     };
-    engine.open_all(address);
+    engine.open_all(address, tls);
     engine.meter.begin();
     engine.send_first();
     let result = engine.rounds();
@@ -50,11 +53,11 @@ struct Engine<'a> {
     connections: Vec<Option<Connection>>,
     alive: usize,
     in_flight: u64,
-    incoming: Vec<u8>,
+    incoming: Incoming,
 }
 
 struct Connection {
-    socket: Socket,
+    wire: Wire,
     token: usize,
     /// Messages composed so far.
     composed: u64,
@@ -76,26 +79,30 @@ struct Batch {
 }
 
 impl Engine<'_> {
-    fn open_all(&mut self, address: &SockAddr) {
+    fn open_all(&mut self, address: &SockAddr, tls: Option<&Tls>) {
         let mut deadline = Instant::now() + self.plan.stall;
         for token in 0..self.plan.connections {
-            let opened = open(address, self.plan.source(token), deadline).and_then(|socket| {
-                self.poller.add(&socket, token, true)?;
-                Ok(socket)
-            });
-            match opened {
-                Ok(socket) => {
+            match self.open(token, address, tls, deadline) {
+                Ok(wire) => {
                     deadline = Instant::now() + self.plan.stall;
                     self.meter.opened();
                     self.alive += 1;
-                    self.connections.push(Some(Connection::new(socket, token)));
+                    self.connections.push(Some(Connection::new(wire, token)));
                 }
-                Err(error) => {
-                    self.meter.failed(&error);
+                Err(failure) => {
+                    self.meter.failed(failure);
                     self.connections.push(None);
                 }
             }
         }
+    }
+
+    fn open(&self, token: usize, address: &SockAddr, tls: Option<&Tls>, deadline: Instant) -> Result<Wire, Failure> {
+        let socket = open(address, self.plan.source(token), deadline).map_err(|error| Failure::from(&error))?;
+        let mut wire = Wire::new(socket, tls)?;
+        wire.shake_hands(deadline)?;
+        self.poller.add(wire.socket(), token, true).map_err(|error| Failure::from(&error))?;
+        Ok(wire)
     }
 
     fn send_first(&mut self) {
@@ -155,15 +162,15 @@ impl Engine<'_> {
     /// One recv; then as many new messages as were completed by it, in one send. Tells how many bytes came,
     /// `None` when there were none.
     fn read(&mut self, connection: &mut Connection) -> Result<Option<usize>, Failure> {
-        let received = receive(&connection.socket, &mut self.incoming);
+        let received = connection.wire.receive(&mut self.incoming);
         let now = Instant::now();
         let received = match received {
             Ok(None) => return Ok(None),
             Ok(Some(0)) => return Err(Failure::EarlyClose),
             Ok(Some(received)) => received,
-            Err(error) => return Err(Failure::from(&error)),
+            Err(failure) => return Err(failure),
         };
-        let good = connection.verify(&self.incoming[..received]);
+        let good = connection.verify(self.incoming.first(received));
         self.meter.received(now, good);
         self.complete(connection, good, now);
         if good < received {
@@ -227,9 +234,9 @@ impl Engine<'_> {
 }
 
 impl Connection {
-    fn new(socket: Socket, token: usize) -> Self {
+    fn new(wire: Wire, token: usize) -> Self {
         Self {
-            socket,
+            wire,
             token,
             composed: 0,
             offset: 0,
@@ -245,12 +252,12 @@ impl Connection {
     }
 
     fn backed_up(&self) -> bool {
-        self.sent < self.outgoing.len()
+        self.sent < self.outgoing.len() || self.wire.is_behind()
     }
 
     /// Sends what is composed, as much as the socket takes; it tells when it takes more.
     fn send(&mut self) -> Result<(), Failure> {
-        self.sent += send(&self.socket, &self.outgoing[self.sent..]).map_err(|error| Failure::from(&error))?;
+        self.sent += self.wire.send(&self.outgoing[self.sent..])?;
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub struct Errors {
     pub mismatch: u64,
     /// The peer closed in good order before everything sent was echoed.
     pub early_close: u64,
+    /// The server did not speak TLS, or not as it should.
+    pub tls: u64,
     /// Anything else, such as no local port left (`EADDRNOTAVAIL`).
     pub other: u64,
 }
@@ -43,6 +45,7 @@ pub(crate) enum Failure {
     Timeout,
     Mismatch,
     EarlyClose,
+    Tls,
     Other,
 }
 
@@ -64,18 +67,20 @@ impl Errors {
             Failure::Timeout => &mut self.timeout,
             Failure::Mismatch => &mut self.mismatch,
             Failure::EarlyClose => &mut self.early_close,
+            Failure::Tls => &mut self.tls,
             Failure::Other => &mut self.other,
         };
         *counter += 1;
     }
 
-    fn kinds(&self) -> [(u64, &'static str); 6] {
+    fn kinds(&self) -> [(u64, &'static str); 7] {
         [
             (self.refused, "refused"),
             (self.reset, "reset"),
             (self.timeout, "timeout"),
             (self.mismatch, "mismatch"),
             (self.early_close, "early close"),
+            (self.tls, "TLS"),
             (self.other, "other"),
         ]
     }

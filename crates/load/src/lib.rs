@@ -22,7 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A chat is another matter: there one connection speaks and many listen, see [`Load::room`].
+//! The connections may be [TLS](Load::tls). A chat is another matter: there one connection speaks and many listen, see [`Load::room`].
 //!
 //! - [`Target`]: where the server is: TCP, a Unix socket or UDP. Of UDP a connection is a connected socket, and a packet that is
 //!   lost is in flight to the end; unless it is a load of [many peers](Load::peers), which have one socket and send again.
@@ -49,6 +49,8 @@ mod poller;
 mod room;
 mod socket;
 mod target;
+mod tls;
+mod wire;
 
 pub use error::LoadError;
 pub use errors::Errors;

@@ -8,6 +8,7 @@ use socket2::SockAddr;
 use crate::meter::Meter;
 use crate::payload::{Form, Payload};
 use crate::poller::Poller;
+use crate::tls::Tls;
 use crate::{LoadError, Outcome, Target, connect, crowd, echo, packets, room};
 
 /// How long a run is when neither its duration nor its number of requests was given.
@@ -57,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) peers: Option<usize>,
     /// The connections are members of a room.
     pub(crate) room: bool,
+    /// The connections are TLS.
+    pub(crate) tls: bool,
     /// The number of the first message.
     pub(crate) first: u64,
     /// What connections are bound to in turn; nothing when empty.
@@ -134,6 +137,7 @@ impl Load {
                 trains: None,
                 peers: None,
                 room: false,
+                tls: false,
                 first: 0,
                 sources: Vec::new(),
             },
@@ -268,6 +272,26 @@ impl Load {
         self
     }
 
+    /// The connections are TLS 1.3, with `TLS_AES_128_GCM_SHA256` and X25519 (RFC 8446), each after a full handshake: no
+    /// session goes on. It asks for `localhost`, and takes whatever certificate is shown without verifying its signature,
+    /// which would cost the generator more than the handshake costs the server. Not for UDP, nor for a [room](Self::room).
+    ///
+    /// Connections that stay have shaken hands before anything is counted; with a connection a request the handshake is
+    /// part of it. A server that speaks no TLS, or another, is counted under [`Errors::tls`](crate::Errors::tls).
+    ///
+    /// ```no_run
+    /// use socketserver_load::{ConnectClose, Load, Target};
+    ///
+    /// let target = Target::Tcp("127.0.0.1:8443".parse()?);
+    /// let outcome = Load::new(target).tls().connections(16).connect_per_request(ConnectClose::Reset).run()?;
+    /// println!("{:.0} handshakes a second", outcome.rate());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tls(mut self) -> Self {
+        self.plan.tls = true;
+        self
+    }
+
     /// Numbers the messages from here on; default 0. Loads that run on one server at a time want their numbers far
     /// apart, so that a reply meant for another load is a mismatch too. A message shows 48 bits of its number.
     pub fn numbered_from(mut self, first: u64) -> Self {
@@ -311,6 +335,8 @@ impl Load {
         let address = self.target.address();
         let address: SockAddr = address.map_err(LoadError::system("use that address"))?;
         let poller = Poller::new().map_err(LoadError::system("make an epoll instance"))?;
+        let tls = plan.tls.then(Tls::new).transpose();
+        let tls = tls.map_err(|error| LoadError::system("speak TLS")(std::io::Error::other(error)))?;
         let meter = Meter::new(&plan, &mut watch);
         if let Some((peers, server)) = crowd {
             return crowd::run(&plan, peers, &payload, server, poller, meter);
@@ -318,8 +344,8 @@ impl Load {
         match plan.connect {
             _ if matches!(self.target, Target::Udp(_)) => packets::run(&plan, &payload, &address, poller, meter),
             None if plan.room => room::run(&plan, &payload, &address, poller, meter),
-            None => echo::run(&plan, &payload, &address, poller, meter),
-            Some(close) => connect::run(&plan, close, &payload, &address, poller, meter),
+            None => echo::run(&plan, &payload, &address, tls.as_ref(), poller, meter),
+            Some(close) => connect::run(&plan, close, &payload, &address, tls.as_ref(), poller, meter),
         }
     }
 
@@ -351,6 +377,9 @@ impl Load {
         }
         if !plan.sources.is_empty() && matches!(self.target, Target::Unix(_)) {
             return Err(LoadError::invalid("a client of a Unix socket has no IP address"));
+        }
+        if plan.tls && (plan.room || matches!(self.target, Target::Udp(_))) {
+            return Err(LoadError::invalid("over UDP, and in a room, there is no TLS"));
         }
         if let Some(packets) = plan.trains {
             self.check_trains(packets, size)?;

@@ -46,7 +46,7 @@ pub(crate) fn open(address: &SockAddr, source: Option<&SockAddr>, deadline: Inst
         let left = deadline.saturating_duration_since(Instant::now());
         match begin(address, source)? {
             Begun::Socket(socket) => {
-                wait_writable(&socket, left)?;
+                wait(&socket, PollFlags::OUT, left)?;
                 return match socket.take_error()? {
                     None => Ok(socket),
                     Some(error) => Err(error),
@@ -58,12 +58,13 @@ pub(crate) fn open(address: &SockAddr, source: Option<&SockAddr>, deadline: Inst
     }
 }
 
-fn wait_writable(socket: &Socket, timeout: Duration) -> io::Result<()> {
+/// Waits until the socket is ready for it.
+pub(crate) fn wait(socket: &Socket, what: PollFlags, timeout: Duration) -> io::Result<()> {
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
     };
-    let mut watched = [PollFd::new(socket, PollFlags::OUT)];
+    let mut watched = [PollFd::new(socket, what)];
     match poll(&mut watched, Some(&timeout)) {
         Ok(0) => Err(io::ErrorKind::TimedOut.into()),
         // Interrupted: the caller reads SO_ERROR, and an unfinished connect shows itself at the first send.
