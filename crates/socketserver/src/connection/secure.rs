@@ -20,6 +20,8 @@ pub(crate) struct Secure {
     outgoing: Outgoing,
     /// Where a read of so long a patience is to end that has got something, but not yet a whole record.
     until: Option<Instant>,
+    /// What is wrong with what the peer sent, which is told behind what was not.
+    broken: Option<io::Error>,
     said_goodbye: bool,
     is_half: bool,
 }
@@ -81,6 +83,7 @@ impl Secure {
             incoming,
             outgoing: Outgoing::default(),
             until: None,
+            broken: None,
             said_goodbye: false,
             is_half: false,
         }
@@ -93,6 +96,7 @@ impl Secure {
             incoming: Input::default(),
             outgoing: Outgoing::default(),
             until: None,
+            broken: None,
             said_goodbye: false,
             is_half: true,
         }
@@ -134,14 +138,27 @@ impl Secure {
         buf: &mut [u8],
         wait: Wait,
     ) -> Poll<io::Result<usize>> {
+        let mut filled = 0;
         loop {
-            let read = self.session().reader().read(buf);
-            match read {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => {
-                    self.until = None;
-                    return Poll::Ready(done);
+            let read = self.session().reader().read(&mut buf[filled..]);
+            let is_over = match read {
+                Ok(count) => {
+                    filled += count;
+                    count == 0 || filled == buf.len()
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+                Err(error) => {
+                    self.until = None;
+                    return Poll::Ready(Err(error));
+                }
+            };
+            // All that is there, where there is room for it: of a record alone each write would be a small one.
+            if is_over || (filled > 0 && self.incoming.is_empty()) {
+                self.until = None;
+                return Poll::Ready(Ok(filled));
+            }
+            if let Some(error) = self.broken.take() {
+                return Poll::Ready(Err(self.tell_why(raw, cx, error)));
             }
             if self.incoming.is_empty() {
                 // However slowly a record comes, it is one wait.
@@ -158,7 +175,9 @@ impl Secure {
                 }
             }
             if let Err(error) = self.take_in() {
-                return Poll::Ready(Err(self.tell_why(raw, cx, error)));
+                // What came before that was whole.
+                self.incoming.clear();
+                self.broken = Some(error);
             }
         }
     }
