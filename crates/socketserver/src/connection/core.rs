@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 /// Beyond this much gathered output a write waits for the peer to take it.
-const GATHER: usize = pool::SIZE;
+const GATHER: usize = 64 * 1024;
 /// A read into a buffer at least this long goes straight into it.
 const DIRECT: usize = 4 * 1024;
 /// At close the peer's last words are read and dropped, so that they do not reset the connection and take our last

@@ -5,8 +5,9 @@
 
 use std::cell::RefCell;
 
-/// The size of each: beyond it a read or a write costs no less a byte.
-pub(crate) const SIZE: usize = 64 * 1024;
+/// The size of each: beyond it a read or a write costs no less a byte. 64 KiB, and what TLS puts around them (RFC 8446,
+/// section 5.2): a message of that size, which is a usual one, is there with one read.
+pub(crate) const SIZE: usize = 65 * 1024;
 /// So many of that size are kept for a thread. The one used last is warm in the cache and used next.
 const KEPT: usize = 8;
 
