@@ -14,7 +14,8 @@ usage: socketserver-benches [--visits N] [--seconds S] [--cores SERVER,GENERATOR
   --cores A,B    the cores that the server and the generator are pinned to (default: the first two); a row with more
                  takes others besides
   --only ROW     only this row: echo, connect, line, echo-tasks, echo-tasks-1000, line-tasks, connect-tasks, framed-1,
-                 framed-16, framed-threads, shards, bulk, spin, memory, hub, hub-one, udp, udp-one, udp-1200, udp-gso, sessions,
+                 framed-16, framed-threads, shards, bulk, tls-echo, tls-echo-16, tls-bulk, tls-handshakes,
+                 spin, memory, hub, hub-one, udp, udp-one, udp-1200, udp-gso, sessions,
                  sessions-memory; or
                  peers-echo, peers-echo-1000, peers-connect, peers-line, peers-bulk, which compare the peers with each other and with what their kind was measured at
   peer NAME      be one of the servers, on a port of 127.0.0.1 told on standard output

@@ -12,6 +12,8 @@ pub(crate) struct Row {
     pub(crate) work: Work,
     /// Cores the server is pinned to; most have one.
     pub(crate) server_cores: usize,
+    /// The connections are TLS.
+    pub(crate) tls: bool,
     /// Measured when no row is named.
     pub(crate) by_default: bool,
     pub(crate) comparisons: &'static [Plan],
@@ -27,12 +29,16 @@ pub(crate) struct Plan {
 }
 
 const fn row(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
-    Row { name, work, server_cores: 1, by_default: true, comparisons }
+    Row { name, work, server_cores: 1, tls: false, by_default: true, comparisons }
+}
+
+const fn tls(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
+    Row { name, work, server_cores: 1, tls: true, by_default: true, comparisons }
 }
 
 /// Peers among each other.
 const fn peers(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
-    Row { name, work, server_cores: 1, by_default: false, comparisons }
+    Row { name, work, server_cores: 1, tls: false, by_default: false, comparisons }
 }
 
 const fn plan(candidate: Peer, reference: Peer, goals: &'static [Goal]) -> Plan {
@@ -168,6 +174,7 @@ pub(crate) static ROWS: &[Row] = &[
         name: "shards",
         work: Work::echo(100),
         server_cores: 2,
+        tls: false,
         by_default: true,
         comparisons: &[plan(Peer::OursTasksShards, Peer::TokioMultiEcho, &[rate(AtLeast(1.0))])],
     },
@@ -177,6 +184,38 @@ pub(crate) static ROWS: &[Row] = &[
         &[
             plan(Peer::OursTasksBulk, Peer::EpollEcho, &[rate(AtLeast(1.0))]),
             plan(Peer::OursTasksBulk, Peer::TokioBulk, &[rate(None)]),
+        ],
+    ),
+    tls(
+        "tls-echo",
+        ECHO,
+        &[
+            plan(Peer::OursTasksTls, Peer::TokioTls, &[rate(AtLeast(0.95))]),
+            plan(Peer::OursThreadsTls, Peer::TokioTls, &[rate(None)]),
+        ],
+    ),
+    tls(
+        "tls-echo-16",
+        Work::Echo { connections: 50, depth: 16, size: 64, form: Form::Bytes },
+        &[
+            plan(Peer::OursTasksTls, Peer::TokioTls, &[rate(AtLeast(0.95))]),
+            plan(Peer::OursThreadsTls, Peer::TokioTls, &[rate(None)]),
+        ],
+    ),
+    tls(
+        "tls-bulk",
+        BULK,
+        &[
+            plan(Peer::OursTasksTlsBulk, Peer::TokioTlsBulk, &[rate(AtLeast(0.95))]),
+            plan(Peer::OursThreadsTlsBulk, Peer::TokioTlsBulk, &[rate(None)]),
+        ],
+    ),
+    tls(
+        "tls-handshakes",
+        CONNECT,
+        &[
+            plan(Peer::OursTasksTls, Peer::TokioTls, &[rate(AtLeast(0.95))]),
+            plan(Peer::OursThreadsTls, Peer::TokioTls, &[rate(None)]),
         ],
     ),
     row("spin", Work::echo(1), &[plan(Peer::OursTasksSpin, Peer::EpollEcho, &[p50(AtMost(0.5))])]),

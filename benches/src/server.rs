@@ -92,7 +92,7 @@ fn announced(child: &mut Child) -> io::Result<SocketAddr> {
 
 fn parse_announcement(line: &str) -> Option<SocketAddr> {
     let address = line.trim_end().strip_prefix("listening on ")?;
-    address.strip_prefix("tcp://").or_else(|| address.strip_prefix("udp://")).unwrap_or(address).parse().ok()
+    address.split_once("://").map_or(address, |(_, address)| address).parse().ok()
 }
 
 fn end(child: &mut Child) {
@@ -111,6 +111,7 @@ mod tests {
         let address = Some("127.0.0.1:80".parse().unwrap());
         assert_eq!(parse_announcement("listening on 127.0.0.1:80\n"), address);
         assert_eq!(parse_announcement("listening on tcp://127.0.0.1:80\n"), address);
+        assert_eq!(parse_announcement("listening on tls://127.0.0.1:80\n"), address);
         assert_eq!(parse_announcement(""), None);
         assert_eq!(parse_announcement("listening on unix:/x\n"), None);
     }

@@ -99,7 +99,8 @@ fn line(comparison: &Comparison, measure: Measure, goal: Option<&Goal>) -> Strin
 
 fn title(row: &Row, note: Option<&str>) -> String {
     let note = note.map(|note| format!("; {note}")).unwrap_or_default();
-    format!("{} ({}{note})", row.name, work(row.work))
+    let tls = if row.tls { "TLS, " } else { "" };
+    format!("{} ({tls}{}{note})", row.name, work(row.work))
 }
 
 fn work(work: Work) -> String {

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use socketserver_load::{Latency, Outcome, Window};
+use socketserver_load::{Latency, Load, Outcome, Window};
 
 use crate::cores::Cores;
 use crate::peer::Peer;
@@ -42,7 +42,10 @@ pub(crate) fn make(peer: Peer, row: &Row, duration: Duration, cores: &Cores) -> 
     let server = ServerProcess::start(peer, &placement)?;
     let fresh = server.usage()?;
     let mut readings = Vec::with_capacity(2);
-    let loads = work.loads(server.address(), duration, placement.generators());
+    let mut loads = work.loads(server.address(), duration, placement.generators());
+    if row.tls {
+        loads = loads.into_iter().map(Load::tls).collect();
+    }
     let outcomes = generators::run(&loads, &placement, |edge| {
         if edge == Window::Closed {
             thread::sleep(work.rest(duration));

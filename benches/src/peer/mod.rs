@@ -8,6 +8,7 @@ mod ours;
 mod sessions;
 mod tasks;
 mod threads;
+mod tls;
 mod udp;
 
 use std::fmt;
@@ -87,6 +88,18 @@ pub(crate) enum Peer {
     TokioBroadcast,
     /// This project: a chat through a hub, a message handler on one shard of the `Tasks` model.
     OursTasksHub,
+    /// tokio-rustls on one thread: a task a connection with a buffer of 4 KiB, echoing chunks.
+    TokioTls,
+    /// The same with 64 KiB.
+    TokioTlsBulk,
+    /// This project: TLS, a stream handler on one shard of the `Tasks` model, echoing chunks.
+    OursTasksTls,
+    /// The same, with a buffer of 64 KiB.
+    OursTasksTlsBulk,
+    /// This project: TLS, a stream handler on the `Threads` model, echoing chunks.
+    OursThreadsTls,
+    /// The same, with a buffer of 64 KiB.
+    OursThreadsTlsBulk,
     /// Python `ThreadingUDPServer`.
     PythonUdp,
     /// Python `asyncio`.
@@ -100,7 +113,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    const ALL: [Self; 36] = [
+    const ALL: [Self; 42] = [
         Self::EpollEcho,
         Self::ThreadsEcho,
         Self::ThreadsLineChunks,
@@ -132,6 +145,12 @@ impl Peer {
         Self::OursTasksSessionsCrowd,
         Self::TokioBroadcast,
         Self::OursTasksHub,
+        Self::TokioTls,
+        Self::TokioTlsBulk,
+        Self::OursTasksTls,
+        Self::OursTasksTlsBulk,
+        Self::OursThreadsTls,
+        Self::OursThreadsTlsBulk,
         Self::PythonUdp,
         Self::AsyncioUdp,
         Self::PythonEcho,
@@ -172,6 +191,12 @@ impl Peer {
             Self::OursTasksSessionsCrowd => "ours-tasks-sessions-crowd",
             Self::TokioBroadcast => "tokio-broadcast",
             Self::OursTasksHub => "ours-tasks-hub",
+            Self::TokioTls => "tokio-tls",
+            Self::TokioTlsBulk => "tokio-tls-bulk",
+            Self::OursTasksTls => "ours-tasks-tls",
+            Self::OursTasksTlsBulk => "ours-tasks-tls-bulk",
+            Self::OursThreadsTls => "ours-threads-tls",
+            Self::OursThreadsTlsBulk => "ours-threads-tls-bulk",
             Self::PythonUdp => "python-udp",
             Self::AsyncioUdp => "asyncio-udp",
             Self::PythonEcho => "python-echo",
@@ -227,6 +252,12 @@ impl Peer {
             Self::OursTasksSessionsCrowd => sessions::echo_in_a_crowd(SESSIONS),
             Self::TokioBroadcast => chat::broadcast(),
             Self::OursTasksHub => chat::ours_tasks(),
+            Self::TokioTls => tls::tokio(4096),
+            Self::TokioTlsBulk => tls::tokio(64 * 1024),
+            Self::OursTasksTls => tls::ours_tasks(4096),
+            Self::OursTasksTlsBulk => tls::ours_tasks(64 * 1024),
+            Self::OursThreadsTls => tls::ours_threads(4096),
+            Self::OursThreadsTlsBulk => tls::ours_threads(64 * 1024),
             Self::PythonUdp | Self::AsyncioUdp | Self::PythonEcho | Self::PythonLine | Self::PythonFramed => {
                 Err(io::Error::other("run its script with python3"))
             }
