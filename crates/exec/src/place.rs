@@ -15,12 +15,12 @@ const MISSING: &str = "there clients would have to prove who they are, over TLS:
                        native protocol, and until then commands are run for loopback TCP, as `127.0.0.1:9000`, or a Unix \
                        socket of mode 600, as `unix:/run/exec.sock`, alone";
 
-/// Whether commands may be asked for at an endpoint: TCP on the loopback, and Unix sockets with a file that is for their
+/// Whether commands may be asked for at an endpoint: TCP on the loopback, with TLS or without, and Unix sockets with a file that is for their
 /// owner alone. A name is not looked up: ask again about what was bound.
 ///
 /// ```
 /// use socketserver_exec::place;
-/// for right in ["127.0.0.1:9000", "[::1]:9000", "unix:/run/exec.sock"] {
+/// for right in ["127.0.0.1:9000", "[::1]:9000", "tls://127.0.0.1:9000", "unix:/run/exec.sock"] {
 ///     assert!(place::check(&right.parse()?).is_ok());
 /// }
 /// for wrong in ["*:9000", "192.0.2.1:9000", "udp://127.0.0.1:9000", "unix:@exec", "unix:/run/exec.sock?mode=660"] {
@@ -33,11 +33,19 @@ const MISSING: &str = "there clients would have to prove who they are, over TLS:
 /// It may not; the error says what would be needed for that.
 pub fn check(endpoint: &Endpoint) -> Result<(), Error> {
     let why = match endpoint {
-        Endpoint::Tcp { host: Host::Ip(ip), .. } if ip.to_canonical().is_loopback() => return Ok(()),
+        Endpoint::Tcp { host: Host::Ip(ip), .. } | Endpoint::Tls { host: Host::Ip(ip), .. }
+            if ip.to_canonical().is_loopback() =>
+        {
+            return Ok(());
+        }
         // Judged by what is bound.
-        Endpoint::Tcp { host: Host::Name(_), .. } | Endpoint::Fd(_) => return Ok(()),
+        Endpoint::Tcp { host: Host::Name(_), .. } | Endpoint::Tls { host: Host::Name(_), .. } | Endpoint::Fd(_) => {
+            return Ok(());
+        }
         Endpoint::Unix { name: UnixName::Path(_), mode: None | Some(OWNER) } => return Ok(()),
-        Endpoint::Tcp { .. } => "it is not on the loopback, so others than this machine's users could ask",
+        Endpoint::Tcp { .. } | Endpoint::Tls { .. } => {
+            "it is not on the loopback, so others than this machine's users could ask"
+        }
         Endpoint::Unix { name: UnixName::Path(_), .. } => "others than its owner could ask there",
         Endpoint::Unix { .. } => "an abstract socket has no owner, so any user of this machine could ask there",
         _ => "commands are run over streams",
@@ -55,7 +63,7 @@ pub fn secure(endpoints: &[Endpoint], owner: Option<&Account>) -> Result<(), Err
         check(endpoint)?;
         match endpoint {
             Endpoint::Unix { name: UnixName::Path(path), .. } => secure_file(path, owner)?,
-            Endpoint::Tcp { host: Host::Ip(_), .. } => {}
+            Endpoint::Tcp { host: Host::Ip(_), .. } | Endpoint::Tls { host: Host::Ip(_), .. } => {}
             other => return Err(Error::new(format!("`{other}`: where it is bound is not known; {MISSING}"))),
         }
     }
