@@ -29,7 +29,7 @@ impl Log {
                     text.push_str(&match value {
                         Value::Null => continue,
                         // So that no value looks like two, or commands the terminal.
-                        Value::String(value) if !value.chars().all(is_plain) => format!(" {key}={value:?}"),
+                        Value::String(value) if !is_word(value) => format!(" {key}={value:?}"),
                         Value::String(value) => format!(" {key}={value}"),
                         value => format!(" {key}={value}"),
                     });
@@ -40,7 +40,7 @@ impl Log {
                 let mut object = serde_json::Map::new();
                 object.insert("event".into(), name.into());
                 object.extend(fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-                Value::Object(object).to_string()
+                printable::json(&Value::Object(object).to_string())
             }
         }
     }
@@ -261,8 +261,9 @@ impl Log {
     }
 }
 
-fn is_plain(letter: char) -> bool {
-    letter != '"' && !letter.is_whitespace() && printable::is_harmless(letter)
+/// Whether it needs no quotes: what is quoted has everything written out that does not just stand there.
+fn is_word(value: &str) -> bool {
+    value.chars().all(|letter| letter != '"' && !letter.is_whitespace() && printable::is_harmless(letter))
 }
 
 fn text(value: impl ToString) -> Value {

@@ -1,5 +1,7 @@
 //! What peers send, as it may be shown on a terminal, and to readers who have to be able to trust who said what.
 
+use std::fmt::Write;
+
 /// A text with every control character (those of 128 to 159 too) and whatever changes the direction of text written out, as
 /// `\u{1b}`. A tab stays.
 pub(crate) fn text(text: &str) -> String {
@@ -16,6 +18,21 @@ fn write_out(text: &str, shown: &mut String) {
             shown.extend(letter.escape_default());
         }
     }
+}
+
+/// JSON with the same written out, as `\u009b`: it can stand in strings alone.
+pub(crate) fn json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_harmless(letter) {
+            shown.push(letter);
+        } else {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        }
+    }
+    shown
 }
 
 /// A message as whole lines, each with `label` before it: so no peer can write a line in the name of another.
@@ -76,6 +93,14 @@ mod tests {
     fn a_text_stays_one_line() {
         assert_eq!(text("one\n-- server: all is well"), "one\\n-- server: all is well");
         assert_eq!(text("\r<root> yes, عربي, 👩‍👩‍👧"), "\\r<root> yes, عربي, 👩‍👩‍👧");
+    }
+
+    #[test]
+    fn json_stays_what_it_says() {
+        let text = "\u{9b}2J\u{202e}\u{e0041}\x7f\tok \u{1b} 你好";
+        let shown = json(&serde_json::Value::from(text).to_string());
+        assert_eq!(shown, "\"\\u009b2J\\u202e\\udb40\\udc41\\u007f\\tok \\u001b 你好\"");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 
     #[test]

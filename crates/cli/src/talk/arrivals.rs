@@ -1,6 +1,7 @@
 //! Who comes and who leaves, in words.
 
 use crate::args::Log;
+use crate::printable;
 use socketserver::{
     AcceptFailed, ChildEnded, Closed, Cut, Draining, Hogged, HookFailed, Observer, Opened, Refused, SpawnFailed,
     TlsReloadFailed, TlsReloaded, Undelivered, Unsent,
@@ -41,7 +42,8 @@ impl Observer for Arrivals {
         let open = self.open.fetch_sub(1, Relaxed) - 1;
         match self.log {
             Log::Text => {
-                let failure = event.failure.map(|failure| format!(": {failure}")).unwrap_or_default();
+                let failure =
+                    event.failure.map(|failure| format!(": {}", printable::text(failure))).unwrap_or_default();
                 let (id, peer, reason) = (event.id, event.peer, event.reason.as_str());
                 self.log.note(&format!("{id} {peer} has left ({reason}{failure}); {open} open"));
             }
