@@ -1,7 +1,9 @@
 //! What was typed, as what is meant.
 
 use crate::chat::Rooms;
+use crate::connect::Trust;
 use crate::exec::Remote;
+use crate::tls::Tls;
 use clap::{Parser, Subcommand, ValueEnum};
 use socketserver::framing::AnyFraming;
 use socketserver::probe::Targets;
@@ -28,7 +30,7 @@ pub(crate) enum Command {
 /// Serve connections until TERM or INT.
 ///
 /// The first TERM or INT lets connections end, for as long as --drain says; a second one ends at once. USR1 prints
-/// totals. Everything that is printed goes to standard error, but for what peers say to `talk`.
+/// totals. HUP reads certificates again (so does a change of their files). Everything that is printed goes to standard error, but for what peers say to `talk`.
 ///
 /// `talk` is a conversation: what a peer sends is shown on standard output, with its number and address; what you type goes
 /// to the chosen peer, without the newline, and nothing is added. One read is one message: TCP keeps no boundaries, so a
@@ -98,6 +100,11 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = LETTING_IN)]
     pub(crate) deny: Vec<Cidr>,
 
+    /// How long after accept it may take until hands are shaken (TLS), and then until the request of a WebSocket is there, or
+    /// `off`
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
+    pub(crate) handshake: Limit<Duration>,
+
     /// How long to wait for a peer's first byte, or `off`
     #[arg(long, default_value = "off", value_name = "TIME", value_parser = or_off(some_time), help_heading = DEADLINES)]
     pub(crate) first_byte: Limit<Duration>,
@@ -133,6 +140,9 @@ pub(crate) struct Serve {
     pub(crate) raw: bool,
 
     #[command(flatten)]
+    pub(crate) tls: Tls,
+
+    #[command(flatten)]
     pub(crate) rooms: Rooms,
 
     #[command(flatten)]
@@ -151,6 +161,9 @@ pub(crate) struct Serve {
 /// printed with a newline after it. It ends when standard input has, and for --wait nothing more came. Packets may be
 /// lost, and nobody tells.
 ///
+/// Over tls:// the server's certificate has to be for the host that is connected to, and issued by an authority that this
+/// system trusts, unless told otherwise.
+///
 /// Exit status: 0 when the server closed, 1 when it could not be reached or broke off, 2 for bad arguments and local
 /// errors. For packets: 0 at the end, 1 when one was refused, as by ICMP where nobody has the port.
 #[derive(Debug, clap::Args)]
@@ -167,6 +180,9 @@ pub(crate) struct Connect {
     /// How messages are told apart in a stream of bytes; see below
     #[arg(long, value_name = "FRAMING")]
     pub(crate) framing: Option<AnyFraming>,
+
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 }
 
 /// Find out whether somebody is there, over TCP or UDP.
@@ -237,12 +253,14 @@ Addresses:
   tcp://host:port, host:port   TCP
   :port                        127.0.0.1
   *:port                       every address, IPv6 and IPv4
+  tls://host:port              TLS over TCP
   unix:/path?mode=600          a Unix socket, with the mode of its file
   unix:@name                   an abstract Unix socket
   udp://host:port              UDP: each packet is answered by itself
   unixgram:/path, unixgram:@name
                                a Unix datagram socket
   ws://host:port/path          WebSocket, for `chat`; its page is at /
+  wss://host:port/path         the same over TLS
   seqpacket:/path              a Unix socket that keeps messages apart, for `chat`
   fd:3                         a listening socket that the command was started with
 Times: 500ms, 2s, 5m; a bare number is seconds. Counts: 200, 10k.

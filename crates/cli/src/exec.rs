@@ -106,7 +106,7 @@ impl Prepared {
         if let Some(account) = &account {
             user::assume(account)?;
         }
-        let over_tcp = endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. }));
+        let over_tcp = endpoints.iter().any(|endpoint| endpoint.tcp().is_some());
         if matches!(allowed, Allowed::Shell) && over_tcp {
             log.warning(
                 "with `--shell` over TCP every user of this machine, and every program of theirs, can run any command here as \

@@ -5,8 +5,8 @@ use crate::printable;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use socketserver::{
-    AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, Hogged, HookFailed, Observer, Opened,
-    Refused, Report, Server, SpawnFailed, TlsReloadFailed, TlsReloaded, Totals, Undelivered, Unsent,
+    AcceptFailed, AcceptThen, ChildEnded, Closed, Cut, Draining, Endpoint, Fingerprint, Hogged, HookFailed, Observer,
+    Opened, Refused, Report, Server, SpawnFailed, TlsReloadFailed, TlsReloaded, Totals, Undelivered, Unsent,
 };
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
@@ -58,6 +58,18 @@ impl Log {
             Self::Text => line(&message),
             Self::Json => {
                 self.event("listening", &[("endpoint", endpoint.to_string().into()), ("message", message.into())]);
+            }
+        }
+    }
+
+    /// A certificate was made, which clients know by this.
+    pub(crate) fn made(self, fingerprint: Fingerprint) {
+        let message = format!("SHA-256 fingerprint {fingerprint}");
+        match self {
+            Self::Text => line(&message),
+            Self::Json => {
+                let fields = [("fingerprint", text(fingerprint)), ("message", message.into())];
+                self.event("certificate", &fields);
             }
         }
     }

@@ -11,6 +11,7 @@ mod printable;
 mod probe;
 mod serve;
 mod talk;
+mod tls;
 
 use args::{Args, Command};
 use clap::Parser;

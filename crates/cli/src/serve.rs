@@ -92,6 +92,7 @@ pub(crate) fn set_up(args: Serve, observer: impl Observer) -> Result<Server, Fai
     let log = args.log;
     let max_conns = args.max_conns.unwrap_or(Limit(Some(10_000)));
     let idle = args.idle.unwrap_or(Limit(Some(Duration::from_secs(60))));
+    let tls = args.tls.of_server(&args.addresses, &args.rooms.host)?;
     let mut server = Server::bind(args.addresses)?
         .max_connections(max_conns.0.map(|max| max as u64))
         .max_per_peer(args.max_per_ip.0)
@@ -100,6 +101,7 @@ pub(crate) fn set_up(args: Serve, observer: impl Observer) -> Result<Server, Fai
         .over_limit(args.over_limit)
         .allow(args.allow)
         .deny(args.deny)
+        .handshake(args.handshake.0)
         .first_byte(args.first_byte.0)
         .idle(idle.0)
         .write_timeout(args.write_timeout.0)
@@ -114,6 +116,9 @@ pub(crate) fn set_up(args: Serve, observer: impl Observer) -> Result<Server, Fai
         })?;
     if let Some(factor) = args.max_amplification {
         server = server.max_amplification(factor.0);
+    }
+    if let Some(tls) = tls {
+        server = args.tls.arm(server, tls, log)?;
     }
     Ok(server)
 }

@@ -5,7 +5,7 @@ use socketserver::{Failure, Rate};
 
 const CHAT: &str = "Rooms (chat)";
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Rooms {
     /// How many lines a member may say in a time, or `off`; five, at least, may come at once [default: 2/s]
     #[arg(long, value_name = "RATE", value_parser = or_off(rate), help_heading = CHAT)]
@@ -15,7 +15,7 @@ pub(crate) struct Rooms {
     ///
     /// `localhost` and the address that it listens on always are; whoever asks for another name is told 421.
     #[arg(long, value_name = "NAME", help_heading = CHAT)]
-    pub(super) host: Vec<String>,
+    pub(crate) host: Vec<String>,
 }
 
 impl Rooms {

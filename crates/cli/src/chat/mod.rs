@@ -43,14 +43,14 @@ pub(crate) fn run(mut args: Serve) -> Result<ExitCode, Failure> {
              `serial` there would be one at a time",
         )?;
     }
-    let rooms = std::mem::take(&mut args.rooms);
+    let rooms = args.rooms.clone();
     let silence = args.idle.map_or(Some(SILENCE), |idle| idle.0);
     // Who listens says nothing for hours.
     args.idle.get_or_insert(Limit(None));
     let rate = rooms.member_rate.map_or_else(|| RATE.parse().ok(), |rate| rate.0);
-    let (log, model, spin) = (args.log, args.model, args.spin.0);
+    let (log, model, spin, handshake) = (args.log, args.model, args.spin.0, args.handshake.0);
     let chat = Chat::new(rate).framed(Lines::new(LONGEST_LINE)).max_message(LONGEST_LINE);
-    let chat = chat.web_socket(page::web_socket(&args.addresses, &rooms.host)?);
+    let chat = chat.web_socket(page::web_socket(&args.addresses, &rooms.host)?.handshake(handshake));
     let chat = chat.sessions(|sessions| sessions.idle(silence));
     let mut server = serve::set_up(args, log)?;
     log.all_listening(&server);

@@ -3,21 +3,34 @@
 pub(crate) mod line;
 mod messages;
 mod packets;
+mod refusal;
 mod stream;
+mod trust;
+
+pub(crate) use trust::Trust;
 
 use crate::args::Connect;
-use crate::complain;
+use crate::{complain, printable};
+use refusal::Refusal;
 use socketserver::ErrorKind;
+use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
 pub(crate) fn run(args: &Connect) -> ExitCode {
+    let connector = match args.trust.connector(&args.address) {
+        Ok(connector) => connector,
+        Err(error) => {
+            complain(error);
+            return ExitCode::from(2);
+        }
+    };
     let misused = match (args.address.is_datagram(), args.wait, &args.framing) {
         (true, _, Some(_)) => {
             "`--framing` is for streams of bytes: a packet of `udp://…` and `unixgram:…` is a message"
         }
         (true, wait, None) => return packets::run(&args.address, wait.unwrap_or(packets::WAIT).0),
-        (false, None, framing) => return stream::run(&args.address, framing.as_ref()),
+        (false, None, framing) => return stream::run(&connector, &args.address, framing.as_ref()),
         (false, Some(_), _) => {
             "`--wait` is for `udp://…` and `unixgram:…` alone: a stream ends when the server closes it"
         }
@@ -28,8 +41,14 @@ pub(crate) fn run(args: &Connect) -> ExitCode {
 
 /// Nobody could be reached, or whom to reach makes no sense.
 fn unreachable(error: &socketserver::Error) -> ExitCode {
-    complain(error);
-    ExitCode::from(if matches!(error.kind(), ErrorKind::Endpoint | ErrorKind::Unsupported) { 2 } else { 1 })
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let told = error.to_string();
+    match cause.and_then(|cause| Some((told.strip_suffix(&cause.to_string())?, Refusal::of(cause)?))) {
+        Some((what, refusal)) => complain(format_args!("{what}{refusal}")),
+        None => complain(printable::text(&told)),
+    }
+    let is_ours = matches!(error.kind(), ErrorKind::Endpoint | ErrorKind::Unsupported | ErrorKind::Tls);
+    ExitCode::from(if is_ours { 2 } else { 1 })
 }
 
 /// What we print goes nowhere.

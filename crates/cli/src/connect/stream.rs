@@ -1,8 +1,9 @@
-use super::{messages, unheard, unreachable};
+use super::{Refusal, messages, unheard, unreachable};
 use crate::complain;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use socketserver::client::Connector;
 use socketserver::framing::{AnyFraming, Framing};
-use socketserver::{Endpoint, blocking, client};
+use socketserver::{Endpoint, blocking};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-pub(crate) fn run(address: &Endpoint, framing: Option<&AnyFraming>) -> ExitCode {
-    let mut stream = match client::connect(address) {
+pub(crate) fn run(connector: &Connector, address: &Endpoint, framing: Option<&AnyFraming>) -> ExitCode {
+    let mut stream = match connector.connect(address) {
         Ok(stream) => stream,
         Err(error) => return unreachable(&error),
     };
@@ -75,9 +76,12 @@ fn has_input() -> bool {
 }
 
 fn broke_off(error: io::Error) -> ExitCode {
-    match error.kind() {
-        io::ErrorKind::InvalidData => complain(format_args!("the server sent what is no message: {error}")),
-        _ => complain(format_args!("the server broke off: {error}")),
+    // A server of TLS 1.3 sees our certificate when for us the handshake is over.
+    let refusal = Refusal::of(&error);
+    match (refusal, error.kind()) {
+        (Some(refusal), _) => complain(refusal),
+        (None, io::ErrorKind::InvalidData) => complain(format_args!("the server sent what is no message: {error}")),
+        (None, _) => complain(format_args!("the server broke off: {error}")),
     }
     ExitCode::from(1)
 }
