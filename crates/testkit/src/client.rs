@@ -123,6 +123,8 @@ impl Client {
             match self.socket.read(&mut sink) {
                 Ok(0) => return,
                 Ok(_) => {}
+                // A process that was stopped for a moment hears so where a read has a limit (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => panic!("the connection is still there"),
                 Err(_) => return,
             }
