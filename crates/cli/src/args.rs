@@ -23,7 +23,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Box<Serve>),
-    Connect(Connect),
+    Connect(Box<Connect>),
     Probe(Probe),
 }
 

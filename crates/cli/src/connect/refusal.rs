@@ -119,6 +119,49 @@ fn listed(names: &[String]) -> String {
 /// A time that is known to the second, as people tell it.
 fn told(seconds: u64) -> String {
     const DAY: u64 = 24 * 60 * 60;
-    let whole = if seconds > DAY { seconds - seconds % DAY } else { seconds };
-    humantime::format_duration(Duration::from_secs(whole)).to_string()
+    match seconds / DAY {
+        0 | 1 => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
+        days => format!("{days} days"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socketserver::rustls::pki_types::{ServerName, UnixTime};
+
+    fn told(wrong: CertificateError) -> String {
+        let error = io::Error::new(io::ErrorKind::InvalidData, Error::InvalidCertificate(wrong));
+        Refusal::of(&error).unwrap().to_string()
+    }
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_time_is_told_as_people_do() {
+        let over = CertificateError::ExpiredContext { time: at(40 * 86_400 + 5), not_after: at(86_400) };
+        assert_eq!(told(over), "the server's certificate has been over for 39 days, if the clock is right here");
+        let early = CertificateError::NotValidYetContext { time: at(0), not_before: at(90) };
+        assert_eq!(told(early), "the server's certificate is good in 1m 30s only, if the clock is right here");
+    }
+
+    #[test]
+    fn names_are_the_servers_own_words() {
+        let expected = ServerName::try_from("chat.example").unwrap();
+        let wrong =
+            |presented| told(CertificateError::NotValidForNameContext { expected: expected.clone(), presented });
+        assert!(wrong(Vec::new()).contains("is not for `chat.example`, but for no name at all: "));
+        let hostile = wrong(vec!["DnsName(\"a\x1b[2J\n\u{202e}\")".to_owned()]);
+        assert!(hostile.contains(r"but for a\u{1b}[2J\n\u{202e}: "), "{hostile}");
+        let many = wrong((0..100_000).map(|number| format!("DnsName(\"{number}{}\")", "x".repeat(300))).collect());
+        assert!(many.contains(" and 99995 more: ") && many.len() < 1000, "{many}");
+    }
+
+    #[test]
+    fn what_is_not_of_tls_is_none_of_it() {
+        assert!(Refusal::of(&io::ErrorKind::UnexpectedEof.into()).is_none());
+        assert!(Refusal::of(&io::Error::other("a text")).is_none());
+    }
 }

@@ -37,7 +37,7 @@ class Driver:
         except urllib.error.HTTPError as error:
             raise SystemExit(f"{method} {path}: {error.read().decode()}")
 
-    def open(self, url, dark=False):
+    def open(self, url, dark=False, insecure=False):
         folder = tempfile.mkdtemp(prefix="browser-")
         self.folders.append(folder)
         arguments = [
@@ -46,7 +46,7 @@ class Driver:
             "--window-size=900,600", f"--user-data-dir={folder}",
         ]
         arguments += ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
-        options = {"browserName": "chrome", "goog:chromeOptions": {"args": arguments}}
+        options = {"browserName": "chrome", "goog:chromeOptions": {"args": arguments}, "acceptInsecureCerts": insecure}
         session = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": options}})["sessionId"]
         browser = Browser(self, f"/session/{session}")
         self.browsers.append(browser)

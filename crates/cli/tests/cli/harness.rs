@@ -167,6 +167,14 @@ impl Served {
         }
     }
 
+    /// The line, among those waited past, that begins so.
+    #[track_caller]
+    pub(crate) fn said(&self, beginning: &str) -> String {
+        let seen = self.seen.borrow();
+        let line = seen.iter().find(|line| line.starts_with(beginning));
+        line.unwrap_or_else(|| panic!("no line `{beginning}…` in {seen:#?}")).clone()
+    }
+
     /// Sends a signal to it alone.
     pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal);

@@ -18,3 +18,4 @@ mod serve;
 mod start;
 mod stop;
 mod talk;
+mod tls;
