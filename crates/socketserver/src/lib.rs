@@ -111,8 +111,11 @@ pub mod blocking {
 /// The documents whose code is to compile and run.
 #[cfg(doctest)]
 mod documents {
+    /// They show TLS, which is a feature.
+    #[cfg(feature = "tls")]
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+    #[cfg(feature = "tls")]
     #[doc = include_str!("../../../README.zh-CN.md")]
     struct ReadmeInChinese;
     #[doc = include_str!("../../../docs/models.md")]

@@ -30,8 +30,8 @@ use std::time::Duration;
 /// long, 1011 for a handler that failed. A peer that says goodbye is answered with its own code. Whoever is cut
 /// ([`Handle::kick`](crate::Handle::kick), the drain's deadline) is told nothing.
 ///
-/// A ping is answered; of many that came together, the newest. A stream handler is refused on such an endpoint by `serve`. TLS is
-/// not there yet: behind a proxy that has it, list the name that it is called by.
+/// A ping is answered; of many that came together, the newest. A stream handler is refused on such an endpoint by `serve`. Over
+/// TLS it is `wss://`; behind a proxy that has TLS, list the name that it is called by.
 ///
 /// ```
 /// use socketserver::{Channel, MessageHandler, Server, Tasks, WebSocket};
