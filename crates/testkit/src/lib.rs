@@ -48,6 +48,7 @@ mod openssl;
 mod part;
 mod process;
 mod python;
+mod s_client;
 mod stage;
 mod suite;
 pub mod websocket;
@@ -59,6 +60,7 @@ pub use openssl::OpenSsl;
 pub use part::{Connection, Part, Played};
 pub use process::{Held, Process};
 pub use python::Python;
+pub use s_client::{SClient, SClientEnded};
 pub use stage::{Ended, Stage};
 pub use suite::{Carrier, Suite, Test};
 
