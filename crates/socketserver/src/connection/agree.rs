@@ -88,6 +88,8 @@ fn failure_of(error: &io::Error) -> HandshakeFailure {
     }
     match error.kind() {
         io::ErrorKind::TimedOut => HandshakeFailure::Timeout,
+        // More than rustls takes of a message that does not end.
+        io::ErrorKind::InvalidData => HandshakeFailure::Protocol,
         _ => HandshakeFailure::Disconnected,
     }
 }

@@ -536,7 +536,9 @@ impl<T: PollIo> Core<T> {
         into: Option<&mut [u8]>,
     ) -> Poll<io::Result<usize>> {
         // Whoever waits for an answer must have seen the question.
-        ready!(self.poll_flush(cx))?;
+        if self.poll_flush(cx)?.is_pending() {
+            return self.poll_meanwhile(cx, into);
+        }
         // A wait that goes on, and is but looked at again, has gone on since it began.
         let since = self.end_wait();
         if self.slot.is_cut() {
@@ -567,6 +569,28 @@ impl<T: PollIo> Core<T> {
             self.input.fill(*count);
         }
         Poll::Ready(self.received(result))
+    }
+
+    /// The peer takes nothing at the moment. It may be one that does one thing after the other, so what it says is read; but
+    /// the wait is one for it to listen.
+    #[cold]
+    fn poll_meanwhile(&mut self, cx: &mut Context<'_>, into: Option<&mut [u8]>) -> Poll<io::Result<usize>> {
+        if self.output.is_some() || self.ended || self.expired.is_some() || self.shut != Woken::No {
+            return Poll::Pending;
+        }
+        let mut into = into;
+        match self.poll_transport(cx, into.as_deref_mut(), Wait::For(None)) {
+            Poll::Ready(result) => {
+                if let (None, Ok(count)) = (into, &result) {
+                    self.input.fill(*count);
+                }
+                Poll::Ready(self.received(result))
+            }
+            Poll::Pending => {
+                self.input.rest();
+                Poll::Pending
+            }
+        }
     }
 
     #[inline]

@@ -29,6 +29,7 @@ pub(super) async fn pass<E: Engine, S: Service<E>>(
     run: &Run,
 ) -> Result<(), Ending> {
     let record = core.connection.clone();
+    record.slot.begin_agreeing();
     if record.slot.awaits_header() {
         let until = core.agreed_until();
         let header = core.proxy_header(until).await.map_err(|failure| unintroduced(core, &failure))?;
@@ -47,6 +48,9 @@ pub(super) async fn pass<E: Engine, S: Service<E>>(
             return Err(ending);
         }
     }
+    record.slot.end_agreeing();
+    // What came along with it is the handler's.
+    record.slot.add_read(core.buffered().len());
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use super::input::Input;
 use super::{PollIo, Wait, pool};
 use crate::clock;
-use rustls::Connection;
+use rustls::{Connection, IoState};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,8 +55,10 @@ impl Outgoing {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(count) => self.sent += count,
                 Err(error) => {
-                    // What reached the peer is not known: nothing can follow it.
-                    self.clear();
+                    // Whoever has waited for long enough may come back, and goes on in the middle of a record.
+                    if error.kind() != io::ErrorKind::TimedOut {
+                        self.clear();
+                    }
                     return Poll::Ready(Err(error));
                 }
             }
@@ -160,6 +162,9 @@ impl Secure {
             if let Some(error) = self.broken.take() {
                 return Poll::Ready(Err(self.tell_why(raw, cx, error)));
             }
+            if self.outgoing.records.is_some() {
+                self.send_aside(raw, cx);
+            }
             if self.incoming.is_empty() {
                 // However slowly a record comes, it is one wait.
                 let wait = self.until.map_or(wait, Wait::Until);
@@ -174,12 +179,22 @@ impl Secure {
                     self.until = clock::now().checked_add(patience);
                 }
             }
-            if let Err(error) = self.take_in() {
-                // What came before that was whole.
-                self.incoming.clear();
-                self.broken = Some(error);
+            match self.take_in() {
+                // Nobody need write before the handler has read.
+                Ok(state) if state.tls_bytes_to_write() > 0 => self.send_aside(raw, cx),
+                Ok(_) => {}
+                Err(error) => {
+                    // What came before that was whole.
+                    self.incoming.clear();
+                    self.broken = Some(error);
+                }
             }
         }
+    }
+
+    /// Whoever waited has given up: what comes next is a wait of its own.
+    pub(super) fn forget_waits(&mut self) {
+        self.until = None;
     }
 
     /// Records of these bytes, or some of them, and sends as much as goes.
@@ -197,6 +212,11 @@ impl Secure {
             self.outgoing.take_from(&mut session)?;
             count
         };
+        if count > 0 && self.outgoing.records.is_none() {
+            // Of TLS 1.2 there are no new keys: rustls has said goodbye before, and takes what it drops.
+            let words = "as much was sent as the keys of this connection are good for";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, words)));
+        }
         match self.outgoing.poll_send(raw, cx, stall) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             // What is left waits for a flush.
@@ -210,7 +230,7 @@ impl Secure {
         cx: &mut Context<'_>,
         stall: Option<Duration>,
     ) -> Poll<io::Result<()>> {
-        if self.outgoing.records.is_none() {
+        if self.outgoing.records.is_none() && !self.is_reading_half() {
             let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
             self.outgoing.take_from(&mut session)?;
         }
@@ -242,15 +262,27 @@ impl Secure {
     }
 
     /// Gives rustls some of what came in; if nothing did, the end of input.
-    fn take_in(&mut self) -> io::Result<()> {
+    fn take_in(&mut self) -> io::Result<IoState> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = self.incoming.bytes();
         let count = session.read_tls(&mut bytes)?;
         self.incoming.consume(count);
-        match session.process_new_packets() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
-        }
+        session.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// Sends as much as goes at once of what rustls itself has to say: an answer to the peer's wish to shake hands again, or an
+    /// alert. Where that is not all, the rest leaves before anything else.
+    #[cold]
+    fn send_aside<T: PollIo>(&mut self, raw: &mut T, cx: &mut Context<'_>) {
+        // A wait on this thread would be one for the peer, and a task is woken when more goes.
+        let stall = T::WAITS_INSIDE.then_some(Duration::ZERO);
+        // Whether there is anybody is found out by whoever reads.
+        let _ = self.poll_flush(raw, cx, stall);
+    }
+
+    /// Whether another thread writes, which may be in the middle of a record: it takes along what there is to say.
+    fn is_reading_half(&self) -> bool {
+        !self.is_half && Arc::strong_count(&self.session) > 1
     }
 
     /// The peer is told by an alert what is wrong, if it takes that at once.
@@ -258,10 +290,7 @@ impl Secure {
     fn tell_why<T: PollIo>(&mut self, raw: &mut T, cx: &mut Context<'_>, error: io::Error) -> io::Error {
         self.incoming.clear();
         self.said_goodbye = true;
-        // The thread that writes may be in the middle of a record.
-        if Arc::strong_count(&self.session) == 1 && !self.is_half {
-            let _ = self.poll_flush(raw, cx, Some(Duration::ZERO));
-        }
+        self.send_aside(raw, cx);
         error
     }
 }

@@ -92,6 +92,8 @@ const EXEMPT: u64 = 4;
 const AWAITED: u64 = 8;
 /// It was let in in the name of somebody else.
 const PROXIED: u64 = 16;
+/// What comes before its handler goes on, which has a deadline of its own.
+const AGREEING: u64 = 32;
 const CAUSE: u32 = 8;
 
 // The state, in the lowest bits of its word. Above them stands since when the handler waits.
@@ -259,9 +261,20 @@ impl Slot {
         self.claim(&[WAITING, HALFWAY], before, IDLE)
     }
 
+    /// What comes before the handler begins.
+    pub(crate) fn begin_agreeing(&self) {
+        self.hot()[FLAGS].fetch_or(AGREEING, SeqCst);
+    }
+
+    /// The handler begins.
+    pub(crate) fn end_agreeing(&self) {
+        self.hot()[FLAGS].fetch_and(!AGREEING, SeqCst);
+    }
+
     /// Claims the end of a wait for the first byte.
     pub(crate) fn expire_first_byte(&self) -> bool {
-        self.read() == 0 && self.claim(&[WAITING, HALFWAY], u64::MAX, NO_FIRST_BYTE)
+        let agreeing = self.hot()[FLAGS].load(Acquire) & AGREEING != 0;
+        !agreeing && self.read() == 0 && self.claim(&[WAITING, HALFWAY], u64::MAX, NO_FIRST_BYTE)
     }
 
     /// The peer has begun a request. Its number is no other's, not even another connection's.

@@ -131,6 +131,10 @@ impl<T: PollIo> PollIo for Wire<T> {
     }
 
     fn forget_waits(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            tls.forget_waits();
+        }
         self.raw.forget_waits();
     }
 
