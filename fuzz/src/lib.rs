@@ -5,7 +5,12 @@ mod holds;
 #[path = "../../crates/proto/tests/framing/stream.rs"]
 mod stream;
 
+#[allow(dead_code, reason = "its tests use more of it")]
+#[path = "../../crates/proto/tests/exec/stream.rs"]
+mod conversation;
+
 pub use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use socketserver_proto::exec::Side;
 use socketserver_proto::framing::Framing;
 
 /// The rest of the input is a stream, and how it comes in pieces. What holds of any framing holds of this one.
@@ -26,6 +31,11 @@ pub fn check(framing: &impl Framing, input: &mut Unstructured<'_>, all_can_be_se
 /// What is at the front of this stream is no PROXY header, or is one in whatever pieces, and can be sent.
 pub fn check_proxy(stream: &[u8]) {
     let _ = holds::holds(stream);
+}
+
+/// However a conversation of remote execution comes in, the same is heard, and memory is bounded.
+pub fn check_conversation(side: Side, stream: &[u8], pieces: &[usize]) {
+    conversation::holds(side, stream, pieces);
 }
 
 /// A limit: small ones, that are met with, and large ones.

@@ -4,6 +4,7 @@
 //! - [`endpoint`]: where to listen, as a string that a person can type (`tcp://127.0.0.1:8080`).
 //! - [`framing`]: where one message ends and the next begins.
 //! - [`proxy`]: who a connection is from, told by the proxy that it came through.
+//! - [`exec`]: the native protocol of remote execution.
 //! - [`accept`]: what a failed `accept(2)` means for the loop that called it.
 //! - [`backoff`]: how long that loop waits while the process is out of descriptors or memory.
 //!
@@ -22,6 +23,7 @@ pub mod accept;
 pub mod backoff;
 pub mod cidr;
 pub mod endpoint;
+pub mod exec;
 pub mod framing;
 pub mod pace;
 pub mod peers;
