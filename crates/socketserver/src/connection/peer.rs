@@ -33,7 +33,7 @@ enum Kind {
 }
 
 /// A peer of which more is known than where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
     at: Kind,
     proxied: Option<Proxied>,
@@ -142,7 +142,12 @@ impl Peer {
             None => Kind::Unnamed,
         };
         let proxied = Some(Proxied { header, proxy: Box::new(proxy.clone()), counted_as: None });
-        Self(Kind::Known(Box::new(Known { at, proxied, ..Known::default() })))
+        Self(Kind::Known(Box::new(Known {
+            at,
+            proxied,
+            #[cfg(feature = "tls")]
+            identity: OnceLock::new(),
+        })))
     }
 
     /// Notes that one that is behind a proxy counts as this peer.
