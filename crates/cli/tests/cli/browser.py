@@ -8,16 +8,20 @@ class Driver:
     """ChromeDriver, and the browsers that it has opened; all are gone at the end of a `with`."""
 
     def __enter__(self):
-        self.process = subprocess.Popen(
-            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for line in self.process.stdout:
-            if found := re.search(r"started successfully on port (\d+)", line):
-                self.port = int(found[1])
-                break
-        else:
-            raise SystemExit("chromedriver does not start")
-        self.folders, self.browsers = [], []
-        return self
+        said = ""
+        # It takes a port that is free for IPv6, and ends where somebody has that for IPv4.
+        for _ in range(10):
+            self.process = subprocess.Popen(
+                ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for line in self.process.stdout:
+                if found := re.search(r"started successfully on port (\d+)", line):
+                    self.port = int(found[1])
+                    self.folders, self.browsers = [], []
+                    return self
+                said += line
+            self.process.wait()
+            self.process.stdout.close()
+        raise SystemExit(f"chromedriver does not start: {said}")
 
     def __exit__(self, *_):
         for browser in self.browsers:
