@@ -62,6 +62,7 @@ fn of_certificate(wrong: &CertificateError) -> String {
         ),
         // It says both fingerprints.
         CertificateError::Other(other) if other.0.to_string().contains("fingerprint") => other.0.to_string(),
+        // Of a crate below rustls, whose types are not ours to name.
         CertificateError::Other(other) if format!("{:?}", other.0).contains("CaUsedAsEndEntity") => {
             "the server's certificate is an authority's own (`CA:TRUE`), and so none for a server: \
              `--insecure-fingerprint SHA256` trusts it all the same"
