@@ -4,5 +4,6 @@
 
 mod echo;
 mod hostile;
+mod records;
 mod site;
 mod streams;
