@@ -34,6 +34,8 @@ pub(crate) mod at {
     pub(crate) const UDP: &str = "udp://127.0.0.1:0";
     pub(crate) const UDP_IPV6: &str = "udp://[::1]:0";
     pub(crate) const WS: &str = "ws://127.0.0.1:0/chat";
+    pub(crate) const TLS: &str = "tls://127.0.0.1:0";
+    pub(crate) const WSS: &str = "wss://127.0.0.1:0/chat";
 }
 
 /// A carrier, and whether the handler is told how messages are framed.
@@ -53,6 +55,10 @@ impl Row {
     pub(crate) const fn bare(mut self) -> Self {
         self.framed = false;
         self
+    }
+
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(self.endpoint, at::TLS | at::WSS)
     }
 
     /// The longest message.
@@ -111,6 +117,10 @@ impl Cell {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("socketserver-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
         let dir = tempfile::tempdir().unwrap();
+        #[cfg(feature = "tls")]
+        if self.row.is_tls() {
+            crate::bridge::certificate(dir.path());
+        }
         let endpoint = self.row.endpoint.replace("{dir}", dir.path().to_str().unwrap()).replace("{name}", &name);
         (endpoint, dir)
     }
@@ -122,7 +132,7 @@ impl Cell {
     /// A server that plays this role.
     pub(crate) fn open(self, role: &str) -> (Stage, TempDir) {
         let (endpoint, dir) = self.endpoint();
-        let stage = Stage::open(&self.role(role), self.how, &endpoint);
+        let stage = Stage::open_with(&self.role(role), self.how, &endpoint, &dir.path().display().to_string());
         if let How::Tasks(shards) = self.how {
             // Each shard has a UDP socket of its own, and the kernel sorts peers to those that there are when a packet comes.
             stage.process().settles("all shards are there", |process| process.threads() > shards);
@@ -132,8 +142,9 @@ impl Cell {
 
     /// In plain words, and before anybody is let in who waits already.
     fn is_refused(self) {
-        let (endpoint, _dir) = self.endpoint();
-        let ended = Stage::try_open(&self.role("refused"), self.how, &endpoint).wait();
+        let (endpoint, dir) = self.endpoint();
+        let lines = format!("{endpoint}\n{}", dir.path().display());
+        let ended = Stage::try_open(&self.role("refused"), self.how, &lines).wait();
         let endpoint = &ended.line("listening ")["listening ".len()..];
         assert_eq!(ended.line("failed: "), format!("failed: {}", self.refusal(endpoint).unwrap()));
         assert_eq!(ended.status, Some(2), "{ended:?}");

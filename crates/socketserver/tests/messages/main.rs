@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "tls")]
+mod bridge;
 mod cell;
 mod passes;
 mod peer;
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 
 /// To add a carrier is to add its rows, and, if it speaks in a way of its own, that to [`Speaks`] and to `Peer`. A column
 /// `framed` says whether the handler is given a framing.
-const CARRIERS: [Row; 18] = [
+const CARRIERS: [Row; 22] = [
     Row::new("tcp", at::TCP, Speaks::Frames),
     Row::new("tcp_bare", at::TCP, Speaks::Frames).bare(),
     Row::new("unix", at::UNIX, Speaks::Frames),
@@ -35,6 +37,10 @@ const CARRIERS: [Row; 18] = [
     Row::new("udp_ipv6_bare", at::UDP_IPV6, Speaks::Packets).bare(),
     Row::new("ws", at::WS, Speaks::WebSocket),
     Row::new("ws_bare", at::WS, Speaks::WebSocket).bare(),
+    Row::new("tls", at::TLS, Speaks::Frames),
+    Row::new("tls_bare", at::TLS, Speaks::Frames).bare(),
+    Row::new("wss", at::WSS, Speaks::WebSocket),
+    Row::new("wss_bare", at::WSS, Speaks::WebSocket).bare(),
 ];
 
 const MODELS: [(&str, How); 7] = [
@@ -53,6 +59,7 @@ fn main() -> ExitCode {
     }
     // Those that this build has.
     let carriers = CARRIERS.into_iter().filter(|row| cfg!(feature = "websocket") || row.speaks != Speaks::WebSocket);
+    let carriers = carriers.filter(|row| cfg!(feature = "tls") || !row.is_tls());
     let cells = carriers.flat_map(|row| MODELS.map(|(name, how)| (name, Cell { row, how })));
     let trials = cells.map(|(model, cell)| {
         Trial::test(format!("{}::{model}", cell.row.name), move || {

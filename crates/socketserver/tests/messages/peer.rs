@@ -1,7 +1,6 @@
 use crate::cell::{Row, Speaks};
 use crate::web::{Web, code};
 use rustix::net::sockopt::set_tcp_nodelay;
-use socketserver::Endpoint;
 use socketserver_testkit::{Caller, Client, Stage};
 
 /// A peer that speaks in messages: each way of speaking in one place.
@@ -18,12 +17,22 @@ fn frame(message: &[u8]) -> Vec<u8> {
 }
 
 fn connect(stage: &Stage) -> Client {
-    let client = stage.connect();
-    if matches!(stage.endpoint(), Endpoint::Tcp { .. } | Endpoint::Ws { .. }) {
+    let client = if stage.endpoint().is_tls() { secure(stage) } else { stage.connect() };
+    if stage.endpoint().tcp().is_some() {
         // Bytes go one by one when they are said one by one.
         set_tcp_nodelay(&client, true).unwrap();
     }
     client
+}
+
+#[cfg(feature = "tls")]
+fn secure(stage: &Stage) -> Client {
+    Client::connect(&crate::bridge::to(stage.endpoint())).unwrap()
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(stage: &Stage) -> Client {
+    unreachable!("{} is not in this build", stage.endpoint())
 }
 
 impl Peer {

@@ -11,8 +11,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 pub(crate) const ALL: &[(&str, Role)] = &[
-    ("script", |cast| serve(cast, &mut cast.server()?, Script.framed(prefix()).max_message(LIMIT))),
-    ("script-bare", |cast| serve(cast, &mut cast.server()?, Script)),
+    ("script", |cast| serve(cast, &mut server(cast)?, Script.framed(prefix()).max_message(LIMIT))),
+    ("script-bare", |cast| serve(cast, &mut server(cast)?, Script)),
     ("short-drain", |cast| serve(cast, &mut short_drain(cast)?, Script.framed(prefix()).max_message(LIMIT))),
     ("short-drain-bare", |cast| serve(cast, &mut short_drain(cast)?, Script)),
     ("waits", |cast| wait(cast, Waits.framed(prefix()).max_message(LIMIT))),
@@ -26,6 +26,17 @@ pub(crate) const LIMIT: usize = 60_000;
 
 fn prefix() -> LengthPrefix {
     LengthPrefix::u32_be().max(LIMIT)
+}
+
+/// It has a certificate where one is needed: in the directory that is its own.
+fn server(cast: &Cast) -> Result<Server> {
+    let server = Cast::server_at(&[cast.endpoint()])?;
+    #[cfg(feature = "tls")]
+    if server.endpoints().iter().any(Endpoint::is_tls) {
+        let dir = cast.endpoints().nth(1).unwrap_or_default();
+        return Ok(server.tls(crate::bridge::tls(std::path::Path::new(dir)))?);
+    }
+    Ok(server)
 }
 
 /// Sends back what comes, and does what a message says that begins with `!`. Its state is how many messages a peer has sent.
@@ -125,7 +136,7 @@ where
 }
 
 fn short_drain(cast: &Cast) -> Result<Server> {
-    Ok(cast.server()?.drain_deadline(Duration::from_millis(200)))
+    Ok(server(cast)?.drain_deadline(Duration::from_millis(200)))
 }
 
 /// Waits with each message, for nothing that ever comes.
@@ -166,7 +177,7 @@ fn refused<H, B, A>(cast: &Cast, handler: H) -> Result<Report>
 where
     H: RunsOn<Serial, B> + RunsOn<Threads, B> + RunsOn<Forks, B> + RunsOn<Tasks, A> + Send + Sync + 'static,
 {
-    let mut server = cast.server()?;
+    let mut server = server(cast)?;
     let endpoint: Endpoint = server.endpoints().remove(0);
     let _waits = match Client::connect(&endpoint) {
         Ok(mut client) => {
