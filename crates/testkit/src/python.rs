@@ -50,7 +50,13 @@ impl Python {
     /// that comes.
     #[track_caller]
     pub fn client(&self, address: &str, program: &str) -> String {
-        self.program(&format!("{CLIENT}\n{program}"), &[address])
+        self.client_with(address, program, &[])
+    }
+
+    /// As [`client`](Self::client), with something more for the program to know: `sys.argv[2]` and so on.
+    #[track_caller]
+    pub fn client_with(&self, address: &str, program: &str, more: &[&str]) -> String {
+        self.program(&format!("{CLIENT}\n{program}"), &[&[address], more].concat())
     }
 
     /// Runs a program to its end and gives what it prints.

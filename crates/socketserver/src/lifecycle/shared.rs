@@ -76,6 +76,14 @@ impl Shared {
         0
     }
 
+    /// A child is about to be forked.
+    pub(crate) fn before_fork(&self) {
+        #[cfg(feature = "tls")]
+        if let Some(acceptor) = self.acceptor() {
+            acceptor.before_fork();
+        }
+    }
+
     /// It shakes hands with this from now on. One that is refused comes back: there is one already.
     #[cfg(feature = "tls")]
     pub(crate) fn set_acceptor(&self, acceptor: Arc<Acceptor>) -> Result<(), Arc<Acceptor>> {

@@ -396,6 +396,7 @@ impl<S: Service<Blocking>> Parent<S> {
     fn fork(&mut self) -> io::Result<Fork> {
         // What waits in the buffer would come out of both processes.
         let _ = io::stdout().flush();
+        self.run_state().shared.before_fork();
         let result = socketserver_sys::fork();
         if let Err(error) = &result {
             let event = SpawnFailed { what: "process", error };

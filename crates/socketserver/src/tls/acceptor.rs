@@ -172,6 +172,13 @@ impl Acceptor {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A child is about to be forked, whose sessions are to go on in others.
+    pub(crate) fn before_fork(&self) {
+        if let Some(origin) = &self.state().origin {
+            origin.resumption.prepare();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

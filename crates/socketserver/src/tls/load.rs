@@ -57,10 +57,21 @@ pub(super) struct Resumption {
 impl Resumption {
     /// How many sessions are kept for clients of TLS 1.2 that take no tickets.
     const SESSIONS: usize = 256;
+    /// A session has the client's certificates in it, a few KiB.
+    const LONGEST: usize = 16 * 1024;
 
     fn new(authorities: Fingerprint) -> Result<Self, Error> {
         let ticketer = ticketer().map_err(|error| useless(format!("no keys for session tickets: {error}")))?;
-        Ok(Self { ticketer, sessions: ServerSessionMemoryCache::new(Self::SESSIONS), authorities })
+        let resumption = Self { ticketer, sessions: ServerSessionMemoryCache::new(Self::SESSIONS), authorities };
+        resumption.prepare();
+        Ok(resumption)
+    }
+
+    /// For those who are forked from now on. The keys that they have in common are changed here when it is time. And rustls
+    /// does not look at a ticket that is longer than any which this very process has made: what one child gives the client
+    /// is to be of use to the next, so one is made that is long.
+    pub(super) fn prepare(&self) {
+        let _ = self.ticketer.encrypt(&[0; Self::LONGEST]);
     }
 }
 
