@@ -19,6 +19,7 @@ const SAYS: &[(&str, &str)] = &[
     ("forks", "server: 4 served, 1 lost"),
     ("hooks", "on_error: division by zero"),
     ("in_memory", "minutes went by"),
+    ("https", "HTTP/1.1 200 OK"),
     ("limits", "the third hears: busy, try later\ninside: Ada and Bob\nthe silent one: closed: first-byte"),
     ("messages", "that is no number: goodbye"),
     ("own_listener", "endpoint 1: tcp://127.0.0.1:"),
@@ -51,8 +52,9 @@ fn every_example_runs_and_says_what_it_teaches() {
     // All at a time: each talks to itself alone.
     let failures: Vec<_> = thread::scope(|scope| {
         let sources = &sources;
+        let built = SAYS.iter().filter(|(name, _)| *name != "https" || cfg!(feature = "self-signed"));
         let runs: Vec<_> =
-            SAYS.iter().map(|(name, phrase)| scope.spawn(move || check(sources, name, phrase).err())).collect();
+            built.map(|(name, phrase)| scope.spawn(move || check(sources, name, phrase).err())).collect();
         runs.into_iter().filter_map(|run| run.join().expect("a check does not panic")).collect()
     });
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -113,4 +115,60 @@ fn run_within(mut child: Child, deadline: Duration) -> (Option<i32>, String, Str
     let status = child.wait().expect("it is our child");
     let text = |thread: thread::JoinHandle<String>| thread.join().expect("reading does not panic");
     (status.code().filter(|_| in_time), text(said), text(complained))
+}
+
+#[cfg(feature = "self-signed")]
+#[test]
+fn curl_takes_the_page_of_the_example() {
+    use socketserver_testkit::OpenSsl;
+    use std::io::{BufRead, BufReader};
+
+    let curl = |args: &[&str]| Command::new("curl").args(args).output().map_err(|error| error.to_string());
+    if curl(&["--version"]).is_err() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs curl");
+        eprintln!("skipped: curl is not installed");
+        return;
+    }
+    let Some(openssl) = OpenSsl::find() else { return };
+    openssl.authority("ca");
+    openssl.issue("ca", "server", "DNS:localhost,IP:127.0.0.1");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/https.rs");
+    let mut server = Command::new(built(&source, "https").expect("it is built"))
+        .args(["tls://127.0.0.1:0", "server.pem", "server.key"])
+        .current_dir(openssl.dir())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(server.stdout.take().expect("it is piped")).lines();
+    let line = lines.next().expect("it listens").expect("it says so");
+    let port = line.rsplit(':').next().unwrap_or_default();
+    let authority = openssl.path("ca.pem").display().to_string();
+    for version in ["1.2", "1.3"] {
+        let at = format!("https://localhost:{port}/");
+        let fetched = curl(&[
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "30",
+            "--noproxy",
+            "*",
+            "--resolve",
+            &format!("localhost:{port}:127.0.0.1"),
+            "--cacert",
+            &authority,
+            "--tlsv1.2",
+            "--tls-max",
+            version,
+            "--write-out",
+            "%{http_code} %{ssl_verify_result}",
+            &at,
+            &at,
+        ])
+        .expect("curl runs");
+        let told = String::from_utf8_lossy(&fetched.stdout);
+        assert_eq!(told.matches("<p>hello\n200 0").count(), 2, "{told} {}", String::from_utf8_lossy(&fetched.stderr));
+    }
+    let _ = kill_process_group(Pid::from_child(&server), Signal::TERM);
+    assert!(server.wait().expect("it is our child").success());
 }

@@ -14,6 +14,8 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.tcp("a_client_may_say_who_it_is", &MODELS, optional);
     suite.tcp("sessions_go_on", &MODELS, sessions);
     suite.tcp("python_is_served", &MODELS, python);
+    #[cfg(feature = "websocket")]
+    suite.tcp("a_python_client_speaks_websocket", &MODELS, websocket);
     suite.tcp("a_name_has_its_certificate", &[How::Threads(4), How::Tasks(1)], names);
     suite.tcp("keys_of_each_kind", &[How::Threads(4)], keys);
 }
@@ -219,4 +221,39 @@ fn keys(how: How, _: &str) {
         }
         stop(stage, 0);
     }
+}
+
+#[cfg(feature = "websocket")]
+fn websocket(how: How, _: &str) {
+    let python = Python::with("websockets", "python3-websockets");
+    let (Some(openssl), Some(python)) = (authority(), python) else { return };
+    let dir = openssl.dir().display().to_string();
+    let stage = Stage::open_with("messages", how, "wss://127.0.0.1:0/chat", &dir);
+    let program = r#"
+import asyncio, ssl, sys, websockets
+async def main(port, ca):
+    context = ssl.create_default_context(cafile=ca)
+    async with websockets.connect(f'wss://localhost:{port}/chat', ssl=context, max_size=None) as ws:
+        for message in ['hello', '', b'bytes', 'x' * 2_000_000]:
+            await ws.send(message)
+            assert await ws.recv() == message
+        await asyncio.wait_for(await ws.ping(b'there?'), 10)
+        for n in range(500):
+            await ws.send(str(n))
+        for n in range(500):
+            assert await ws.recv() == str(n)
+    assert ws.close_code == 1000
+    try:
+        await websockets.connect(f'wss://localhost:{port}/chat', ssl=ssl.create_default_context())
+    except ssl.SSLCertVerificationError:
+        print('it is trusted by those alone who know the authority')
+asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 30))
+"#;
+    let (_, port) = stage.endpoint().tcp().unwrap();
+    let told = python.program(program, &[&port.to_string(), &format!("{dir}/ca.pem")]);
+    assert_eq!(told, "it is trusted by those alone who know the authority\n");
+    let closed = stage.line("closed id=2 ");
+    // `asyncio` closes before it has said why.
+    assert!(closed.contains("reason=handshake-"), "{closed}");
+    assert_eq!(stage.stop().status, Some(0));
 }

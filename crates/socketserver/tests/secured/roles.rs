@@ -1,5 +1,7 @@
 //! The servers that the tests talk to.
 
+#[cfg(feature = "websocket")]
+use socketserver::{Channel, MessageHandler};
 use socketserver::{Handler, Peer, TlsInfo};
 use socketserver::{Report, Result, Server, ServerTls, Signal, Stream, blocking};
 use socketserver_testkit::{Cast, Role};
@@ -10,6 +12,11 @@ pub(crate) const ALL: &[(&str, Role)] = &[
     ("script", |cast| serve(cast, server(cast)?)),
     ("patient", |cast| serve(cast, server(cast)?.handshake(None))),
     ("impatient", |cast| serve(cast, server(cast)?.handshake(Duration::from_millis(500)))),
+    #[cfg(feature = "websocket")]
+    ("messages", |cast| {
+        let echo = |message: &[u8], c: &mut Channel| Ok(c.send(message)?);
+        cast.serve_any(&mut server(cast)?, echo.unframed().max_message(2_000_000))
+    }),
     ("renewed", |cast| serve(cast, server(cast)?.reload_tls_on(Signal::Hangup)?)),
 ];
 

@@ -4,6 +4,7 @@
 
 mod echo;
 mod hostile;
+mod models;
 mod records;
 mod site;
 mod streams;
