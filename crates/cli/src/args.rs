@@ -9,6 +9,7 @@ use socketserver::framing::AnyFraming;
 use socketserver::probe::Targets;
 use socketserver::{Cidr, Endpoint, OverLimit, Rate};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Serve(Box<Serve>),
     Connect(Box<Connect>),
+    Call(Call),
     Probe(Probe),
 }
 
@@ -185,6 +187,47 @@ pub(crate) struct Connect {
     pub(crate) trust: Trust,
 }
 
+/// Run a command at a server of `serve exec`.
+///
+/// What the command says on its standard output and standard error is said on ours, as it comes; it has no standard input.
+/// Ctrl-C ends it there too, and so does whatever else ends this.
+///
+/// An argument that begins with `-` comes after `--`: `call ADDR unit -- -u ssh`.
+///
+/// With --json an object a line is printed: `stdout` and `stderr` with `text`, or with `hex` where it is no UTF-8, and at last
+/// `exit` or `refused`.
+///
+/// Exit status: as the command's; 128+N when signal N ended it; 124 when its time was up, or that of --timeout; 127 when the
+/// server has no command of that name, or no such program, 126 when it cannot be run, or not with these arguments; 255 for
+/// everything else.
+#[derive(Debug, clap::Args)]
+#[command(after_help = CALLED)]
+pub(crate) struct Call {
+    /// Where the server listens
+    #[arg(value_name = "ADDR")]
+    pub(crate) address: Endpoint,
+
+    /// Which command
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Its arguments, each as it is
+    #[arg(value_name = "ARGS")]
+    pub(crate) args: Vec<String>,
+
+    /// Prove with this token who asks, and have the server prove that it knows it too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// How long all of it may take, or `off` [default: off; the server has its own limits]
+    #[arg(long, value_name = "TIME", value_parser = or_off(some_time))]
+    pub(crate) timeout: Option<Limit<Duration>>,
+
+    /// Print an object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Find out whether somebody is there, over TCP or UDP.
 ///
 /// Each target has a line on standard output, in the order in which they were given: `open`, `closed`, `filtered` or
@@ -234,6 +277,15 @@ Examples:
                                                     a question that a name server answers
   socketserver probe 192.0.2.7:1-1024 --json";
 
+const CALLED: &str = "\
+Addresses:
+  unix:/path, unix:@name       a Unix socket: the kernel says who asks
+  127.0.0.1:port, :port        TCP on this machine
+Times: 500ms, 2s, 5m; a bare number is seconds.
+Examples:
+  socketserver call unix:/run/exec.sock disk
+  socketserver call :9000 tail web.log --token-file ~/exec.token";
+
 const FRAMINGS: &str = "\
 Framings:
   line, crlf                   a line
@@ -280,7 +332,7 @@ pub(crate) enum What {
     Chat,
     /// Talk to each peer from here: what it sends is shown, what you type is sent
     Talk,
-    /// Run commands for clients on this machine; wants --wire, and --commands or --shell
+    /// Run the commands of a file for `call`, or for plain clients with --wire; wants --commands
     Exec,
 }
 

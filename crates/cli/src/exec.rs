@@ -1,9 +1,9 @@
 //! `serve exec`: the arguments that it alone has, and what comes before and after serving.
 
-use crate::args::{Limit, Log, Serve, count, or_off, some_time};
+use crate::args::{Limit, Log, Serve, count, or_off, rate, some_time};
 use crate::serve;
-use socketserver::{Endpoint, Failure, Report, Server};
-use socketserver_exec::{Allowed, Commands, Encoding, Exec, Limits, Runner, Size, Wire, place, user};
+use socketserver::{Endpoint, Failure, Rate, Report, Server};
+use socketserver_exec::{Allowed, Auth, Commands, Encoding, Exec, Limits, Runner, Size, Token, Wire, place, user};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,8 +12,8 @@ const EXEC: &str = "Running commands (exec)";
 
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Remote {
-    /// How results are framed: `int32`, four bytes of length and the result; `ready`, the length in digits, the client's
-    /// `ready`, the result
+    /// Answer plain clients in place of `call`: `int32`, four bytes of length and the result; `ready`, the length in digits,
+    /// the client's `ready`, the result
     #[arg(long, value_name = "WIRE", help_heading = EXEC)]
     pub(crate) wire: Option<Wire>,
 
@@ -21,7 +21,7 @@ pub(crate) struct Remote {
     #[arg(long, value_name = "FILE", conflicts_with = "shell", help_heading = EXEC)]
     pub(crate) commands: Option<PathBuf>,
 
-    /// Whatever is asked for is run, by /bin/sh
+    /// Whatever is asked for is run, by /bin/sh; with --wire only
     #[arg(long, help_heading = EXEC)]
     pub(crate) shell: bool,
 
@@ -29,7 +29,7 @@ pub(crate) struct Remote {
     #[arg(long, value_name = "NAME", help_heading = EXEC)]
     pub(crate) user: Option<String>,
 
-    /// What requests and results are written in: `gbk`, `big5` and so on [default: utf-8]
+    /// What requests and results are written in: `gbk`, `big5` and so on; with --wire only [default: utf-8]
     #[arg(long, value_name = "NAME", help_heading = EXEC)]
     pub(crate) encoding: Option<Encoding>,
 
@@ -44,19 +44,36 @@ pub(crate) struct Remote {
     /// How many commands may run at a time [default: 100]
     #[arg(long, value_name = "N", value_parser = count, help_heading = EXEC)]
     pub(crate) max_commands: Option<usize>,
+
+    /// Whoever knows the token in this file may ask: 32 bytes or more, which nobody else can read
+    #[arg(long, value_name = "FILE", help_heading = EXEC)]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// This user may ask over Unix sockets, beside the server's own and root; may be given several times
+    #[arg(long, value_name = "NAME|UID", help_heading = EXEC)]
+    pub(crate) allow_user: Vec<String>,
+
+    /// How often a peer may fail to prove who it is, so many at once, or `off` [default: 5/m]
+    #[arg(long, value_name = "RATE", value_parser = or_off(rate), help_heading = EXEC)]
+    pub(crate) auth_failures: Option<Limit<Rate>>,
 }
 
 /// What is known before anything is bound.
 pub(crate) struct Prepared {
     remote: Remote,
-    wire: Wire,
-    allowed: Allowed,
+    speaks: Speaks,
+}
+
+/// How clients ask, and for what.
+enum Speaks {
+    Classic(Wire, Allowed),
+    Native(Commands, Auth),
 }
 
 impl Remote {
     /// For the other handlers: none of it may have been given.
     pub(crate) fn is_for_exec_alone(&self) -> Result<(), Failure> {
-        let given = [
+        let mine = [
             ("--wire", self.wire.is_some()),
             ("--commands", self.commands.is_some()),
             ("--shell", self.shell),
@@ -66,19 +83,38 @@ impl Remote {
             ("--output-limit", self.output_limit.is_some()),
             ("--max-commands", self.max_commands.is_some()),
         ];
-        match given.iter().find(|(_, given)| *given) {
+        match mine.into_iter().chain(self.native()).find(|(_, given)| *given) {
             Some((flag, _)) => Err(format!("`{flag}` is for `serve exec` alone: nothing else runs commands").into()),
             None => Ok(()),
         }
     }
 
+    /// What is for the native protocol alone, and whether it was given.
+    fn native(&self) -> [(&'static str, bool); 3] {
+        [
+            ("--token-file", self.token_file.is_some()),
+            ("--allow-user", !self.allow_user.is_empty()),
+            ("--auth-failures", self.auth_failures.is_some()),
+        ]
+    }
+
     /// Reads what may be run, and refuses what would not be safe.
     pub(crate) fn prepare(self, addresses: &[Endpoint]) -> Result<Prepared, Failure> {
-        let Some(wire) = self.wire else {
-            return Err(
-                "`serve exec` wants `--wire int32` or `--wire ready`: the native protocol is not there yet".into()
-            );
+        let speaks = match self.wire {
+            Some(wire) => self.classic(wire, addresses)?,
+            None => self.for_call(addresses)?,
         };
+        // Before anything is bound, so that who may not serve leaves no trace.
+        speaks.account(self.user.as_deref())?;
+        Ok(Prepared { remote: self, speaks })
+    }
+
+    fn classic(&self, wire: Wire, addresses: &[Endpoint]) -> Result<Speaks, Failure> {
+        if let Some((flag, _)) = self.native().into_iter().find(|(_, given)| *given) {
+            return Err(
+                format!("`{flag}` is for the native protocol, without `--wire`: a classic wire asks nobody").into()
+            );
+        }
         addresses.iter().try_for_each(place::check)?;
         let allowed = match &self.commands {
             Some(file) => Allowed::Commands(Commands::load(file)?),
@@ -90,24 +126,67 @@ impl Remote {
                 );
             }
         };
-        // Before anything is bound, so that who may not serve leaves no trace.
-        user::choose(self.user.as_deref(), &allowed)?;
-        Ok(Prepared { remote: self, wire, allowed })
+        Ok(Speaks::Classic(wire, allowed))
+    }
+
+    fn for_call(&self, addresses: &[Endpoint]) -> Result<Speaks, Failure> {
+        for (flag, given) in [("--shell", self.shell), ("--encoding", self.encoding.is_some())] {
+            if given {
+                return Err(format!(
+                    "`{flag}` is for a classic wire, `--wire int32` or `--wire ready`: the native protocol runs the commands of \
+                     `--commands FILE`, and hands on what they say as it is"
+                )
+                .into());
+            }
+        }
+        let auth = self.auth()?;
+        addresses.iter().try_for_each(|address| place::check_native(address, &auth))?;
+        let Some(file) = &self.commands else {
+            return Err("`serve exec` wants `--commands FILE`, the commands that may be run".into());
+        };
+        Ok(Speaks::Native(Commands::load(file)?, auth))
+    }
+
+    fn auth(&self) -> Result<Auth, Failure> {
+        let mut auth = Auth::new();
+        if let Some(file) = &self.token_file {
+            auth = auth.token(Token::load(file)?);
+        }
+        for user in &self.allow_user {
+            auth = auth.allow_user(user::number(user)?);
+        }
+        if let Some(rate) = self.auth_failures {
+            auth = auth.max_failures(rate.0);
+        }
+        Ok(auth)
+    }
+}
+
+impl Speaks {
+    fn account(&self, user: Option<&str>) -> Result<Option<user::Account>, Failure> {
+        let allowed = match self {
+            Self::Classic(_, allowed) => allowed,
+            Self::Native(commands, _) => &Allowed::Commands(commands.clone()),
+        };
+        Ok(user::choose(user, allowed)?)
     }
 }
 
 impl Prepared {
     /// Gives up the privileges that binding needed; from here on commands can be run.
     pub(crate) fn begin(self, server: &Server, log: Log) -> Result<Exec, Failure> {
-        let Self { remote, wire, allowed } = self;
-        let account = user::choose(remote.user.as_deref(), &allowed)?;
+        let Self { remote, speaks } = self;
+        let account = speaks.account(remote.user.as_deref())?;
         let endpoints = server.endpoints();
-        place::secure(&endpoints, account.as_ref())?;
+        match &speaks {
+            Speaks::Classic(..) => place::secure(&endpoints, account.as_ref())?,
+            Speaks::Native(_, auth) => place::secure_native(&endpoints, auth, account.as_ref())?,
+        }
         if let Some(account) = &account {
             user::assume(account)?;
         }
         let over_tcp = endpoints.iter().any(|endpoint| endpoint.tcp().is_some());
-        if matches!(allowed, Allowed::Shell) && over_tcp {
+        if matches!(speaks, Speaks::Classic(_, Allowed::Shell)) && over_tcp {
             log.warning(
                 "with `--shell` over TCP every user of this machine, and every program of theirs, can run any command here as \
                  the user of this server; a Unix socket is for its owner alone, `--commands FILE` for what is written there",
@@ -118,8 +197,11 @@ impl Prepared {
             timeout: remote.timeout.map_or(defaults.timeout, |timeout| timeout.0),
             output: remote.output_limit.unwrap_or(defaults.output),
         };
-        let exec = Exec::new(allowed, wire)?.limits(limits).encoding(remote.encoding.unwrap_or_default());
-        let mut exec = exec.on_event(move |event| log.exec(event));
+        let exec = match speaks {
+            Speaks::Classic(wire, allowed) => Exec::new(allowed, wire)?.encoding(remote.encoding.unwrap_or_default()),
+            Speaks::Native(commands, auth) => Exec::native(commands, auth)?,
+        };
+        let mut exec = exec.limits(limits).on_event(move |event| log.exec(event));
         if let Some(max) = remote.max_commands {
             exec = exec.max_commands(max);
         }

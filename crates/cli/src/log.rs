@@ -134,6 +134,7 @@ impl Log {
             &[
                 ("id", e.id.into()),
                 ("peer", text(e.peer)),
+                ("subject", e.subject.map_or(Value::Null, Into::into)),
                 ("status", e.status.into()),
                 ("detail", e.detail.into()),
                 ("bytes", e.bytes.into()),

@@ -14,7 +14,9 @@ use std::time::Duration;
 /// | `lost` | | its supervisor was killed |
 /// | `not-started` | the error, `errno(3)` | it could not be executed, or there was no room for it |
 /// | `refused` | | nothing of that name may be run, or not so |
-/// | `rejected` | | no request at all: CR, LF or NUL, too long, HTTP; the connection was ended |
+/// | `rejected` | | no request at all: CR, LF or NUL, too long, HTTP, a frame out of order; the connection was ended |
+/// | `denied` | | whoever was there has not proved who it is; there was no request |
+/// | `throttled` | | too many were denied from there, so it was refused at once |
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Event<'a> {
@@ -22,6 +24,9 @@ pub struct Event<'a> {
     pub id: u64,
     /// Who asked.
     pub peer: &'a Peer,
+    /// Who that was proved to be: `token`, `uid=1000`, `san=client.example`. Of who was `denied` as much as is known. `None`:
+    /// nobody had to prove anything.
+    pub subject: Option<&'a str>,
     /// What was asked for: the request as it came, made printable; [`SHOWN`](Self::SHOWN) bytes of it at most.
     pub command: &'a str,
     /// How long the request was, in bytes.

@@ -1,15 +1,12 @@
-use crate::event::printable;
-use crate::reply::Gathered;
-use crate::request::{self, NoRequest};
+use crate::classic::Classic;
+use crate::native::Native;
 use crate::talk::{Talk, now};
-use crate::{Commands, Encoding, Error, Event, Job, Limits, Run, Runner, Status, Wire};
-use socketserver::{Failure, Handler, Result, Stream, blocking};
+use crate::{Auth, Commands, Encoding, Error, Event, Job, Limits, Run, Runner, Wire};
+use socketserver::{Handler, Result, Stream, blocking};
 use socketserver_sys::Account;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::time::Instant;
 
 /// What may be run.
 ///
@@ -41,7 +38,8 @@ impl Allowed {
 
 type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 
-/// Runs what clients ask for: a handler of streams for every model.
+/// Runs what clients ask for, over the [native protocol](Self::native) or over a [classic wire](Self::new): a handler of streams
+/// for every model.
 ///
 /// One request at a time is served on a connection; what is sent while a command runs is the next. A client that leaves
 /// ends its command, and one that half-closes has left: over TCP the two cannot be told apart before something is written.
@@ -71,9 +69,7 @@ type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 /// }
 /// ```
 pub struct Exec {
-    allowed: Allowed,
-    wire: Wire,
-    encoding: Encoding,
+    speaks: Speaks,
     limits: Limits,
     /// What each command has of variables, unless its own are others.
     environment: BTreeMap<String, String>,
@@ -81,29 +77,66 @@ pub struct Exec {
     on_event: OnEvent,
 }
 
+#[derive(Debug)]
+enum Speaks {
+    Classic(Classic),
+    Native(Native),
+}
+
 impl Exec {
-    /// With UTF-8, the default [`Limits`], and commands that have the variables `PATH`, `HOME`, `USER`, `LOGNAME`,
+    /// Over a classic wire, with UTF-8, the default [`Limits`], and commands that have the variables `PATH`, `HOME`, `USER`, `LOGNAME`,
     /// `SHELL` and `LANG`, those of the user that this process has by now.
     ///
     /// # Errors
     /// As [`Runner::new`].
     pub fn new(allowed: Allowed, wire: Wire) -> Result<Self, Error> {
-        let runner = Runner::new().map_err(|error| Error::new(format!("commands cannot be run here: {error}")))?;
-        Ok(Self {
-            allowed,
-            wire,
-            encoding: Encoding::default(),
-            limits: Limits::default(),
-            environment: environment(),
-            runner,
-            on_event: Box::new(|_| {}),
-        })
+        Self::speaking(Speaks::Classic(Classic { allowed, wire, encoding: Encoding::default() }))
     }
 
-    /// What requests and results are written in.
+    /// Over the native protocol: commands of a file, for those who prove who they are. Standard output and standard error
+    /// stay apart and leave as they come; the client is told how the command ended. Otherwise as [`new`](Self::new).
+    ///
+    /// ```standalone_crate
+    /// use socketserver::{Server, Tasks};
+    /// use socketserver_exec::{Auth, Caller, Commands, Exec, Output, supervise_if_asked};
+    ///
+    /// fn main() -> socketserver::Result {
+    ///     supervise_if_asked();
+    ///     let commands = Commands::parse("[hello]\nargv = [\"/bin/echo\", \"hello\"]\narguments = ['\\w+']", "commands")?;
+    ///     let exec = Exec::native(commands, Auth::new())?;
+    ///     let server = Server::bind("unix:@doc-native")?.spawn(Tasks::new(1), exec)?;
+    ///     let mut client = Caller::new().connect("unix:@doc-native")?;
+    ///     let mut said = Vec::new();
+    ///     let exit = client.run(&["hello", "world"], &mut |output, bytes| {
+    ///         assert_eq!(output, Output::Stdout);
+    ///         said.extend_from_slice(bytes);
+    ///         Ok(())
+    ///     })?;
+    ///     assert_eq!((exit.status(), &said[..]), (0, &b"hello world\n"[..]));
+    ///     drop(client);
+    ///     server.stop()?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and no random numbers or memory.
+    pub fn native(commands: Commands, auth: Auth) -> Result<Self, Error> {
+        Self::speaking(Speaks::Native(Native::new(commands, auth)?))
+    }
+
+    fn speaking(speaks: Speaks) -> Result<Self, Error> {
+        let runner = Runner::new().map_err(|error| Error::new(format!("commands cannot be run here: {error}")))?;
+        Ok(Self { speaks, limits: Limits::default(), environment: environment(), runner, on_event: Box::new(|_| {}) })
+    }
+
+    /// What requests and results of a classic wire are written in. Over the native protocol arguments are UTF-8, and results
+    /// the bytes that the command says.
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
-        self.encoding = encoding;
+        if let Speaks::Classic(classic) = &mut self.speaks {
+            classic.encoding = encoding;
+        }
         self
     }
 
@@ -137,166 +170,26 @@ impl Exec {
         &self.runner
     }
 
+    pub(crate) fn default_limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        (self.on_event)(event);
+    }
+
+    /// Starts a command, which ends when its client leaves.
+    pub(crate) fn start(&self, c: &impl Talk, job: &Job, limits: Limits) -> io::Result<Run> {
+        let mut run = self.runner.start(&job.clone().or_variables(&self.environment), limits)?;
+        c.socket().map_or(Ok(()), |socket| run.until_left(socket))?;
+        Ok(run)
+    }
+
     async fn converse(&self, c: &mut impl Talk) -> Result {
-        loop {
-            let bytes = c.read().await?;
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            let Some(result) = self.result_of(c, &bytes).await? else { return Ok(()) };
-            self.wire.send(c, &result.bytes).await?;
+        match &self.speaks {
+            Speaks::Classic(classic) => classic.converse(self, c).await,
+            Speaks::Native(native) => native.converse(self, c).await,
         }
-    }
-
-    /// What a request comes to. `None`: the connection ends.
-    async fn result_of(&self, c: &mut impl Talk, bytes: &[u8]) -> Result<Option<Reply>> {
-        let text = self.encoding.decode(bytes);
-        let mut audit = Audit::new(self, c, bytes, text.as_deref());
-        if let Err(why) = self.check(bytes, text.as_ref()) {
-            audit.status = "rejected";
-            return Err(Failure::from(format!("not a request: {why}")));
-        }
-        let found = match &text {
-            Some(text) => self.allowed.find(text, self.limits),
-            None => Err(format!("the request is not {}", self.encoding)),
-        };
-        let mut reply = match found {
-            Ok((job, limits)) => match self.run(c, &job.or_variables(&self.environment), limits, &mut audit).await? {
-                Some(reply) => reply,
-                None => return Ok(None),
-            },
-            Err(why) => {
-                audit.status = "refused";
-                format!("{why}\n").into()
-            }
-        };
-        if reply.bytes.is_empty() {
-            reply.bytes = self.wire.when_empty().into();
-        }
-        reply.bytes = self.encoding.encode(reply.bytes);
-        audit.bytes = reply.bytes.len() as u64;
-        Ok(Some(reply))
-    }
-
-    fn check(&self, bytes: &[u8], text: Option<&Cow<'_, str>>) -> Result<(), NoRequest> {
-        request::check(bytes)?;
-        // Encodings with states may hide one from the look at bytes.
-        text.map_or(Ok(()), |text| match text.contains(['\r', '\n', '\0']) {
-            true => Err(NoRequest::Controls),
-            false => Ok(()),
-        })
-    }
-
-    /// What a command printed; `None`: nobody is there to hear it.
-    async fn run(
-        &self,
-        c: &mut impl Talk,
-        job: &Job,
-        limits: Limits,
-        audit: &mut Audit<'_>,
-    ) -> io::Result<Option<Reply>> {
-        let started = self.runner.start(job, limits).and_then(|mut run| {
-            c.socket().map_or(Ok(()), |socket| run.until_left(socket))?;
-            Ok(run)
-        });
-        let mut gathered = Gathered::default();
-        let finished = match started {
-            Ok(mut run) => {
-                let finished = c.finish(&mut run, &mut |output, bytes| gathered.take(output, bytes)).await;
-                finished.map(|outcome| (run, outcome))
-            }
-            Err(error) => Err(error),
-        };
-        let (run, outcome) = match finished {
-            Ok(finished) => finished,
-            // Descriptors, processes, memory or places are used up.
-            Err(error) => {
-                (audit.status, audit.detail) = (Status::NotStarted(0).as_str(), error.raw_os_error());
-                return Ok(Some(format!("the command could not be run: {error}\n").into()));
-            }
-        };
-        (audit.output_cut, audit.left) = (outcome.cut, outcome.left);
-        (audit.status, audit.detail) = (outcome.status.as_str(), outcome.status.number());
-        if outcome.status == Status::Disconnected {
-            // A cut by the server looks the same from below.
-            if c.read().await.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionAborted) {
-                audit.status = CUT;
-            }
-            return Ok(None);
-        }
-        let program = job.argv().first().map_or("", |program| program);
-        let bytes = gathered.into_result(&outcome, limits, program);
-        let held = (bytes.len() > SMALL).then_some(run);
-        Ok(Some(Reply { bytes, _held: held }))
-    }
-}
-
-/// As much as a connection may well take up besides. Who is slow to take a small result keeps nobody from running commands.
-const SMALL: usize = 64 * 1024;
-
-/// A result on its way.
-struct Reply {
-    bytes: Vec<u8>,
-    /// The place of its command. So the results in memory are bounded as the commands are, however slowly clients take them.
-    _held: Option<Run>,
-}
-
-impl From<String> for Reply {
-    fn from(text: String) -> Self {
-        Self { bytes: text.into_bytes(), _held: None }
-    }
-}
-
-const CUT: &str = "cut";
-
-/// The event of a request, told when it is dropped: so each is told of, however it ends.
-struct Audit<'a> {
-    exec: &'a Exec,
-    id: u64,
-    peer: socketserver::Peer,
-    command: String,
-    length: usize,
-    status: &'static str,
-    detail: Option<i32>,
-    output_cut: bool,
-    bytes: u64,
-    left: u32,
-    began: Instant,
-}
-
-impl<'a> Audit<'a> {
-    fn new(exec: &'a Exec, c: &impl Talk, bytes: &[u8], text: Option<&str>) -> Self {
-        Self {
-            exec,
-            id: c.id(),
-            peer: c.peer().clone(),
-            command: printable(bytes, text),
-            length: bytes.len(),
-            // What it is if nothing else becomes of it.
-            status: CUT,
-            detail: None,
-            output_cut: false,
-            bytes: 0,
-            left: 0,
-            began: Instant::now(),
-        }
-    }
-}
-
-impl Drop for Audit<'_> {
-    fn drop(&mut self) {
-        (self.exec.on_event)(&Event {
-            id: self.id,
-            peer: &self.peer,
-            command: &self.command,
-            length: self.length,
-            status: self.status,
-            detail: self.detail,
-            output_cut: self.output_cut,
-            bytes: self.bytes,
-            left: self.left,
-            duration: self.began.elapsed(),
-        });
     }
 }
 
@@ -329,12 +222,7 @@ impl blocking::Handler for Exec {
 
 impl fmt::Debug for Exec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allowed, wire, encoding, limits, .. } = self;
-        f.debug_struct("Exec")
-            .field("allowed", allowed)
-            .field("wire", wire)
-            .field("encoding", encoding)
-            .field("limits", limits)
-            .finish_non_exhaustive()
+        let Self { speaks, limits, .. } = self;
+        f.debug_struct("Exec").field("speaks", speaks).field("limits", limits).finish_non_exhaustive()
     }
 }

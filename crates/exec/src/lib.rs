@@ -1,6 +1,11 @@
 #![doc = include_str!("../../../docs/exec.md")]
 #![forbid(unsafe_code)]
 
+mod audit;
+mod auth;
+mod believed;
+mod call;
+mod classic;
 mod commands;
 mod encoding;
 mod error;
@@ -8,6 +13,7 @@ mod event;
 mod exec;
 mod job;
 mod limits;
+mod native;
 mod outcome;
 pub mod place;
 mod reply;
@@ -19,6 +25,8 @@ mod talk;
 pub mod user;
 mod wire;
 
+pub use auth::{Auth, Binding, Certificate, Channel, Token};
+pub use call::{CallError, Caller, Client};
 pub use commands::Commands;
 pub use encoding::Encoding;
 pub use error::Error;
@@ -29,5 +37,6 @@ pub use limits::{Limits, Size};
 pub use outcome::{Outcome, Status};
 pub use run::{Output, Run, Turn};
 pub use runner::Runner;
+pub use socketserver_proto::exec::{Exit, Fate, Why};
 pub use supervisor::supervise_if_asked;
 pub use wire::Wire;

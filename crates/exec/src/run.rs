@@ -301,6 +301,7 @@ impl Run {
             How::Exited(status) => Status::Exited(status),
             How::Killed(signal) => Status::Killed(signal),
             How::NotStarted(errno) => Status::NotStarted(errno),
+            How::TimedOut => Status::TimedOut,
         });
         Outcome {
             status: self.why.unwrap_or(told),

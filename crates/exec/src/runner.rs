@@ -1,4 +1,4 @@
-use crate::supervisor::{GRACE, NAME, STUBBORN, is_prepared};
+use crate::supervisor::{GRACE, NAME, NO_LIMIT, STUBBORN, is_prepared};
 use crate::{Job, Limits, Run};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::Access;
@@ -120,7 +120,7 @@ impl Runner {
         {
             let alive = self.alive();
             let alive = alive.as_ref().ok_or_else(ended)?;
-            socketserver_sys::send_descriptor(run.control(), alive, 0)?;
+            socketserver_sys::send_descriptor(run.control(), alive, limits.timeout.map_or(NO_LIMIT, millis))?;
         }
         rustix::io::retry_on_intr(|| {
             rustix::net::send(run.control(), &job, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
@@ -178,6 +178,11 @@ impl Runner {
         let mut orphans = self.0.orphans.lock().unwrap_or_else(PoisonError::into_inner);
         orphans.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
+}
+
+/// At least one: none is no limit.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 fn ended() -> io::Error {

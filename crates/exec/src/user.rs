@@ -1,7 +1,8 @@
 //! Whose privileges commands have.
 
 use crate::{Allowed, Error};
-use socketserver_sys::Account;
+#[doc(inline)]
+pub use socketserver_sys::Account;
 
 /// The user that this process has to become, by name; `None`: none, it is that user already.
 ///
@@ -36,6 +37,27 @@ pub fn choose(name: Option<&str>, allowed: &Allowed) -> Result<Option<Account>, 
         )));
     }
     Ok((us == 0).then_some(account))
+}
+
+/// The number of a user, of whom this is the name or the number.
+///
+/// ```
+/// use socketserver_exec::user;
+/// assert_eq!((user::number("root")?, user::number("1000")?), (0, 1000));
+/// # Ok::<_, socketserver_exec::Error>(())
+/// ```
+///
+/// # Errors
+/// There is no user of that name.
+pub fn number(text: &str) -> Result<u32, Error> {
+    if let Ok(uid) = text.parse() {
+        return Ok(uid);
+    }
+    match Account::named(text) {
+        Ok(Some(account)) => Ok(account.uid()),
+        Ok(None) => Err(Error::new(format!("there is no user of the name `{text}`"))),
+        Err(error) => Err(Error::new(format!("cannot look up user `{text}`: {error}"))),
+    }
 }
 
 /// Makes this process that user's, for good. After everything for which the present privileges are needed, and before

@@ -1,11 +1,12 @@
 //! What may be run, by name.
 
 mod entry;
-mod file;
 mod pattern;
 
+use crate::believed::{self, Purpose};
 use crate::{Error, Job, Limits};
 use entry::{Command, Entry};
+use socketserver_proto::exec::Why;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
@@ -44,6 +45,22 @@ pub struct Commands {
     by_name: BTreeMap<String, Command>,
 }
 
+const PURPOSE: Purpose = Purpose {
+    what: "a TOML file of commands",
+    forbidden: 0o022,
+    danger: "write it",
+    cure: "chmod go-w",
+    longest: 1 << 20,
+    spoken: "1 MiB",
+};
+
+/// Why nothing is run for a request, and what to say to whoever asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoCommand {
+    pub(crate) why: Why,
+    pub(crate) text: String,
+}
+
 /// Of what a client said so much is said back to it.
 const SHOWN: usize = 64;
 
@@ -55,7 +72,10 @@ impl Commands {
     /// says is not understood, with the line.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        Self::parse(&file::read(path)?, &path.display().to_string())
+        let name = path.display().to_string();
+        let bytes = believed::read(path, PURPOSE)?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| Error::new(format!("`{name}`: {error}")))?;
+        Self::parse(text, &name)
     }
 
     /// Reads a text. `name` is what errors call it.
@@ -95,19 +115,26 @@ impl Commands {
     /// What to say to whoever asked: nothing of that name may be run, or not so.
     pub fn find(&self, request: &str, limits: Limits) -> Result<(Job, Limits), String> {
         let words = shlex::split(request).ok_or("a quotation in the request has no end")?;
-        let Some((name, arguments)) = words.split_first() else { return Err(self.unknown("no command was given")) };
+        self.find_words(&words, limits).map_err(|none| none.text)
+    }
+
+    /// As [`find`](Self::find), for a request that came in words.
+    pub(crate) fn find_words(&self, words: &[String], limits: Limits) -> Result<(Job, Limits), NoCommand> {
+        let unknown = |what: &str| NoCommand { why: Why::Unknown, text: self.unknown(what) };
+        let wrong = |text| Err(NoCommand { why: Why::Arguments, text });
+        let Some((name, arguments)) = words.split_first() else { return Err(unknown("no command was given")) };
         let Some(command) = self.by_name.get(name) else {
-            return Err(self.unknown(&format!("unknown command `{}`", shown(name))));
+            return Err(unknown(&format!("unknown command `{}`", shown(name))));
         };
         if arguments.len() != command.arguments.len() {
             let (wanted, given) = (command.arguments.len(), arguments.len());
             let s = if wanted == 1 { "" } else { "s" };
-            return Err(format!("`{name}` takes {wanted} argument{s}, and {given} were given"));
+            return wrong(format!("`{name}` takes {wanted} argument{s}, and {given} were given"));
         }
         for (at, (argument, pattern)) in arguments.iter().zip(&command.arguments).enumerate() {
             if !pattern.matches(argument) {
                 let (argument, pattern) = (shown(argument), pattern.text());
-                return Err(format!("argument {} of `{name}`, `{argument}`, is not as `{pattern}` says", at + 1));
+                return wrong(format!("argument {} of `{name}`, `{argument}`, is not as `{pattern}` says", at + 1));
             }
         }
         let limits = Limits {

@@ -5,12 +5,13 @@
 //!
 //! | from | message | meaning |
 //! |---|---|---|
-//! | server | a descriptor | held to the end; when all are closed no supervisor is left |
+//! | server | a descriptor, and a time in ms | the one is held to the end: when all are closed no supervisor is left; the other is how long the command may take, 0 for ever |
 //! | server | a job | run it |
 //! | server | anything, or the end | end it: TERM, two seconds, KILL |
 //! | supervisor | [`Ended`] | how the command ended; all of its processes have |
 //!
-//! The command is over when its first process has ended: what that leaves behind is ended in the same way.
+//! The command is over when its first process has ended: what that leaves behind is ended in the same way. The server looks
+//! after the time too; but it may wait, to the end of that time and beyond, for a client that does not take what was said.
 
 mod tree;
 
@@ -36,6 +37,9 @@ pub(crate) const GRACE: Duration = Duration::from_secs(2);
 /// So long after KILL what is still there is reported as left.
 pub(crate) const STUBBORN: Duration = Duration::from_secs(2);
 
+/// In place of a number of milliseconds.
+pub(crate) const NO_LIMIT: u64 = 0;
+
 /// Whether [`supervise_if_asked`] was called.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
@@ -52,6 +56,8 @@ pub(crate) enum How {
     Exited(i32),
     Killed(i32),
     NotStarted(i32),
+    /// It took longer than it may, and was ended.
+    TimedOut,
 }
 
 impl Ended {
@@ -62,6 +68,7 @@ impl Ended {
             How::Exited(status) => (b'e', status),
             How::Killed(signal) => (b'k', signal),
             How::NotStarted(errno) => (b'n', errno),
+            How::TimedOut => (b't', 0),
         };
         let mut bytes = [tag; Self::SIZE];
         bytes[1..5].copy_from_slice(&number.to_ne_bytes());
@@ -77,6 +84,7 @@ impl Ended {
             b'e' => How::Exited(number),
             b'k' => How::Killed(number),
             b'n' => How::NotStarted(number),
+            b't' => How::TimedOut,
             _ => return None,
         };
         Some(Self { how, left: u32::from_ne_bytes(left.try_into().ok()?) })
@@ -128,7 +136,7 @@ fn supervise(control: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     rustix::process::chdir("/")?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let Some((_alive, _)) = socketserver_sys::receive_descriptor(control)? else { return Ok(None) };
+    let Some((_alive, millis)) = socketserver_sys::receive_descriptor(control)? else { return Ok(None) };
     let mut bytes = vec![0; job::LONGEST];
     let (count, _) = rustix::io::retry_on_intr(|| rustix::net::recv(control, &mut bytes, RecvFlags::empty()))?;
     let job = Job::from_bytes(&bytes[..count]).ok_or(io::ErrorKind::InvalidData)?;
@@ -139,7 +147,11 @@ fn supervise(control: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)
     });
-    let watch = Watch { control, signals, command, status: None, stage: Stage::Runs, told: false };
+    let limit = (millis != NO_LIMIT).then(|| Duration::from_millis(millis));
+    // What is beyond the clock is never.
+    let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let watch =
+        Watch { control, signals, command, until, timed_out: false, status: None, stage: Stage::Runs, told: false };
     // Without it the server would wait for an end that never comes.
     Ok(watch.until_end(kept.is_err()))
 }
@@ -156,6 +168,9 @@ struct Watch<'a> {
     control: BorrowedFd<'a>,
     signals: ChildSignals,
     command: Pid,
+    /// When its time is up.
+    until: Option<Instant>,
+    timed_out: bool,
     /// How its first process ended.
     status: Option<WaitStatus>,
     stage: Stage,
@@ -181,7 +196,8 @@ impl Watch<'_> {
                 return self.ended(0).filter(|_| !self.told);
             }
             self.stage = match self.stage {
-                Stage::Runs if end || self.status.is_some() => {
+                Stage::Runs if end || self.status.is_some() || self.is_late() => {
+                    self.timed_out = !end && self.status.is_none();
                     // One that was stopped would not hear it.
                     tree::signal(&[Signal::TERM, Signal::CONT]);
                     Stage::Asked(Instant::now() + GRACE)
@@ -190,7 +206,7 @@ impl Watch<'_> {
                 stage => stage,
             };
             let wait = match self.stage {
-                Stage::Runs => None,
+                Stage::Runs => self.until.map(|until| until.saturating_duration_since(Instant::now())),
                 Stage::Asked(until) => Some(until.saturating_duration_since(Instant::now())),
                 Stage::Killed(since) => {
                     let left = tree::signal(&[Signal::KILL]);
@@ -203,6 +219,10 @@ impl Watch<'_> {
             };
             end |= self.wait(wait, !end);
         }
+    }
+
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
     }
 
     /// Waits for all children that have ended. `true`: there are none left.
@@ -230,6 +250,7 @@ impl Watch<'_> {
 
     fn ended(&self, left: u32) -> Option<Ended> {
         let how = match self.status {
+            _ if self.timed_out => How::TimedOut,
             Some(status) => match (status.exit_status(), status.terminating_signal()) {
                 (Some(code), _) => How::Exited(code),
                 (_, signal) => How::Killed(signal.unwrap_or_default()),
@@ -258,7 +279,7 @@ mod tests {
 
     #[test]
     fn an_end_is_told_unchanged() {
-        for how in [How::Exited(3), How::Killed(15), How::NotStarted(2), How::Exited(-1)] {
+        for how in [How::Exited(3), How::Killed(15), How::NotStarted(2), How::Exited(-1), How::TimedOut] {
             let ended = Ended { how, left: 7 };
             assert_eq!(Ended::from_bytes(&ended.to_bytes()), Some(ended));
         }

@@ -60,6 +60,28 @@ impl From<Rate> for PeerRate {
     }
 }
 
+impl PeerRate {
+    /// With another burst: so many may come at once; 0 is 1.
+    ///
+    /// ```
+    /// use socketserver_proto::peers::{PeerPace, PeerRate, Peers, words_for};
+    /// use socketserver_proto::Rate;
+    /// use std::sync::atomic::AtomicU64;
+    /// use std::time::Duration;
+    /// let words: Vec<AtomicU64> = (0..words_for(1)).map(|_| AtomicU64::new(0)).collect();
+    /// let pace = PeerPace::new(Peers::new(words));
+    /// let rate = PeerRate::from("3/m".parse::<Rate>()?).burst(3);
+    /// let now = Duration::from_secs(7);
+    /// assert_eq!([0; 4].map(|_| pace.take("Alice", &rate, now)), [true, true, true, false]);
+    /// assert!(!pace.allows("Alice", &rate, now) && pace.allows("Bob", &rate, now));
+    /// # Ok::<_, socketserver_proto::RateError>(())
+    /// ```
+    #[must_use]
+    pub fn burst(self, count: u32) -> Self {
+        Self { ahead: self.interval.saturating_mul(u64::from(count.max(1) - 1)), ..self }
+    }
+}
+
 impl<W: Deref<Target = [AtomicU64]>> PeerPace<W> {
     /// With nobody known.
     #[must_use]
@@ -71,16 +93,24 @@ impl<W: Deref<Target = [AtomicU64]>> PeerPace<W> {
     /// some origin.
     #[must_use]
     pub fn take<K: Hash + ?Sized>(&self, peer: &K, rate: &PeerRate, now: Duration) -> bool {
+        self.ask(peer, rate, now, true)
+    }
+
+    /// Whether [`take`](Self::take) would give one now. Nothing is taken, and a peer that is not known stays so.
+    #[must_use]
+    pub fn allows<K: Hash + ?Sized>(&self, peer: &K, rate: &PeerRate, now: Duration) -> bool {
+        self.ask(peer, rate, now, false)
+    }
+
+    fn ask<K: Hash + ?Sized>(&self, peer: &K, rate: &PeerRate, now: Duration, takes: bool) -> bool {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self.peers.update(
             peer,
             |full_at| full_at,
             |full_at| {
                 let full_at = full_at.unwrap_or(0);
-                if full_at.saturating_sub(rate.ahead) > now {
-                    return (None, false);
-                }
-                (Some(full_at.max(now).saturating_add(rate.interval)), true)
+                let may = full_at.saturating_sub(rate.ahead) <= now;
+                ((may && takes).then(|| full_at.max(now).saturating_add(rate.interval)), may)
             },
         )
     }

@@ -112,6 +112,17 @@ macro_rules! facts {
             self.core.own_terms().idle = $crate::connection::Idle::Own(time);
         }
 
+        /// From the next read on the deadline is again what it was before any [`set_idle`](Self::set_idle): the server's,
+        /// or the 60 s of a client.
+        pub fn reset_idle(&mut self) {
+            let served = self.core.connection.is_served();
+            self.core.own_terms().idle = if served {
+                $crate::connection::Idle::Watched
+            } else {
+                $crate::connection::Idle::Own($crate::connection::IDLE)
+            };
+        }
+
         /// How long a write may make no progress; `None` is for ever. Applies to this connection, from the next write on.
         pub fn set_write_timeout(&mut self, time: Option<std::time::Duration>) {
             self.core.own_terms().write = time;

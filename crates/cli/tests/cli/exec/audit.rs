@@ -47,7 +47,7 @@ fn each_request_is_told_of_in_json() {
     told.remove("duration");
     let peer = format!("127.0.0.1:{}", client.local().unwrap().port());
     let expected = json!({
-        "event": "exec", "id": 1, "peer": peer, "status": "exited", "detail": 3, "bytes": 25, "output-cut": true, "left": 0,
+        "event": "exec", "id": 1, "peer": peer, "subject": null, "status": "exited", "detail": 3, "bytes": 25, "output-cut": true, "left": 0,
         "length": 23, "command": "sh 'echo hello; exit 3'",
     });
     assert_eq!(Value::from(told), expected);

@@ -1,0 +1,100 @@
+//! A command at a server of `serve exec`: what it says is said here, and how it ended is how this ends.
+
+mod shown;
+
+use crate::args::Call;
+use crate::{complain, printable};
+use shown::Shown;
+use socketserver_exec::{CallError, Caller, Error, Exit, Fate, Token, Why};
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What is no end of the command's own.
+const FAILED: u8 = 255;
+const TIMED_OUT: u8 = 124;
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// INT and TERM, which end this and with it the connection, and so the command there.
+const SIGNALS: [i32; 2] = [2, 15];
+
+pub(crate) fn run(args: Call) -> ExitCode {
+    let mut shown = Shown::new(args.json);
+    let status = match call(args, &mut shown) {
+        Ok(exit) => {
+            shown.exit(&exit);
+            exit.status()
+        }
+        Err(Failed::Here(error)) => {
+            complain(error);
+            FAILED
+        }
+        Err(Failed::There(error)) => {
+            let status = status(&error);
+            tell(&error, status, &mut shown);
+            status
+        }
+    };
+    ExitCode::from(status)
+}
+
+enum Failed {
+    Here(String),
+    There(CallError),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Here(error.to_string())
+    }
+}
+
+fn call(args: Call, shown: &mut Shown) -> Result<Exit, Failed> {
+    for signal in SIGNALS {
+        let end = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, end)
+            .map_err(|error| Failed::Here(format!("signals cannot be waited for: {error}")))?;
+    }
+    let mut caller = Caller::new().timeout(args.timeout.and_then(|timeout| timeout.0));
+    if let Some(file) = &args.token_file {
+        caller = caller.token(Token::load(file)?);
+    }
+    let mut client = caller.connect(&args.address).map_err(Failed::There)?;
+    let words: Vec<String> = std::iter::once(args.name).chain(args.args).collect();
+    client.run(&words, &mut |output, bytes| shown.said(output, bytes)).map_err(Failed::There)
+}
+
+fn status(error: &CallError) -> u8 {
+    match error {
+        CallError::TimedOut => TIMED_OUT,
+        CallError::Refused { why: Why::Unknown, .. } => NOT_FOUND,
+        CallError::Refused { why: Why::Arguments, .. } => CANNOT_RUN,
+        _ => FAILED,
+    }
+}
+
+fn tell(error: &CallError, status: u8, shown: &mut Shown) {
+    match error {
+        // Whoever closed the pipe that we print to knows.
+        CallError::Sink(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        CallError::Sink(error) => complain(format_args!("standard output or error: {error}")),
+        CallError::Refused { why, text } => shown.refused(*why, &printable::text(text), status),
+        other => complain(printable::text(&other.to_string())),
+    }
+}
+
+/// What a person is told of how it ended, beside the status.
+fn words(exit: &Exit) -> Option<String> {
+    match exit.fate {
+        Fate::Killed(signal) => Some(format!("the command was ended by signal {signal}")),
+        Fate::TimedOut => Some("the command took longer than the server lets it, and was ended".into()),
+        Fate::NotStarted(errno) => {
+            Some(format!("the server cannot execute the command: {}", io::Error::from_raw_os_error(errno)))
+        }
+        Fate::Lost => Some("what became of the command is not known: its supervisor was killed".into()),
+        Fate::Stopped => Some("the server has ended the command".into()),
+        _ => None,
+    }
+}

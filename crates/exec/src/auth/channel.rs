@@ -1,0 +1,58 @@
+use socketserver::Credentials;
+
+/// What a connection itself says of who is at its other end: all that this crate asks of a transport.
+///
+/// ```
+/// use socketserver_exec::{Binding, Channel};
+/// // TCP between two programs of one machine says nothing of them.
+/// let channel = Channel { is_near: true, ..Channel::default() };
+/// assert_eq!((channel.binding, channel.certificate), (Binding::Plain, None));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Channel {
+    /// Whether both ends are on this machine: a Unix socket, or an address of the loopback.
+    pub is_near: bool,
+    /// What the kernel says of a peer over a Unix socket (`SO_PEERCRED`, `unix(7)`).
+    pub credentials: Option<Credentials>,
+    /// What the peer has shown for TLS, and what was verified.
+    pub certificate: Option<Certificate>,
+    /// What ties a proof to this connection.
+    pub binding: Binding,
+}
+
+/// The certificate of a peer, verified.
+///
+/// ```
+/// use socketserver_exec::Certificate;
+/// let certificate = Certificate { names: vec!["client.example".into()] };
+/// assert_eq!(certificate.names.len(), 1);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Certificate {
+    /// The names that it is for (`subjectAltName`, RFC 5280, section 4.2.1.6): of hosts, of mailboxes, URIs and addresses, as
+    /// texts.
+    pub names: Vec<String>,
+}
+
+/// What ties a proof to one connection: who relays it to another has nothing of it.
+///
+/// ```
+/// use socketserver_exec::Binding;
+/// assert_eq!(Binding::default(), Binding::Plain);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Binding {
+    /// Nothing: there is no TLS. A proof is good for the server's nonce all the same.
+    #[default]
+    Plain,
+    /// The binding `tls-exporter` (RFC 9266): 32 bytes that both ends of this TLS connection know, and no other.
+    Exporter([u8; 32]),
+    /// TLS that cannot be bound: version 1.2 without the extended master secret (RFC 7627; RFC 9266, section 3). No token is
+    /// taken over it, nor given.
+    Unbound,
+}
+
+impl Binding {
+    /// The label of the exporter that is asked for (RFC 9266), with no context.
+    pub const LABEL: &'static [u8] = b"EXPORTER-Channel-Binding";
+}

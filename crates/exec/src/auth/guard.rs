@@ -1,0 +1,263 @@
+use super::{Binding, Channel, Token, Transcript};
+use socketserver::Rate;
+use socketserver_proto::exec::{MAC, Method, Methods, NONCE, Proof, Side};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Who may ask for commands over the native protocol, and how that is proved. Any one proof will do.
+///
+/// | over | by default | what may be added |
+/// |---|---|---|
+/// | a Unix socket | the server's own user, and root | [other users](Self::allow_user), [a token](Self::token) |
+/// | TCP on the loopback | anybody, unless something was added | a token |
+/// | TLS | nobody; on the loopback anybody, unless something was added | a token, [names in certificates](Self::allow_san) |
+/// | TCP beyond the loopback | nobody | nothing |
+///
+/// A peer may fail five times a minute (an IPv4 address, an IPv6 network of 64 bits, a user); then it is refused at once.
+///
+/// ```
+/// use socketserver_exec::{Auth, Token};
+/// let token = Token::new(b"c4f0b1c5fd1c4c1e8d7a64a0f7bd3a52")?;
+/// let auth = Auth::new().token(token).allow_san("client.example").max_failures("10/m".parse::<socketserver::Rate>()?);
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Auth {
+    token: Option<Token>,
+    users: BTreeSet<u32>,
+    names: BTreeSet<String>,
+    failures: Option<Rate>,
+}
+
+/// How often a peer may fail.
+fn five_a_minute() -> Option<Rate> {
+    Rate::per(5, Duration::from_secs(60)).ok()
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { token: None, users: BTreeSet::new(), names: BTreeSet::new(), failures: five_a_minute() }
+    }
+}
+
+impl Auth {
+    /// As the table says, with nothing added.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whoever knows this token may ask.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// This user may ask over Unix sockets, beside the server's own and root.
+    #[must_use]
+    pub fn allow_user(mut self, uid: u32) -> Self {
+        self.users.insert(uid);
+        self
+    }
+
+    /// Whoever has shown a certificate for this name may ask (`subjectAltName`, RFC 5280, section 4.2.1.6). It is compared as
+    /// the certificate has it, names of hosts without regard to capital letters; no pattern is looked for in either. That a
+    /// certificate was verified is not enough: an authority may have issued any number of them.
+    #[must_use]
+    pub fn allow_san(mut self, name: &str) -> Self {
+        self.names.insert(folded(name));
+        self
+    }
+
+    /// How often a peer may fail to prove who it is, `5/m` unless said otherwise: so many at once, and then no more often
+    /// than that. `None` is as often as it likes.
+    #[must_use]
+    pub fn max_failures(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.failures = rate.into();
+        self
+    }
+
+    pub(crate) fn failures(&self) -> Option<Rate> {
+        self.failures
+    }
+
+    /// Whether somebody may prove who he is where a secret can be heard by nobody else.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Whether certificates are looked at.
+    pub(crate) fn has_names(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// Whether anything was added: then nobody may ask without a proof.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.token.is_some() || !self.names.is_empty() || !self.users.is_empty()
+    }
+
+    /// What may be proved over this connection.
+    pub(crate) fn methods(&self, channel: &Channel) -> Methods {
+        let bound = match channel.binding {
+            Binding::Plain => channel.is_near,
+            Binding::Exporter(_) => true,
+            Binding::Unbound => false,
+        };
+        let mut methods = Methods::default();
+        let mut take = |when, method| methods = if when { methods.with(method) } else { methods };
+        take(channel.credentials.is_some(), Method::Credentials);
+        take(self.token.is_some() && bound, Method::Token);
+        take(self.has_names() && channel.binding != Binding::Plain, Method::Certificate);
+        take(channel.is_near && channel.credentials.is_none() && !self.is_asked_for(), Method::None);
+        methods
+    }
+
+    /// Whether that will do. `Err`: what to say; nothing of it is a secret.
+    pub(crate) fn judge(
+        &self,
+        channel: &Channel,
+        methods: Methods,
+        nonce: [u8; NONCE],
+        proof: &Proof,
+    ) -> Result<Granted, Denied> {
+        let denied = |subject: Option<String>, text: &str| Err(Denied { subject, text: text.to_owned() });
+        if !methods.has(proof.method()) {
+            let offered = if methods.is_empty() { "nothing".to_owned() } else { methods.to_string() };
+            return denied(None, &format!("{} proves nothing here; taken is: {offered}", proof.method()));
+        }
+        match proof {
+            Proof::None => Ok(Granted { subject: None, mac: None }),
+            Proof::Credentials => {
+                let Some(uid) = channel.credentials.map(|credentials| credentials.uid) else {
+                    return denied(None, "the kernel does not say who is there");
+                };
+                let subject = Some(format!("uid={uid}"));
+                if uid == 0 || uid == rustix::process::geteuid().as_raw() || self.users.contains(&uid) {
+                    return Ok(Granted { subject, mac: None });
+                }
+                denied(subject, &format!("user {uid} may not ask here"))
+            }
+            Proof::Certificate => {
+                let Some(certificate) = &channel.certificate else {
+                    return denied(None, "no certificate was shown");
+                };
+                let is_allowed = |name: &&String| self.names.contains(&folded(name));
+                match certificate.names.iter().find(is_allowed) {
+                    Some(name) => Ok(Granted { subject: Some(format!("san={name}")), mac: None }),
+                    None => {
+                        let shown = certificate.names.first().map(|name| format!("san={name}"));
+                        denied(shown, "the certificate was verified, and it is for no name that may ask here")
+                    }
+                }
+            }
+            Proof::Token { nonce: client, mac } => {
+                let transcript = Transcript { methods, server: nonce, client: *client, binding: channel.binding };
+                let right = self.token.as_ref().filter(|token| transcript.is_proved(Side::Client, token, mac));
+                match right {
+                    Some(token) => {
+                        Ok(Granted { subject: Some("token".into()), mac: transcript.prove(Side::Server, token) })
+                    }
+                    None => denied(None, "the proof is not that of the server's token for this connection"),
+                }
+            }
+            _ => denied(None, "it is not known how to look at that"),
+        }
+    }
+}
+
+/// As names are compared: those of hosts in small letters (RFC 4343), URIs, mailboxes and addresses as they are.
+fn folded(name: &str) -> String {
+    if name.contains([':', '/', '@']) { name.to_owned() } else { name.to_ascii_lowercase() }
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    /// As the log has it; `None`: anybody may.
+    pub(crate) subject: Option<String>,
+    /// What the server proves in turn.
+    pub(crate) mac: Option<[u8; MAC]>,
+}
+
+/// Who may not ask.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    /// As far as it is known.
+    pub(crate) subject: Option<String>,
+    pub(crate) text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Certificate;
+    use super::*;
+
+    fn auth() -> Auth {
+        Auth::new()
+    }
+
+    fn token() -> Token {
+        Token::new(&[b'x'; 32]).unwrap()
+    }
+
+    fn near() -> Channel {
+        Channel { is_near: true, ..Channel::default() }
+    }
+
+    fn tls(names: &[&str]) -> Channel {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Channel { certificate: Some(Certificate { names }), binding: Binding::Exporter([7; 32]), ..Channel::default() }
+    }
+
+    #[test]
+    fn what_may_be_proved_depends_on_where() {
+        let methods = |auth: &Auth, channel: &Channel| auth.methods(channel).to_string();
+        assert_eq!(methods(&auth(), &near()), "none");
+        assert_eq!(methods(&auth().token(token()), &near()), "token");
+        assert_eq!(methods(&auth().allow_user(7), &near()), "");
+        let far = Channel::default();
+        for auth in [auth(), auth().token(token()), auth().allow_san("a")] {
+            assert_eq!(methods(&auth, &far), "", "beyond the loopback without TLS");
+        }
+        assert_eq!(methods(&auth(), &tls(&[])), "");
+        assert_eq!(methods(&auth().token(token()).allow_san("a"), &tls(&[])), "certificate, token");
+        let unbound = Channel { binding: Binding::Unbound, ..tls(&[]) };
+        assert_eq!(methods(&auth().token(token()).allow_san("a"), &unbound), "certificate");
+        assert_eq!(methods(&auth(), &Channel { is_near: true, ..tls(&[]) }), "none");
+    }
+
+    #[test]
+    fn a_certificate_is_good_for_a_name_that_may_ask() {
+        let auth = auth().allow_san("Client.example").allow_san("spiffe://example/Client");
+        let judge = |channel: &Channel| auth.judge(channel, auth.methods(channel), [0; 32], &Proof::Certificate);
+        let granted = judge(&tls(&["other.example", "CLIENT.example"])).unwrap();
+        assert_eq!(granted.subject.as_deref(), Some("san=CLIENT.example"));
+        let denied = judge(&tls(&["other.example"])).unwrap_err();
+        assert_eq!(denied.subject.as_deref(), Some("san=other.example"));
+        assert!(denied.text.contains("no name that may ask"));
+        assert!(judge(&tls(&["spiffe://example/Client"])).is_ok());
+        for names in
+            [&[][..], &["spiffe://example/client"], &["*.example"], &["client.example.org"], &["client.example "]]
+        {
+            assert!(judge(&tls(names)).is_err(), "{names:?}");
+        }
+        assert!(judge(&Channel { certificate: None, ..tls(&[]) }).is_err());
+    }
+
+    #[test]
+    fn a_method_that_was_not_offered_proves_nothing() {
+        let auth = auth().token(token());
+        for proof in [Proof::None, Proof::Credentials, Proof::Certificate] {
+            let denied = auth.judge(&near(), auth.methods(&near()), [0; 32], &proof).unwrap_err();
+            assert!(denied.text.contains("token"), "{denied:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_reads_the_token_out_of_it() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let auth = auth().token(Token::new(secret.as_bytes()).unwrap());
+        assert!(!format!("{auth:?}").contains("0123"));
+    }
+}

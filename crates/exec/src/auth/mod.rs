@@ -1,0 +1,22 @@
+//! Who may ask, and how that is proved.
+
+mod channel;
+mod failures;
+mod guard;
+mod proof;
+mod token;
+
+pub use channel::{Binding, Certificate, Channel};
+pub use guard::Auth;
+pub use token::Token;
+
+pub(crate) use failures::Failures;
+pub(crate) use guard::Granted;
+pub(crate) use proof::Transcript;
+
+/// A nonce that nobody can foresee.
+pub(crate) fn nonce() -> std::io::Result<[u8; socketserver_proto::exec::NONCE]> {
+    let mut nonce = [0; socketserver_proto::exec::NONCE];
+    getrandom::fill(&mut nonce).map_err(std::io::Error::from)?;
+    Ok(nonce)
+}

@@ -1,0 +1,84 @@
+use socketserver_proto::exec::{Why, WireError};
+use std::{fmt, io};
+
+/// Why a call came to nothing.
+///
+/// ```
+/// use socketserver_exec::{CallError, Caller};
+/// let error = Caller::new().connect("unix:/nobody/is/there").unwrap_err();
+/// assert!(matches!(error, CallError::Unreachable(_)));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// Nobody is there, or not in time.
+    Unreachable(socketserver::Error),
+    /// The connection broke off.
+    Disconnected(io::Error),
+    /// Somebody is there, and has not let us in within 10 s.
+    Silent,
+    /// The [time](crate::Caller::timeout) is up.
+    TimedOut,
+    /// Whoever is there does not speak the protocol.
+    Protocol(WireError),
+    /// The address of who is there: it is beyond the loopback, where nothing is said without TLS.
+    WantsTls(String),
+    /// A token is wanted, and none was given.
+    WantsToken,
+    /// No token is taken there; what is.
+    TakesNoToken(String),
+    /// The server has not proved that it knows the token: it is another one.
+    FalseServer,
+    /// Nothing ties a token to this TLS connection, so it was not used: TLS 1.2 without the extended master secret.
+    Unbound,
+    /// The server does not do it. The words are its own: control characters and all.
+    Refused {
+        /// Why.
+        why: Why,
+        /// What it says.
+        text: String,
+    },
+    /// What the command said could not be handed on.
+    Sink(io::Error),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => error.fmt(f),
+            Self::Disconnected(error) => write!(f, "the connection broke off: {error}"),
+            Self::Silent => f.write_str("somebody is there, and has not let us in within 10 s"),
+            Self::TimedOut => f.write_str("the time is up"),
+            Self::Protocol(error) => write!(f, "whoever is there does not speak the native protocol: {error}"),
+            Self::WantsTls(peer) => {
+                write!(f, "{peer} is beyond the loopback, where commands are asked for over TLS alone: `tls://…`")
+            }
+            Self::WantsToken => f.write_str("the server wants a token (`--token-file FILE`), and none was given"),
+            Self::TakesNoToken(methods) => write!(f, "the server takes no token there; it takes: {methods}"),
+            Self::FalseServer => f.write_str("the server does not know the token: it is another one, or has another"),
+            Self::Unbound => f.write_str(
+                "nothing would tie the token to this TLS connection, so it was not used: TLS 1.3 is wanted, or the extended \
+                 master secret",
+            ),
+            Self::Refused { text, .. } => write!(f, "refused: {text}"),
+            Self::Sink(error) => write!(f, "what the command says cannot be handed on: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreachable(error) => Some(error),
+            Self::Disconnected(error) | Self::Sink(error) => Some(error),
+            Self::Protocol(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<WireError> for CallError {
+    fn from(error: WireError) -> Self {
+        Self::Protocol(error)
+    }
+}
