@@ -16,7 +16,7 @@ const MISSING: &str = "there clients would have to prove who they are, over TLS:
                        Unix socket of mode 600, as `unix:/run/exec.sock`, alone";
 
 /// What `serve exec` calls what may be missing of the native protocol.
-const AUTHENTICATION: &str = "authentication (`--token-file FILE`)";
+const AUTHENTICATION: &str = "authentication (`--token-file FILE`, or `--allow-san NAME` with `--tls-client-ca FILE`)";
 const TLS: &str = "TLS (`tls://…`)";
 
 /// Whether commands may be asked for at an endpoint without a proof: TCP on the loopback, with TLS or without, and Unix sockets with a file that is for their
@@ -81,16 +81,20 @@ pub fn check_native(endpoint: &Endpoint, auth: &Auth) -> Result<(), Error> {
     match endpoint {
         Endpoint::Tcp { host: Host::Ip(ip), .. } if ip.to_canonical().is_loopback() => provable(endpoint, auth),
         // Judged by what is bound.
-        Endpoint::Tcp { host: Host::Name(_), .. } | Endpoint::Fd(_) => Ok(()),
-        Endpoint::Tcp { .. } => missing(endpoint, auth),
+        Endpoint::Tcp { host: Host::Name(_), .. } | Endpoint::Tls { host: Host::Name(_), .. } | Endpoint::Fd(_) => {
+            Ok(())
+        }
+        Endpoint::Tls { host: Host::Ip(ip), .. } if ip.to_canonical().is_loopback() => provable(endpoint, auth),
+        Endpoint::Tls { .. } if auth.has_token() || auth.has_names() => Ok(()),
+        Endpoint::Tcp { .. } | Endpoint::Tls { .. } => missing(endpoint, auth),
         Endpoint::Unix { .. } => Ok(()),
         _ => Err(Error::new(format!("`{endpoint}`: commands are run over streams, as `unix:/run/exec.sock`"))),
     }
 }
 
-/// Over TCP on the loopback, where something was asked for that cannot be proved there.
+/// On the loopback, where something was asked for that cannot be proved there.
 fn provable(endpoint: &Endpoint, auth: &Auth) -> Result<(), Error> {
-    if auth.is_asked_for() && !auth.has_token() {
+    if auth.is_asked_for() && !auth.has_token() && !(auth.has_names() && endpoint.is_tls()) {
         return Err(Error::new(format!(
             "`{endpoint}`: nobody could prove there who he is: users are known over Unix sockets, and certificates over TLS; \
              `--token-file FILE` is for TCP too"
@@ -99,11 +103,12 @@ fn provable(endpoint: &Endpoint, auth: &Auth) -> Result<(), Error> {
     Ok(())
 }
 
-/// Beyond the loopback, without TLS.
+/// Beyond the loopback, without TLS or without a proof.
 fn missing(endpoint: &Endpoint, auth: &Auth) -> Result<(), Error> {
-    let (what, are) = match auth.has_token() || auth.has_names() {
-        true => (TLS.to_owned(), "is"),
-        false => (format!("{AUTHENTICATION} and {TLS}"), "are"),
+    let (what, are) = match (auth.has_token() || auth.has_names(), endpoint.is_tls()) {
+        (true, _) => (TLS.to_owned(), "is"),
+        (false, true) => (AUTHENTICATION.to_owned(), "is"),
+        (false, false) => (format!("{AUTHENTICATION} and {TLS}"), "are"),
     };
     Err(Error::new(format!(
         "`{endpoint}`: it is not on the loopback, where commands are run for those alone who prove who they are, over TLS: \
@@ -123,6 +128,7 @@ pub fn secure_native(endpoints: &[Endpoint], auth: &Auth, owner: Option<&Account
         match endpoint {
             Endpoint::Unix { name: UnixName::Path(path), .. } => secure_file(path, owner, None)?,
             Endpoint::Unix { .. } | Endpoint::Tcp { host: Host::Ip(_), .. } => {}
+            Endpoint::Tls { host, .. } if !matches!(host, Host::Name(_)) => {}
             other => return Err(Error::new(format!("`{other}`: where it is bound is not known"))),
         }
     }

@@ -41,16 +41,12 @@ pub(crate) trait Talk {
     /// Waits until a turn of the command has something to do.
     async fn ready(&mut self, watch: &Self::Watch) -> io::Result<()>;
 
+    fn binding(&self) -> Binding;
+
     /// What the connection itself says of who is there.
     fn channel(&self) -> Channel {
-        let credentials = self.peer().credentials();
         let on_loopback = self.local().is_some_and(|local| local.ip().to_canonical().is_loopback());
-        Channel {
-            is_near: credentials.is_some() || on_loopback,
-            credentials,
-            certificate: None,
-            binding: Binding::Plain,
-        }
+        Channel::of(self.peer(), on_loopback, self.binding())
     }
 }
 
@@ -109,6 +105,10 @@ impl Talk for Stream {
 
     async fn finish(&mut self, run: &mut Run, sink: &mut impl FnMut(Output, &[u8])) -> io::Result<Outcome> {
         run.finish(sink).await
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::of(self.tls(), |output, label, context| self.export_keying_material(output, label, context))
     }
 
     fn watch(&self, run: &Run) -> io::Result<Watched> {
@@ -177,6 +177,10 @@ impl Talk for blocking::Stream {
 
     async fn finish(&mut self, run: &mut Run, sink: &mut impl FnMut(Output, &[u8])) -> io::Result<Outcome> {
         run.wait(sink)
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::of(self.tls(), |output, label, context| self.export_keying_material(output, label, context))
     }
 
     fn watch(&self, run: &Run) -> io::Result<OwnedFd> {

@@ -1,4 +1,5 @@
-use socketserver::Credentials;
+use socketserver::{Credentials, Identity, Peer, TlsInfo, TlsVersion};
+use std::io;
 
 /// What a connection itself says of who is at its other end: all that this crate asks of a transport.
 ///
@@ -24,14 +25,33 @@ pub struct Channel {
 ///
 /// ```
 /// use socketserver_exec::Certificate;
-/// let certificate = Certificate { names: vec!["client.example".into()] };
+/// let certificate = Certificate { names: vec!["DNS:client.example".into()] };
 /// assert_eq!(certificate.names.len(), 1);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Certificate {
-    /// The names that it is for (`subjectAltName`, RFC 5280, section 4.2.1.6): of hosts, of mailboxes, URIs and addresses, as
-    /// texts.
+    /// The names that it is for (`subjectAltName`, RFC 5280, section 4.2.1.6), each with what it is in front: `DNS:`, `URI:`,
+    /// `email:` or `IP:`.
     pub names: Vec<String>,
+}
+
+impl Certificate {
+    fn of(identity: &Identity) -> Self {
+        Self { names: identity.sans().iter().map(ToString::to_string).collect() }
+    }
+}
+
+impl Channel {
+    /// What a connection says whose peer, distance and binding these are.
+    pub(crate) fn of(peer: &Peer, on_loopback: bool, binding: Binding) -> Self {
+        let credentials = peer.credentials();
+        Self {
+            is_near: credentials.is_some() || on_loopback,
+            credentials,
+            certificate: peer.identity().map(Certificate::of),
+            binding,
+        }
+    }
 }
 
 /// What ties a proof to one connection: who relays it to another has nothing of it.
@@ -47,12 +67,31 @@ pub enum Binding {
     Plain,
     /// The binding `tls-exporter` (RFC 9266): 32 bytes that both ends of this TLS connection know, and no other.
     Exporter([u8; 32]),
-    /// TLS that cannot be bound: version 1.2 without the extended master secret (RFC 7627; RFC 9266, section 3). No token is
-    /// taken over it, nor given.
+    /// TLS that cannot be bound. Of version 1.2 that would take the extended master secret (RFC 7627; RFC 9266, section 3), and
+    /// whether there is one is not told. No token is taken over it, nor given.
     Unbound,
 }
 
 impl Binding {
     /// The label of the exporter that is asked for (RFC 9266), with no context.
     pub const LABEL: &'static [u8] = b"EXPORTER-Channel-Binding";
+
+    /// Of a connection that speaks this TLS, or none, and can export so much by that label and context.
+    pub(crate) fn of(
+        tls: Option<TlsInfo>,
+        export: impl FnOnce(&mut [u8], &[u8], Option<&[u8]>) -> io::Result<()>,
+    ) -> Self {
+        match tls {
+            None => Self::Plain,
+            Some(tls) if tls.version() >= TlsVersion::Tls13 => {
+                let mut bytes = [0; 32];
+                // Absent and empty are the same context there (RFC 8446, section 7.5).
+                match export(&mut bytes, Self::LABEL, None) {
+                    Ok(()) => Self::Exporter(bytes),
+                    Err(_) => Self::Unbound,
+                }
+            }
+            Some(_) => Self::Unbound,
+        }
+    }
 }

@@ -2,6 +2,7 @@ use super::{Binding, Channel, Token, Transcript};
 use socketserver::Rate;
 use socketserver_proto::exec::{MAC, Method, Methods, NONCE, Proof, Side};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Who may ask for commands over the native protocol, and how that is proved. Any one proof will do.
@@ -61,12 +62,14 @@ impl Auth {
         self
     }
 
-    /// Whoever has shown a certificate for this name may ask (`subjectAltName`, RFC 5280, section 4.2.1.6). It is compared as
-    /// the certificate has it, names of hosts without regard to capital letters; no pattern is looked for in either. That a
-    /// certificate was verified is not enough: an authority may have issued any number of them.
+    /// Whoever has shown a certificate for this name may ask (`subjectAltName`, RFC 5280, section 4.2.1.6): of a host
+    /// (`client.example`), a URI (`spiffe://example/client`), a mailbox (`me@example.org`) or an address. What it is may stand in
+    /// front, as in `DNS:client.example`. It has to be the whole name, and no pattern is looked for in either; capital letters
+    /// count, but for those in names of hosts. That a certificate was verified is not enough: an authority may have issued any
+    /// number of them.
     #[must_use]
     pub fn allow_san(mut self, name: &str) -> Self {
-        self.names.insert(folded(name));
+        self.names.insert(typed(name));
         self
     }
 
@@ -166,9 +169,25 @@ impl Auth {
     }
 }
 
-/// As names are compared: those of hosts in small letters (RFC 4343), URIs, mailboxes and addresses as they are.
+/// A name as certificates have it, with what it is in front.
+fn typed(name: &str) -> String {
+    const KINDS: [&str; 4] = ["DNS:", "URI:", "email:", "IP:"];
+    let name = match name.parse::<IpAddr>() {
+        Ok(address) => format!("IP:{address}"),
+        Err(_) if KINDS.iter().any(|kind| name.starts_with(kind)) => name.to_owned(),
+        Err(_) if name.contains("://") => format!("URI:{name}"),
+        Err(_) if name.contains('@') => format!("email:{name}"),
+        Err(_) => format!("DNS:{name}"),
+    };
+    folded(&name)
+}
+
+/// As names are compared: those of hosts in small letters (RFC 4343).
 fn folded(name: &str) -> String {
-    if name.contains([':', '/', '@']) { name.to_owned() } else { name.to_ascii_lowercase() }
+    match name.strip_prefix("DNS:") {
+        Some(host) => format!("DNS:{}", host.to_ascii_lowercase()),
+        None => name.to_owned(),
+    }
 }
 
 /// Who asks.
@@ -231,15 +250,20 @@ mod tests {
     fn a_certificate_is_good_for_a_name_that_may_ask() {
         let auth = auth().allow_san("Client.example").allow_san("spiffe://example/Client");
         let judge = |channel: &Channel| auth.judge(channel, auth.methods(channel), [0; 32], &Proof::Certificate);
-        let granted = judge(&tls(&["other.example", "CLIENT.example"])).unwrap();
-        assert_eq!(granted.subject.as_deref(), Some("san=CLIENT.example"));
-        let denied = judge(&tls(&["other.example"])).unwrap_err();
-        assert_eq!(denied.subject.as_deref(), Some("san=other.example"));
+        let granted = judge(&tls(&["DNS:other.example", "DNS:CLIENT.example"])).unwrap();
+        assert_eq!(granted.subject.as_deref(), Some("san=DNS:CLIENT.example"));
+        let denied = judge(&tls(&["DNS:other.example"])).unwrap_err();
+        assert_eq!(denied.subject.as_deref(), Some("san=DNS:other.example"));
         assert!(denied.text.contains("no name that may ask"));
-        assert!(judge(&tls(&["spiffe://example/Client"])).is_ok());
-        for names in
-            [&[][..], &["spiffe://example/client"], &["*.example"], &["client.example.org"], &["client.example "]]
-        {
+        assert!(judge(&tls(&["URI:spiffe://example/Client"])).is_ok());
+        for names in [
+            &[][..],
+            &["URI:spiffe://example/client"],
+            &["DNS:spiffe://example/Client"],
+            &["DNS:*.example"],
+            &["DNS:client.example.org"],
+            &["email:client.example"],
+        ] {
             assert!(judge(&tls(names)).is_err(), "{names:?}");
         }
         assert!(judge(&Channel { certificate: None, ..tls(&[]) }).is_err());

@@ -8,8 +8,8 @@ pub use error::CallError;
 
 use crate::Token;
 use crate::auth::{Binding, Channel};
-use socketserver::client::Target;
-use socketserver::{Peer, blocking};
+use socketserver::blocking;
+use socketserver::client::{ClientTls, Connector, Target};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to let somebody in.
@@ -43,10 +43,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Caller {
     token: Option<Token>,
     timeout: Option<Duration>,
+    tls: ClientTls,
 }
 
 impl Caller {
-    /// Without a token, for as long as the server lets a command run.
+    /// Without a token, over `tls://` by the authorities of the system, for as long as the server lets a command run.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -56,6 +57,13 @@ impl Caller {
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// Whom it trusts over `tls://`, and which certificate it shows.
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -73,7 +81,8 @@ impl Caller {
     /// Nobody is there; the server speaks something else; it does not let us in, or is not who knows the token.
     pub fn connect(&self, target: impl Target) -> Result<Client, CallError> {
         let until = self.until();
-        let stream = socketserver::client::connect_within(target, patience(until)).map_err(CallError::Unreachable)?;
+        let connector = Connector::new().within(patience(until)).tls(self.tls.clone());
+        let stream = connector.connect(target).map_err(CallError::Unreachable)?;
         self.begin_until(stream, until)
     }
 
@@ -106,8 +115,8 @@ fn patience(until: Option<Instant>) -> Duration {
 
 /// What the connection says of the server.
 fn channel(stream: &blocking::Stream) -> Channel {
-    let peer: &Peer = stream.peer();
-    let on_loopback = peer.addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback());
-    let credentials = peer.credentials();
-    Channel { is_near: credentials.is_some() || on_loopback, credentials, ..Channel::default() }
+    let on_loopback = stream.peer().addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback());
+    let binding =
+        Binding::of(stream.tls(), |output, label, context| stream.export_keying_material(output, label, context));
+    Channel::of(stream.peer(), on_loopback, binding)
 }

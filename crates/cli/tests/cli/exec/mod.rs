@@ -1,10 +1,13 @@
-//! `serve exec`: commands of plain clients, and what is left of them: nothing.
+//! `serve exec`: commands of plain clients and of `call`, and what is left of them: nothing.
 
 mod audit;
+mod call;
 mod encodings;
 mod endings;
 mod limits;
+mod native;
 mod places;
+mod proofs;
 mod requests;
 mod stage;
 mod users;

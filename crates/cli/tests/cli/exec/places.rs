@@ -55,21 +55,50 @@ fn places_that_others_reach_are_refused() {
 }
 
 #[test]
+fn what_is_missing_beyond_the_loopback_is_named() {
+    let desk = Desk::new("");
+    let file = desk.token("0123456789abcdef0123456789abcdef");
+    let refused = |address: &str, more: &[&str], words: &[&str], not: &[&str]| {
+        let args = desk.native_args(address, more);
+        let output = run(&args.iter().map(String::as_str).collect::<Vec<_>>(), b"");
+        output.failed(2, words);
+        for word in not {
+            assert!(!output.stderr.contains(word), "`{word}` is in {}", output.stderr);
+        }
+    };
+    let (proof, tls) = ("authentication (`--token-file FILE`", "TLS (`tls://…`)");
+    for address in ["0.0.0.0:0", "*:0", "[::]:0", "192.0.2.7:9000"] {
+        let named = format!("`{}`", address.parse::<socketserver::Endpoint>().unwrap());
+        refused(address, &[], &[&named, proof, tls, "are missing"], &[]);
+        refused(address, &["--token-file", &file], &[&named, tls, "is missing"], &[proof]);
+        refused(&format!("tls://{address}"), &[], &[address, proof, "is missing"], &[tls]);
+    }
+    // Neither do packets, nor messages.
+    for address in ["udp://127.0.0.1:0", "unixgram:/tmp/exec", "ws://127.0.0.1:0", "seqpacket:@exec"] {
+        refused(address, &["--token-file", &file], &[address, "over streams"], &[]);
+    }
+    // Users are known by the kernel, and it knows none over TCP.
+    refused("127.0.0.1:0", &["--allow-user", "root"], &["nobody could prove there who he is", "Unix sockets"], &[]);
+    refused("127.0.0.1:0", &["--allow-user", "nobody-of-that-name"], &["`nobody-of-that-name`"], &[]);
+}
+
+#[test]
 fn an_inherited_socket_is_judged_by_where_it_is() {
     let desk = Desk::new("");
-    let start = |address: &str| {
+    let start = |address: &str, mut args: Vec<String>| {
         let listener = std::net::TcpListener::bind(address).unwrap();
-        let mut args = desk.args(&[]);
         args[2] = "fd:9".into();
         let mut shell = std::process::Command::new("sh");
         shell.arg("-c").arg("exec \"$0\" \"$@\" 9<&0").arg(env!("CARGO_BIN_EXE_socketserver")).args(&args);
         shell.stdin(std::os::fd::OwnedFd::from(listener)).stderr(std::process::Stdio::piped());
         shell.spawn().unwrap()
     };
-    let output = start("0.0.0.0:0").wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("authentication and TLS"));
-    let served = Served::adopt(start("127.0.0.1:0"));
+    for (args, words) in [(desk.args(&[]), "authentication and TLS"), (desk.native_args("", &[]), "are missing")] {
+        let output = start("0.0.0.0:0", args).wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(words));
+    }
+    let served = Served::adopt(start("127.0.0.1:0", desk.args(&[])));
     let address = served.line("listening on ")["listening on ".len()..].to_owned();
     assert_eq!(ask(&mut client(&address), "sh 'ls /proc/self/fd | wc -l'"), "4\n");
 }

@@ -85,6 +85,27 @@ impl Desk {
         Served::listening(command(&args.iter().map(String::as_str).collect::<Vec<_>>()), 1)
     }
 
+    /// `serve exec` at an address, with its commands and these arguments, over the native protocol.
+    pub(super) fn native_args(&self, address: &str, more: &[&str]) -> Vec<String> {
+        let mut args = self.args(&[&["--wire", "int32"], more].concat());
+        args[2] = address.into();
+        let wire = args.iter().position(|arg| arg == "--wire").unwrap();
+        args.drain(wire..wire + 2);
+        args
+    }
+
+    /// Serves them.
+    #[track_caller]
+    pub(super) fn serve_native(&self, address: &str, more: &[&str]) -> Served {
+        let args = self.native_args(address, more);
+        Served::listening(command(&args.iter().map(String::as_str).collect::<Vec<_>>()), 1)
+    }
+
+    /// A file with a token, which is the given text.
+    pub(super) fn token(&self, text: &str) -> String {
+        self.write(&format!("token-{}", text.len()), text, 0o600)
+    }
+
     /// The processes of its commands that there are. Ended ones that nobody has waited for yet are none.
     pub(super) fn processes(&self) -> Vec<u32> {
         let mark = format!("MARK={}", self.mark);
