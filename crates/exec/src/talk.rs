@@ -50,34 +50,45 @@ pub(crate) trait Talk {
     }
 }
 
+/// What both streams have by the same names.
+macro_rules! alike {
+    () => {
+        fn id(&self) -> u64 {
+            Self::id(self)
+        }
+
+        fn peer(&self) -> &Peer {
+            Self::peer(self)
+        }
+
+        fn local(&self) -> Option<SocketAddr> {
+            Self::local(self)
+        }
+
+        fn set_label(&self, label: &str) {
+            Self::set_label(self, label);
+        }
+
+        fn set_patience(&mut self, time: Option<Duration>) {
+            match time {
+                Some(time) => self.set_idle(Some(time)),
+                None => self.reset_idle(),
+            }
+        }
+
+        fn binding(&self) -> Binding {
+            Binding::of(self.tls(), |output, label, context| self.export_keying_material(output, label, context))
+        }
+    };
+}
+
 impl Talk for Stream {
     type Watch = Watched;
 
-    fn id(&self) -> u64 {
-        Self::id(self)
-    }
-
-    fn peer(&self) -> &Peer {
-        Self::peer(self)
-    }
-
-    fn local(&self) -> Option<SocketAddr> {
-        Self::local(self)
-    }
+    alike!();
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         Self::socket(self)
-    }
-
-    fn set_label(&self, label: &str) {
-        Self::set_label(self, label);
-    }
-
-    fn set_patience(&mut self, time: Option<Duration>) {
-        match time {
-            Some(time) => self.set_idle(Some(time)),
-            None => self.reset_idle(),
-        }
     }
 
     async fn read(&mut self) -> io::Result<Vec<u8>> {
@@ -107,10 +118,6 @@ impl Talk for Stream {
         run.finish(sink).await
     }
 
-    fn binding(&self) -> Binding {
-        Binding::of(self.tls(), |output, label, context| self.export_keying_material(output, label, context))
-    }
-
     fn watch(&self, run: &Run) -> io::Result<Watched> {
         Watched::for_reading(run.as_fd().try_clone_to_owned()?)
     }
@@ -125,31 +132,10 @@ impl Talk for Stream {
 impl Talk for blocking::Stream {
     type Watch = OwnedFd;
 
-    fn id(&self) -> u64 {
-        Self::id(self)
-    }
-
-    fn peer(&self) -> &Peer {
-        Self::peer(self)
-    }
-
-    fn local(&self) -> Option<SocketAddr> {
-        Self::local(self)
-    }
+    alike!();
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         Some(self.as_fd())
-    }
-
-    fn set_label(&self, label: &str) {
-        Self::set_label(self, label);
-    }
-
-    fn set_patience(&mut self, time: Option<Duration>) {
-        match time {
-            Some(time) => self.set_idle(Some(time)),
-            None => self.reset_idle(),
-        }
     }
 
     async fn read(&mut self) -> io::Result<Vec<u8>> {
@@ -177,10 +163,6 @@ impl Talk for blocking::Stream {
 
     async fn finish(&mut self, run: &mut Run, sink: &mut impl FnMut(Output, &[u8])) -> io::Result<Outcome> {
         run.wait(sink)
-    }
-
-    fn binding(&self) -> Binding {
-        Binding::of(self.tls(), |output, label, context| self.export_keying_material(output, label, context))
     }
 
     fn watch(&self, run: &Run) -> io::Result<OwnedFd> {

@@ -1,5 +1,6 @@
 use socketserver::{Credentials, Identity, Peer, TlsInfo, TlsVersion};
 use std::io;
+use std::net::SocketAddr;
 
 /// What a connection itself says of who is at its other end: all that this crate asks of a transport.
 ///
@@ -11,7 +12,7 @@ use std::io;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Channel {
-    /// Whether both ends are on this machine: a Unix socket, or an address of the loopback.
+    /// Whether both ends are on this machine: a Unix socket, or addresses of the loopback, and no proxy between.
     pub is_near: bool,
     /// What the kernel says of a peer over a Unix socket (`SO_PEERCRED`, `unix(7)`).
     pub credentials: Option<Credentials>,
@@ -42,11 +43,14 @@ impl Certificate {
 }
 
 impl Channel {
-    /// What a connection says whose peer, distance and binding these are.
+    /// What a connection says whose peer and binding these are, with an end of ours on the loopback or not.
     pub(crate) fn of(peer: &Peer, on_loopback: bool, binding: Binding) -> Self {
-        let credentials = peer.credentials();
+        // Of who is behind a proxy neither the kernel nor the address of the proxy says anything.
+        let is_direct = peer.proxied().is_none();
+        let credentials = peer.credentials().filter(|_| is_direct);
+        let is_near = |addr: SocketAddr| is_direct && on_loopback && addr.ip().to_canonical().is_loopback();
         Self {
-            is_near: credentials.is_some() || on_loopback,
+            is_near: credentials.is_some() || peer.addr().is_some_and(is_near),
             credentials,
             certificate: peer.identity().map(Certificate::of),
             binding,
