@@ -25,7 +25,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Serve(Box<Serve>),
     Connect(Box<Connect>),
-    Call(Call),
+    Call(Box<Call>),
     Probe(Probe),
 }
 
@@ -219,6 +219,9 @@ pub(crate) struct Call {
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+
     /// How long all of it may take, or `off` [default: off; the server has its own limits]
     #[arg(long, value_name = "TIME", value_parser = or_off(some_time))]
     pub(crate) timeout: Option<Limit<Duration>>,
@@ -281,10 +284,11 @@ const CALLED: &str = "\
 Addresses:
   unix:/path, unix:@name       a Unix socket: the kernel says who asks
   127.0.0.1:port, :port        TCP on this machine
+  tls://host:port              TLS over TCP, to anywhere
 Times: 500ms, 2s, 5m; a bare number is seconds.
 Examples:
   socketserver call unix:/run/exec.sock disk
-  socketserver call :9000 tail web.log --token-file ~/exec.token";
+  socketserver call tls://host.example:9000 tail web.log --token-file ~/exec.token";
 
 const FRAMINGS: &str = "\
 Framings:

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     match Args::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Connect(args) => connect::run(&args),
-        Command::Call(args) => call::run(args),
+        Command::Call(args) => call::run(*args),
         Command::Probe(args) => probe::run(args),
     }
 }

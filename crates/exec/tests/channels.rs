@@ -84,6 +84,11 @@ fn pinned(tls: &ServerTls) -> ClientTls {
     ClientTls::new().fingerprint(tls.fingerprint().unwrap())
 }
 
+/// A call on these terms.
+fn caller(tls: ClientTls) -> Caller {
+    Caller::new().connector(Connector::new().tls(tls))
+}
+
 /// What comes of a call.
 fn call(caller: &Caller, at: &Endpoint) -> Result<String, CallError> {
     let mut said = Vec::new();
@@ -97,23 +102,20 @@ fn call(caller: &Caller, at: &Endpoint) -> Result<String, CallError> {
 
 fn a_token_is_tied_to_the_tls_connection() {
     let tls = self_signed();
-    let caller = Caller::new().tls(pinned(&tls));
+    let trusting = caller(pinned(&tls));
     for stage in
         Stage::each("tls://127.0.0.1:0", &Auth::new().token(token()), |server| server.tls(tls.clone()).unwrap())
     {
         // Sessions go on, and each connection has bytes of its own all the same.
         for _ in 0..3 {
-            assert_eq!(call(&caller.clone().token(token()), &stage.at()).unwrap(), "hello\n");
+            assert_eq!(call(&trusting.clone().token(token()), &stage.at()).unwrap(), "hello\n");
         }
-        assert!(matches!(call(&caller, &stage.at()), Err(CallError::WantsToken)));
+        assert!(matches!(call(&trusting, &stage.at()), Err(CallError::WantsToken)));
         let other = Token::new(&[b'x'; 32]).unwrap();
-        let refused = call(&caller.clone().token(other), &stage.at());
+        let refused = call(&trusting.clone().token(other), &stage.at());
         assert!(matches!(refused, Err(CallError::Refused { why: Why::Unauthenticated, .. })), "{refused:?}");
         // Another server than the one that is trusted.
-        assert!(matches!(
-            call(&Caller::new().tls(pinned(&self_signed())), &stage.at()),
-            Err(CallError::Unreachable(_))
-        ));
+        assert!(matches!(call(&caller(pinned(&self_signed())), &stage.at()), Err(CallError::Unreachable(_))));
         assert_eq!(stage.told(), ["exited token", "exited token", "exited token", "denied nobody"]);
     }
 }
@@ -141,7 +143,7 @@ fn a_challenge_that_is_relayed() {
         Stage::each("tls://127.0.0.1:0", &Auth::new().token(token()), |server| server.tls(tls.clone()).unwrap())
     {
         let relay = relay(&false_tls, stage.at(), pinned(&tls));
-        let fooled = Caller::new().tls(pinned(&false_tls)).token(token());
+        let fooled = caller(pinned(&false_tls)).token(token());
         let Err(CallError::Refused { why, text }) = call(&fooled, &relay.handle().endpoints()[0]) else {
             panic!("it was let in")
         };
@@ -177,7 +179,7 @@ impl Authority {
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
         fs::write(self.path("certificate"), certificate.pem()).unwrap();
         fs::write(self.path("key"), key.serialize_pem()).unwrap();
-        Caller::new().tls(pinned(tls).certificate(self.path("certificate"), self.path("key")))
+        caller(pinned(tls).certificate(self.path("certificate"), self.path("key")))
     }
 }
 
@@ -195,7 +197,7 @@ fn a_certificate_is_good_for_the_names_of_a_list() {
             };
             assert!(text.contains("no name that may ask"), "{text}");
         }
-        let Err(CallError::Refused { text, .. }) = call(&Caller::new().tls(pinned(&tls)), &stage.at()) else {
+        let Err(CallError::Refused { text, .. }) = call(&caller(pinned(&tls)), &stage.at()) else {
             panic!("it was let in without one")
         };
         assert!(text.contains("no certificate was shown"), "{text}");

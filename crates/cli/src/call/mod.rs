@@ -3,8 +3,9 @@
 mod shown;
 
 use crate::args::Call;
-use crate::{complain, printable};
+use crate::{complain, connect, printable};
 use shown::Shown;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use socketserver_exec::{CallError, Caller, Error, Exit, Fate, Token, Why};
 use std::io;
 use std::process::ExitCode;
@@ -17,8 +18,8 @@ const TIMED_OUT: u8 = 124;
 const CANNOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
-/// INT and TERM, which end this and with it the connection, and so the command there.
-const SIGNALS: [i32; 2] = [2, 15];
+/// They end this and with it the connection, and so the command there.
+const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
 pub(crate) fn run(args: Call) -> ExitCode {
     let mut shown = Shown::new(args.json);
@@ -57,7 +58,8 @@ fn call(args: Call, shown: &mut Shown) -> Result<Exit, Failed> {
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, end)
             .map_err(|error| Failed::Here(format!("signals cannot be waited for: {error}")))?;
     }
-    let mut caller = Caller::new().timeout(args.timeout.and_then(|timeout| timeout.0));
+    let connector = args.trust.connector(&args.address).map_err(|error| Failed::Here(error.to_string()))?;
+    let mut caller = Caller::new().connector(connector).timeout(args.timeout.and_then(|timeout| timeout.0));
     if let Some(file) = &args.token_file {
         caller = caller.token(Token::load(file)?);
     }
@@ -81,6 +83,7 @@ fn tell(error: &CallError, status: u8, shown: &mut Shown) {
         CallError::Sink(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         CallError::Sink(error) => complain(format_args!("standard output or error: {error}")),
         CallError::Refused { why, text } => shown.refused(*why, &printable::text(text), status),
+        CallError::Unreachable(error) => complain(connect::why_unreachable(error)),
         other => complain(printable::text(&other.to_string())),
     }
 }

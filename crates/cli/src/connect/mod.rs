@@ -41,14 +41,19 @@ pub(crate) fn run(args: &Connect) -> ExitCode {
 
 /// Nobody could be reached, or whom to reach makes no sense.
 fn unreachable(error: &socketserver::Error) -> ExitCode {
+    complain(why_unreachable(error));
+    let is_ours = matches!(error.kind(), ErrorKind::Endpoint | ErrorKind::Unsupported | ErrorKind::Tls);
+    ExitCode::from(if is_ours { 2 } else { 1 })
+}
+
+/// Why nobody could be reached, fit to be printed.
+pub(crate) fn why_unreachable(error: &socketserver::Error) -> String {
     let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     let told = error.to_string();
     match cause.and_then(|cause| Some((told.strip_suffix(&cause.to_string())?, Refusal::of(cause)?))) {
-        Some((what, refusal)) => complain(format_args!("{what}{refusal}")),
-        None => complain(printable::text(&told)),
+        Some((what, refusal)) => format!("{what}{refusal}"),
+        None => printable::text(&told),
     }
-    let is_ours = matches!(error.kind(), ErrorKind::Endpoint | ErrorKind::Unsupported | ErrorKind::Tls);
-    ExitCode::from(if is_ours { 2 } else { 1 })
 }
 
 /// What we print goes nowhere.

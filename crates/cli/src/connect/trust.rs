@@ -1,4 +1,4 @@
-//! Whom `connect` trusts over TLS, and who it is there.
+//! Whom `connect` and `call` trust over TLS, and who they are there.
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use socketserver::client::{ClientTls, Connector};
@@ -43,7 +43,7 @@ impl Trust {
     ///
     /// # Errors
     /// Arguments that do not go together, or have nothing to be for, and files that cannot be read.
-    pub(super) fn connector(&self, address: &Endpoint) -> Result<Connector, Failure> {
+    pub(crate) fn connector(&self, address: &Endpoint) -> Result<Connector, Failure> {
         if !address.is_tls() {
             return match self.given() {
                 Some(flag) => Err(format!("`{flag}` is for `tls://…`, and `{address}` has no TLS").into()),

@@ -9,7 +9,7 @@ pub use error::CallError;
 use crate::Token;
 use crate::auth::{Binding, Channel};
 use socketserver::blocking;
-use socketserver::client::{ClientTls, Connector, Target};
+use socketserver::client::{Connector, Target};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to let somebody in.
@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Caller {
     token: Option<Token>,
     timeout: Option<Duration>,
-    tls: ClientTls,
+    connector: Connector,
 }
 
 impl Caller {
@@ -60,10 +60,11 @@ impl Caller {
         self
     }
 
-    /// Whom it trusts over `tls://`, and which certificate it shows.
+    /// How it connects: whom it trusts over `tls://`, and which certificate it shows. For how long it tries says
+    /// [`timeout`](Self::timeout).
     #[must_use]
-    pub fn tls(mut self, tls: ClientTls) -> Self {
-        self.tls = tls;
+    pub fn connector(mut self, connector: Connector) -> Self {
+        self.connector = connector;
         self
     }
 
@@ -81,8 +82,7 @@ impl Caller {
     /// Nobody is there; the server speaks something else; it does not let us in, or is not who knows the token.
     pub fn connect(&self, target: impl Target) -> Result<Client, CallError> {
         let until = self.until();
-        let connector = Connector::new().within(patience(until)).tls(self.tls.clone());
-        let stream = connector.connect(target).map_err(CallError::Unreachable)?;
+        let stream = self.connector.clone().within(patience(until)).connect(target).map_err(CallError::Unreachable)?;
         self.begin_until(stream, until)
     }
 
