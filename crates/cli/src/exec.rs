@@ -53,6 +53,11 @@ pub(crate) struct Remote {
     #[arg(long, value_name = "NAME|UID", help_heading = EXEC)]
     pub(crate) allow_user: Vec<String>,
 
+    /// Whoever has shown a certificate for this name may ask over tls://, as `client.example` or `spiffe://example/client`; may be
+    /// given several times
+    #[arg(long, value_name = "NAME", help_heading = EXEC)]
+    pub(crate) allow_san: Vec<String>,
+
     /// How often a peer may fail to prove who it is, so many at once, or `off` [default: 5/m]
     #[arg(long, value_name = "RATE", value_parser = or_off(rate), help_heading = EXEC)]
     pub(crate) auth_failures: Option<Limit<Rate>>,
@@ -90,10 +95,11 @@ impl Remote {
     }
 
     /// What is for the native protocol alone, and whether it was given.
-    fn native(&self) -> [(&'static str, bool); 3] {
+    fn native(&self) -> [(&'static str, bool); 4] {
         [
             ("--token-file", self.token_file.is_some()),
             ("--allow-user", !self.allow_user.is_empty()),
+            ("--allow-san", !self.allow_san.is_empty()),
             ("--auth-failures", self.auth_failures.is_some()),
         ]
     }
@@ -155,6 +161,7 @@ impl Remote {
         for user in &self.allow_user {
             auth = auth.allow_user(user::number(user)?);
         }
+        auth = self.allow_san.iter().fold(auth, |auth, name| auth.allow_san(name));
         if let Some(rate) = self.auth_failures {
             auth = auth.max_failures(rate.0);
         }

@@ -105,15 +105,15 @@ fn provable(endpoint: &Endpoint, auth: &Auth) -> Result<(), Error> {
 
 /// Beyond the loopback, without TLS or without a proof.
 fn missing(endpoint: &Endpoint, auth: &Auth) -> Result<(), Error> {
-    let (what, are) = match (auth.has_token() || auth.has_names(), endpoint.is_tls()) {
-        (true, _) => (TLS.to_owned(), "is"),
-        (false, true) => (AUTHENTICATION.to_owned(), "is"),
-        (false, false) => (format!("{AUTHENTICATION} and {TLS}"), "are"),
+    let missing = match (auth.has_token() || auth.has_names(), endpoint.is_tls()) {
+        (true, _) => format!("{TLS} is missing"),
+        // An authority may have issued any number of certificates.
+        (false, true) => format!("{AUTHENTICATION} is missing; that a certificate was verified is not enough"),
+        (false, false) => format!("{AUTHENTICATION} and {TLS} are missing"),
     };
     Err(Error::new(format!(
         "`{endpoint}`: it is not on the loopback, where commands are run for those alone who prove who they are, over TLS: \
-         {what} {are} missing; without either there are loopback TCP, as `127.0.0.1:9000`, and Unix sockets, as \
-         `unix:/run/exec.sock`"
+         {missing}; otherwise there are loopback TCP, as `127.0.0.1:9000`, and Unix sockets, as `unix:/run/exec.sock`"
     )))
 }
 

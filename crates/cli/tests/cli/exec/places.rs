@@ -17,7 +17,7 @@ fn what_is_missing_is_named() {
     refused(&[":0"], &["`--commands FILE`"]);
     refused(&[":0", "--shell"], &["`--shell`", "`--wire int32`", "`--wire ready`", "native protocol"]);
     refused(&[":0", "--encoding", "gbk", "--commands", "x"], &["`--encoding`", "`--wire int32`"]);
-    for flag in [["--token-file", "x"], ["--allow-user", "root"], ["--auth-failures", "5/m"]] {
+    for flag in [["--token-file", "x"], ["--allow-user", "root"], ["--allow-san", "x"], ["--auth-failures", "5/m"]] {
         refused(&[":0", "--wire", "int32", "--shell", flag[0], flag[1]], &[flag[0], "without `--wire`"]);
         run(&["serve", "echo", ":0", flag[0], flag[1]], b"").failed(2, &[flag[0], "`serve exec` alone"]);
     }
