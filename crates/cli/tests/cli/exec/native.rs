@@ -189,16 +189,15 @@ fn who_does_not_take_what_is_said_holds_the_command_up_and_not_the_server() {
         desk.is_empty();
         assert!(server.resident() < before + (8 << 20), "{} after {before}", server.resident());
         // It is told when it comes back.
-        let mut last = Vec::new();
-        while !last.ends_with(&[0; 17]) || !last.starts_with(b"\x06\0\0\0\x12\x02") {
+        let end = loop {
             let head = exactly(&mut client, 5);
             let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
-            last = [head, exactly(&mut client, usize::try_from(length).unwrap())].concat();
-            if last[0] == 6 {
-                assert_eq!(last[5], 2, "its time was up");
-                break;
+            let payload = exactly(&mut client, usize::try_from(length).unwrap());
+            if head[0] == 6 {
+                break payload;
             }
-        }
+        };
+        assert_eq!(end[0], 2, "its time was up");
     }
 }
 
