@@ -2,6 +2,7 @@
 
 use crate::args::{Limit, Log, Serve, count, or_off, rate, some_time};
 use crate::serve;
+use crate::tls::Tls;
 use socketserver::{Endpoint, Failure, Rate, Report, Server};
 use socketserver_exec::{Allowed, Auth, Commands, Encoding, Exec, Limits, Runner, Size, Token, Wire, place, user};
 use std::path::PathBuf;
@@ -105,10 +106,10 @@ impl Remote {
     }
 
     /// Reads what may be run, and refuses what would not be safe.
-    pub(crate) fn prepare(self, addresses: &[Endpoint]) -> Result<Prepared, Failure> {
+    pub(crate) fn prepare(self, addresses: &[Endpoint], tls: &Tls) -> Result<Prepared, Failure> {
         let speaks = match self.wire {
             Some(wire) => self.classic(wire, addresses)?,
-            None => self.for_call(addresses)?,
+            None => self.for_call(addresses, tls)?,
         };
         // Before anything is bound, so that who may not serve leaves no trace.
         speaks.account(self.user.as_deref())?;
@@ -135,7 +136,7 @@ impl Remote {
         Ok(Speaks::Classic(wire, allowed))
     }
 
-    fn for_call(&self, addresses: &[Endpoint]) -> Result<Speaks, Failure> {
+    fn for_call(&self, addresses: &[Endpoint], tls: &Tls) -> Result<Speaks, Failure> {
         for (flag, given) in [("--shell", self.shell), ("--encoding", self.encoding.is_some())] {
             if given {
                 return Err(format!(
@@ -144,6 +145,14 @@ impl Remote {
                 )
                 .into());
             }
+        }
+        match (tls.asks_clients(), self.allow_san.is_empty()) {
+            (false, false) => Err("`--allow-san` wants `--tls-client-ca FILE`: no client shows a certificate unasked")?,
+            (true, true) if self.token_file.is_none() => Err(
+                "`--tls-client-ca` is not enough: an authority may have issued any number of certificates; `--allow-san NAME` \
+                 says whose may ask",
+            )?,
+            _ => {}
         }
         let auth = self.auth()?;
         addresses.iter().try_for_each(|address| place::check_native(address, &auth))?;
@@ -218,7 +227,7 @@ impl Prepared {
 
 pub(crate) fn run(mut args: Serve) -> Result<ExitCode, Failure> {
     let (log, model, spin) = (args.log, args.model, args.spin.0);
-    let prepared = std::mem::take(&mut args.exec).prepare(&args.addresses)?;
+    let prepared = std::mem::take(&mut args.exec).prepare(&args.addresses, &args.tls)?;
     let mut server = serve::set_up(args, log)?;
     let exec = prepared.begin(&server, log)?;
     log.all_listening(&server);

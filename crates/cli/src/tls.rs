@@ -75,6 +75,11 @@ impl Tls {
         }))
     }
 
+    /// Whether clients are asked for certificates.
+    pub(crate) fn asks_clients(&self) -> bool {
+        !self.tls_client_ca.is_empty() || !self.tls_optional_client_ca.is_empty()
+    }
+
     /// Whether what was given goes together, for an address with TLS.
     fn check(&self, address: &Endpoint) -> Result<(), Failure> {
         let (certificates, keys) = (self.tls_cert.len(), self.tls_key.len());

@@ -9,6 +9,7 @@ mod native;
 mod places;
 mod proofs;
 mod requests;
+mod secured;
 mod stage;
 mod users;
 mod wires;

@@ -30,13 +30,13 @@ fn connect(address: &str, fingerprint: &str, input: impl AsRef<[u8]>) -> Output 
 }
 
 /// An authority, `ca`, and what it has issued: `server`, for this machine, and `client`. `other` has signed itself.
-struct Office {
-    openssl: OpenSsl,
+pub(crate) struct Office {
+    pub(crate) openssl: OpenSsl,
 }
 
 impl Office {
     /// `None` where there is no OpenSSL: the test is skipped.
-    fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let openssl = OpenSsl::find()?;
         openssl.authority("ca");
         openssl.issue("ca", "server", "DNS:localhost,IP:127.0.0.1");
@@ -46,7 +46,7 @@ impl Office {
     }
 
     /// The path of a file.
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.openssl.path(name).to_str().unwrap().to_owned()
     }
 
