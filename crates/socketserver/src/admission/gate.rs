@@ -364,7 +364,9 @@ impl Gate {
         self.run.shared.control.count_refused(why);
         self.run
             .observe(|observer| observer.refused(&Refused { peer, endpoint: &listener.endpoint, why, failure: None }));
-        if let (Refusal::Full | Refusal::PeerLimit, OverLimit::Reply(words)) = (why, &rules.over) {
+        // Plain words are no TLS, and hands are not shaken with somebody who may not come in.
+        let is_plain = !listener.endpoint.is_tls();
+        if let (Refusal::Full | Refusal::PeerLimit, OverLimit::Reply(words), true) = (why, &rules.over, is_plain) {
             self.run.bid_farewell(accepted.transport, words);
         }
     }

@@ -29,7 +29,8 @@ pub enum OverLimit {
     /// It is closed at once.
     Close,
     /// It is sent these bytes, exactly, and then closed in such a way that it can read them. At most 64 such peers
-    /// linger at a time, for a second each; those beyond that are closed, and so is one that does not take them all at once.
+    /// linger at a time, for a second each; those beyond that are closed, and so is one that does not take them all at once, or
+    /// that comes to an endpoint of TLS, where these words mean nothing.
     Reply(Arc<[u8]>),
 }
 

@@ -506,7 +506,10 @@ impl<T: PollIo> Core<T> {
             let room = self.input.room();
             match poll_fn(|cx| self.io.poll_read_out(cx, room, wait)).await {
                 Ok(count) if !self.slot.is_cut() && (count > 0 || self.io.packet().is_some()) => {
-                    self.slot.add_read(count);
+                    // How much it says in TLS is not known.
+                    if !self.io.is_secure() {
+                        self.slot.add_read(count);
+                    }
                     left = left.saturating_sub(count.max(1));
                 }
                 _ => break,

@@ -29,6 +29,14 @@ impl<T: PollIo> Wire<T> {
         &self.raw
     }
 
+    /// Whether it is TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     /// As [`PollIo::poll_read`], at the end of a connection, when nobody looks any more at what is read.
     pub(super) fn poll_read_out(
         &mut self,
