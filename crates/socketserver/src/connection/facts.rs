@@ -114,6 +114,29 @@ macro_rules! facts {
 
         /// From the next read on the deadline is again what it was before any [`set_idle`](Self::set_idle): the server's,
         /// or the 60 s of a client.
+        ///
+        /// ```
+        /// use socketserver::{Server, Threads, blocking, client};
+        /// use std::time::Duration;
+        ///
+        /// let server = Server::bind("tcp://127.0.0.1:0")?.idle(None);
+        /// let server = server.spawn(Threads::default(), |c: &mut blocking::Stream| {
+        ///     // Who one is has to be said soon; then one may be silent.
+        ///     c.set_idle(Some(Duration::from_secs(10)));
+        ///     let Some(name) = c.read_line(100)? else { return Ok(()) };
+        ///     c.reset_idle();
+        ///     while let Some(line) = c.read_line(100)? {
+        ///         c.write_all(format!("{name}: {line}\n").as_bytes())?;
+        ///     }
+        ///     Ok(())
+        /// })?;
+        /// let mut c = client::connect(&server.handle().endpoints()[0])?;
+        /// c.write_all(b"Ann\nhello\n")?;
+        /// assert_eq!(c.read_line(100)?.as_deref(), Some("Ann: hello"));
+        /// # drop(c);
+        /// # server.stop()?;
+        /// # Ok::<_, socketserver::Failure>(())
+        /// ```
         pub fn reset_idle(&mut self) {
             let served = self.core.connection.is_served();
             self.core.own_terms().idle = if served {

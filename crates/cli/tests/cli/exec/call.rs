@@ -149,6 +149,20 @@ fn what_the_command_says_comes_at_once_and_apart() {
     }
 }
 
+/// That a signal which ends `call`, with this status, ends all that the command has started.
+#[track_caller]
+pub(super) fn is_ended_there(desk: &Desk, served: &Served, trust: &[&str], signal: Signal, status: Option<i32>) {
+    let family = "sleep 1000 & (setsid sh -c 'trap \"\" TERM; sleep 1000; sleep 1000' &); echo runs; sleep 1000";
+    let args = [&["call", served.address()], trust, &["sh", family]].concat();
+    let mut calling = Running::start(&mut command(&args));
+    calling.prints("runs\n");
+    desk.has_processes(4);
+    kill(calling.pid(), signal);
+    assert_eq!(calling.output().status, status);
+    assert!(served.line("exec ").contains("status=disconnected"));
+    desk.is_empty();
+}
+
 #[test]
 fn whoever_ends_it_ends_the_command_there() {
     let desk = Desk::new("");
@@ -156,15 +170,7 @@ fn whoever_ends_it_ends_the_command_there() {
     for address in [":0".to_owned(), place.address()] {
         let served = desk.serve_native(&address, &[]);
         for (signal, status) in [(Signal::INT, Some(130)), (Signal::TERM, Some(143)), (Signal::KILL, None)] {
-            let family =
-                "sleep 1000 & (setsid sh -c 'trap \"\" TERM; sleep 1000; sleep 1000' &); echo runs; sleep 1000";
-            let mut calling = Running::start(&mut command(&["call", served.address(), "sh", family]));
-            calling.prints("runs\n");
-            desk.has_processes(4);
-            kill(calling.pid(), signal);
-            assert_eq!(calling.output().status, status);
-            assert!(served.line("exec ").contains("status=disconnected"));
-            desk.is_empty();
+            is_ended_there(&desk, &served, &[], signal, status);
         }
         // Nobody reads what it prints any more: `call … | head -1`.
         let mut head = std::process::Command::new("sh");

@@ -1,7 +1,8 @@
 //! Commands over TLS: `tls://`, with tokens and certificates.
 
+use super::call::is_ended_there;
 use super::stage::{Desk, root};
-use crate::harness::{MODELS, Output, Running, Served, command, kill, run};
+use crate::harness::{MODELS, Output, Served, command, run};
 use crate::tls::Office;
 use rustix::process::Signal;
 
@@ -128,16 +129,8 @@ fn whoever_ends_call_ends_the_command_there() {
     let authority = office.path("ca.pem");
     for model in MODELS {
         let served = serve(&desk, &office, "tls://127.0.0.1:0", &["--model", model]);
-        let family = "sleep 1000 & (setsid sh -c 'trap \"\" TERM; sleep 1000; sleep 1000' &); echo runs; sleep 1000";
         for (signal, status) in [(Signal::INT, Some(130)), (Signal::KILL, None)] {
-            let args = ["call", served.address(), "--ca", &authority, "sh", family];
-            let mut calling = Running::start(&mut command(&args));
-            calling.prints("runs\n");
-            desk.has_processes(4);
-            kill(calling.pid(), signal);
-            assert_eq!(calling.output().status, status);
-            assert!(served.line("exec ").contains("status=disconnected"));
-            desk.is_empty();
+            is_ended_there(&desk, &served, &["--ca", &authority], signal, status);
         }
         assert_eq!(served.stop().status, Some(0));
     }
