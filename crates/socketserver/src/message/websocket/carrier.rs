@@ -226,6 +226,10 @@ impl<T: PollIo> Carries for Web<'_, T> {
                 Came::Nothing => {
                     self.alive.ask();
                     self.say(Control::Ping, &[]).await?;
+                    // What was pushed at that very moment was taken by the wait that is over.
+                    if pushed.is_some() {
+                        return Ok(Event::Pushed);
+                    }
                 }
             }
         }
