@@ -23,6 +23,20 @@ impl Moment {
         Self(u64::try_from(now().saturating_duration_since(origin()).as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// The moment that lies so long before this one.
+    pub(crate) fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// As a number, for a child too.
+    pub(crate) fn to_word(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
     pub(crate) fn elapsed(self) -> Duration {
         now().saturating_duration_since(origin()).saturating_sub(Duration::from_nanos(self.0))
     }

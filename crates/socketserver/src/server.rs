@@ -571,22 +571,19 @@ impl<E> Server<E> {
         let work = Work::<Blocking, _>::new(run.clone(), service);
         // A time beyond the clock's end is no limit.
         let until = Instant::now().checked_add(timeout);
-        let served = match work.next_until(until) {
-            Ok(Next::Admitted(admitted)) => {
-                work.job(admitted).run();
-                Ok(Served::One)
+        let served = loop {
+            let job = match work.next_until(until) {
+                Ok(Next::Admitted(admitted)) => work.job(admitted),
+                Ok(Next::Packets(batch)) => work.packets(batch),
+                Ok(Next::Session(newcomer, place)) => work.session(newcomer, place),
+                Ok(Next::TimedOut) => break Ok(Served::TimedOut),
+                Ok(Next::Stopped) => break Ok(Served::Stopped),
+                Err(error) => break Err(error),
+            };
+            // Whoever is turned away is not the one, whenever that is.
+            if job.run_through() {
+                break Ok(Served::One);
             }
-            Ok(Next::Packets(batch)) => {
-                work.packets(batch).run();
-                Ok(Served::One)
-            }
-            Ok(Next::Session(newcomer, place)) => {
-                work.session(newcomer, place).run();
-                Ok(Served::One)
-            }
-            Ok(Next::TimedOut) => Ok(Served::TimedOut),
-            Ok(Next::Stopped) => Ok(Served::Stopped),
-            Err(error) => Err(error),
         };
         match served {
             // A stop that came while the one was served is the next call's.

@@ -113,8 +113,9 @@ impl Admitted {
             }
             Record::new(id, peer, endpoint, slot).of_run(run.number).with(socket)
         });
-        shared.control.watch();
+        // In this order: without anybody to watch over the keeper does not look.
         shared.control.count_held();
+        shared.control.watch();
         // The drain may have gone through the registry just before.
         if run.is_stopping() {
             connection.drain();

@@ -4,10 +4,10 @@ use super::OverLimit;
 use super::gate::judge;
 use crate::Peer;
 use crate::connection::{Connection, Steer};
+use crate::endpoint::Transport;
 use crate::events::{Opened, Refusal};
 use crate::lifecycle::Run;
 use socketserver_proto::proxy::Header;
-use std::sync::Arc;
 
 impl Run {
     /// Whether this is nobody who may speak for others, where somebody has to.
@@ -35,11 +35,12 @@ impl Run {
             (_, None) => {}
         }
         connection.introduce(peer);
-        judged?;
+        if let Err(why) = judged {
+            self.say_why(connection, why);
+            return Err(why);
+        }
         connection.slot.let_in();
-        // In this order: without anybody to watch over the keeper does not look.
         self.shared.control.count_accepted();
-        self.shared.control.watch();
         self.tell_opened(connection);
         // A drain may have found that it waited for nothing that was asked.
         if self.is_stopping() {
@@ -54,11 +55,15 @@ impl Run {
         self.observe(|observer| observer.opened(&Opened { id, peer: connection.peer(), endpoint }));
     }
 
-    /// What somebody is told who is turned away for this reason, if anything.
-    pub(crate) fn farewell(&self, why: Refusal) -> Option<Arc<[u8]>> {
-        match (why, &self.shared.door.rules().over) {
-            (Refusal::Full | Refusal::PeerLimit, OverLimit::Reply(words)) => Some(words.clone()),
-            _ => None,
+    /// A peer that has too many connections is told so, if that is the policy, and it can be told in plain words. Nobody
+    /// waits until it has read them, but the keeper.
+    fn say_why(&self, connection: &Connection, why: Refusal) {
+        let rules = self.shared.door.rules();
+        if let (Refusal::PeerLimit, OverLimit::Reply(words)) = (why, &rules.over)
+            && !self.shared.endpoints[connection.endpoint()].is_tls()
+            && let Some(Ok(socket)) = connection.descriptor().map(|socket| socket.try_clone_to_owned())
+        {
+            self.bid_farewell(Transport::Socket(socket), words);
         }
     }
 }

@@ -11,7 +11,7 @@ mod peer;
 pub(crate) mod pipeline;
 mod poll_io;
 pub(crate) mod pool;
-mod preamble;
+pub(crate) mod preamble;
 mod reason;
 mod record;
 #[cfg(feature = "tls")]

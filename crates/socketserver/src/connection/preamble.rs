@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::events::Refusal;
 use crate::handler::Service;
 use crate::lifecycle::Run;
-use std::future::poll_fn;
+use crate::tls::HandshakeFailure;
 use std::io;
 
 /// Whether a connection has one.
@@ -33,10 +33,8 @@ pub(super) async fn pass<E: Engine, S: Service<E>>(
     if record.slot.awaits_header() {
         let until = core.agreed_until();
         let header = core.proxy_header(until).await.map_err(|failure| unintroduced(core, &failure))?;
-        if let Err(why) = run.let_in(&record, header, &|peer| service.verify(peer)) {
-            say_why::<E>(core, run, why).await;
-            return Err(Ending::refused(why, None));
-        }
+        let judged = run.let_in(&record, header, &|peer| service.verify(peer));
+        judged.map_err(|why| Ending::refused(why, None))?;
     }
     #[cfg(feature = "tls")]
     if let Some(acceptor) = core.acceptor() {
@@ -57,25 +55,17 @@ pub(super) async fn pass<E: Engine, S: Service<E>>(
 /// The proxy has not said whom it speaks for. Nothing is said to it.
 fn unintroduced<T: PollIo>(core: &Core<T>, failure: &io::Error) -> Ending {
     match core.fate.reason() {
-        // The server has ended it.
-        Some(reason) if !matches!(reason, Reason::Handshake(_)) => Ending::of(reason),
-        _ if failure.kind() == io::ErrorKind::TimedOut => {
-            let words = "the handshake deadline passed: the PROXY header is not there";
-            Ending::refused(Refusal::BadHeader, Some(words.to_owned()))
+        // The server ends.
+        Some(reason @ (Reason::Drained | Reason::Aborted)) => Ending::of(reason),
+        Some(Reason::Handshake(HandshakeFailure::Timeout)) => {
+            Ending::refused(Refusal::BadHeader, Some(LATE.to_owned()))
         }
         _ => Ending::refused(Refusal::BadHeader, Some(failure.to_string())),
     }
 }
 
-/// A peer that has too many connections is told so, if that is the policy, and it can be told in plain words.
-async fn say_why<E: Engine>(core: &mut Core<E::Io>, run: &Run, why: Refusal) {
-    let endpoint = &run.shared.endpoints[core.connection.endpoint()];
-    let (Some(words), false) = (run.farewell(why), endpoint.is_tls()) else { return };
-    let mut words = &words[..];
-    if poll_fn(|cx| core.poll_send_all(cx, &mut words)).await.is_ok() {
-        core.close().await;
-    }
-}
+/// What is told of a proxy that took too long.
+pub(crate) const LATE: &str = "the handshake deadline passed: the PROXY header is not there";
 
 /// How a connection ends on which hands were not shaken.
 #[cfg(feature = "tls")]

@@ -62,6 +62,12 @@ impl Record {
         Connection::new(socket, self)
     }
 
+    /// It was opened so long ago.
+    pub(crate) fn aged(mut self, age: Duration) -> Self {
+        self.since = self.since.before(age);
+        self
+    }
+
     pub(crate) fn of_run(mut self, run: u64) -> Self {
         self.run = Self::run_number(run);
         self

@@ -1,4 +1,5 @@
 use super::Reason;
+use crate::clock::Moment;
 use socketserver_sys::SharedWords;
 use std::io;
 use std::sync::Arc;
@@ -73,7 +74,9 @@ const MARK: usize = 0;
 const LABEL: std::ops::Range<usize> = 3..11;
 /// A child's words about a failure.
 const TEXT: std::ops::Range<usize> = 11..35;
-const COLD: usize = 35;
+/// When what comes before the handler was over, if something did.
+const BEGUN: usize = 35;
+const COLD: usize = 36;
 const SIZE: usize = HOT + COLD;
 
 const UPPER: u32 = 32;
@@ -94,6 +97,8 @@ const AWAITED: u64 = 8;
 const PROXIED: u64 = 16;
 /// What comes before its handler goes on, which has a deadline of its own.
 const AGREEING: u64 = 32;
+/// It is over.
+const AGREED: u64 = 64;
 const CAUSE: u32 = 8;
 
 // The state, in the lowest bits of its word. Above them stands since when the handler waits.
@@ -268,12 +273,20 @@ impl Slot {
 
     /// The handler begins.
     pub(crate) fn end_agreeing(&self) {
-        self.hot()[FLAGS].fetch_and(!AGREEING, SeqCst);
+        // In this order: whoever sees the flag finds the time.
+        self.cold()[BEGUN].store(Moment::now().to_word(), SeqCst);
+        let _ = self.hot()[FLAGS].fetch_update(SeqCst, SeqCst, |flags| Some(flags & !AGREEING | AGREED));
     }
 
-    /// Claims the end of a wait for the first byte.
+    /// Since when the handler has had it, if something came before.
+    pub(crate) fn begun(&self) -> Option<Moment> {
+        let agreed = self.hot()[FLAGS].load(Acquire) & AGREED != 0;
+        agreed.then(|| Moment::from_word(self.cold()[BEGUN].load(Acquire)))
+    }
+
+    /// Claims the end of the handler's wait for the first byte.
     pub(crate) fn expire_first_byte(&self) -> bool {
-        let agreeing = self.hot()[FLAGS].load(Acquire) & AGREEING != 0;
+        let agreeing = self.hot()[FLAGS].load(Acquire) & (AWAITED | AGREEING) != 0;
         !agreeing && self.read() == 0 && self.claim(&[WAITING, HALFWAY], u64::MAX, NO_FIRST_BYTE)
     }
 

@@ -219,7 +219,8 @@ impl Control {
     /// Tells whether watching may cease: there is no connection, and the next one will tell.
     pub(crate) fn unwatch(&self) -> bool {
         self.word(UNWATCHED).store(1, SeqCst);
-        let none = self.open() == 0;
+        // One that is not let in yet holds a permit, and one that is exempt is open.
+        let none = self.open() == 0 && self.permits_held() == 0;
         if !none {
             self.word(UNWATCHED).store(0, SeqCst);
         }

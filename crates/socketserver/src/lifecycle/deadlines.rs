@@ -1,3 +1,4 @@
+use crate::clock::Moment;
 use crate::connection::{Connection, Reason, Steer};
 use std::num::NonZero;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 pub(crate) struct Deadlines {
     /// While the handler waits for its peer.
     pub(crate) idle: Option<Duration>,
-    /// Until the first byte.
+    /// Until the first byte, from when the handler may have it.
     pub(crate) first_byte: Option<Duration>,
     /// From accept to close.
     pub(crate) lifetime: Option<Duration>,
@@ -49,7 +50,8 @@ impl Looks {
         if lifetime.is_some_and(|lifetime| connection.age() >= lifetime) {
             connection.cut(Reason::Lifetime);
         }
-        if first_byte.is_some_and(|first_byte| connection.age() >= first_byte) {
+        let waited = || connection.slot.begun().map_or_else(|| connection.age(), Moment::elapsed);
+        if first_byte.is_some_and(|first_byte| waited() >= first_byte) {
             connection.expire_first_byte();
         }
         if let Some(min_rate) = min_rate {

@@ -119,10 +119,8 @@ impl Handle {
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         let Some(shared) = self.parents() else { return Vec::new() };
-        let all = shared.registry.all(self.run);
-        // Of some it is not known yet who they are.
-        let known = all.iter().filter(|connection| !connection.slot.awaits_header());
-        known.map(|connection| ConnectionInfo::new(connection, shared)).collect()
+        let known = shared.registry.known(self.run);
+        known.iter().map(|connection| ConnectionInfo::new(connection, shared)).collect()
     }
 
     /// Cuts a connection: every wait in it fails, its handler comes to its end, and its reason is
@@ -136,7 +134,7 @@ impl Handle {
     /// Cuts the connections that are chosen, as [`kick`](Self::kick) does, and tells how many.
     pub fn kick_where(&self, mut choose: impl FnMut(&ConnectionInfo) -> bool) -> usize {
         let Some(shared) = self.parents() else { return 0 };
-        let mut chosen = shared.registry.all(self.run);
+        let mut chosen = shared.registry.known(self.run);
         chosen.retain(|connection| choose(&ConnectionInfo::new(connection, shared)));
         let chosen: Vec<u64> = chosen.iter().map(|connection| connection.id).collect();
         shared.registry.cut(self.run, &chosen, Reason::Kicked)

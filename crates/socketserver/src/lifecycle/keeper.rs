@@ -132,8 +132,8 @@ impl Keeper {
                         return Step::Wait(Some(next.map_or(deadline, |next| next.min(deadline))));
                     }
                     _ => {
-                        let cut = self.run.shared.registry.all(self.run.number);
-                        self.cut(&cut);
+                        let mut cut = Vec::new();
+                        self.cut(&mut cut);
                         self.run.cut_sessions();
                         self.phase = Phase::Cutting { cut, until: clock::now() + Self::GRACE };
                     }
@@ -144,11 +144,9 @@ impl Keeper {
                 }
                 Phase::Cutting { cut, until } => {
                     // One that was being let in while the others were cut.
-                    let mut late = self.run.shared.registry.all(self.run.number);
-                    late.retain(|connection| !cut.iter().any(|cut| cut.id == connection.id));
-                    cut.extend(late.iter().cloned());
-                    let until = *until;
-                    self.cut(&late);
+                    let (mut cut, until) = (std::mem::take(cut), *until);
+                    self.cut(&mut cut);
+                    self.phase = Phase::Cutting { cut, until };
                     if clock::now() < until {
                         return Step::Wait(Some(next.map_or(until, |next| next.min(until))));
                     }
@@ -213,14 +211,20 @@ impl Keeper {
         self.farewells.iter().map(Farewell::until).min()
     }
 
-    /// Cuts those that the deadline found open, and tells.
-    fn cut(&self, open: &[Arc<Connection>]) {
+    /// Cuts those that the deadline finds open, and tells of them that were not `cut` before.
+    fn cut(&self, cut: &mut Vec<Arc<Connection>>) {
+        let registry = &self.run.shared.registry;
+        let mut open = registry.all(self.run.number);
+        open.retain(|connection| !cut.iter().any(|cut| cut.id == connection.id));
+        let ids: Vec<u64> = open.iter().map(|connection| connection.id).collect();
+        // One of whom it is not known who it is was never told of.
+        open.retain(|connection| !connection.slot.awaits_header());
         // Told before it is done: what comes of it is told by others.
-        for connection in open {
+        for connection in &open {
             self.run.observe(|observer| observer.cut(&describe(&self.run, connection, false)));
         }
-        let ids: Vec<u64> = open.iter().map(|connection| connection.id).collect();
-        self.run.shared.registry.cut(self.run.number, &ids, Reason::Aborted);
+        registry.cut(self.run.number, &ids, Reason::Aborted);
+        cut.append(&mut open);
     }
 
     fn conclude(&self, cut: Vec<Arc<Connection>>) -> Step {

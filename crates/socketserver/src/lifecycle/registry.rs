@@ -89,6 +89,13 @@ impl Registry {
         all
     }
 
+    /// Those of a run of which it is known who they are from, in the order in which they came.
+    pub(crate) fn known(&self, run: u64) -> Vec<Arc<Connection>> {
+        let mut all = self.all(run);
+        all.retain(|connection| !connection.slot.awaits_header());
+        all
+    }
+
     /// Cuts those of a run that have these numbers, in rising order, and tells how many were not cut before. One that has
     /// ended meanwhile is left alone: what is noted of it may be another's by now.
     pub(crate) fn cut(&self, run: u64, ids: &[u64], why: Reason) -> usize {
@@ -104,7 +111,8 @@ impl Registry {
         // Under the lock, so that no connection is in both or in neither.
         let places = self.lock();
         let mut totals = sums();
-        for connection in places.all.iter().flatten() {
+        // One that is not let in counts nowhere, and does not when it closes.
+        for connection in places.all.iter().flatten().filter(|connection| !connection.slot.awaits_header()) {
             totals.read += connection.slot.read();
             totals.written += connection.slot.written();
         }

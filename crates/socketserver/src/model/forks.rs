@@ -13,13 +13,13 @@ use crate::lifecycle::{Keeper, Run, Step};
 use crate::{Error, ErrorKind};
 use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use socketserver_proto::proxy::{DEFAULT_MAX, Header, Parsed};
+use socketserver_proto::proxy::{DEFAULT_MAX, Header, Parsed, Version};
 use socketserver_sys::{Child, Ended, Fork, Forked, disown};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A process a connection: one that crashes, leaks or hangs takes nothing with it but its own connection.
 ///
@@ -282,9 +282,8 @@ impl<S: Service<Blocking>> Parent<S> {
 
     /// Starts those of whom it has become known who they are.
     fn let_in(&mut self) {
-        if self.lobby.len() > 0 {
-            let known = self.lobby.leave(&self.work.run, &|peer| self.work.service.verify(peer));
-            known.into_iter().for_each(|admitted| self.start(admitted));
+        while let Some(admitted) = self.lobby.next(&self.work.run, &|peer| self.work.service.verify(peer)) {
+            self.start(admitted);
         }
     }
 
@@ -617,34 +616,38 @@ fn serve_fed<S: Service<Blocking>>(work: &Work<Blocking, S>, feed: &OwnedFd) {
         let Some(slot) = slot else { return };
         let Some((id, endpoint)) = slot.introduction() else { return };
         let peer = peer_of(&socket);
-        let introduced = slot.is_proxied().then(|| introduced(feed, &peer));
-        let connection = Record::new(id, peer, endpoint, slot).with(Some(socket));
-        match introduced {
-            Some(Some(peer)) => connection.introduce(peer),
-            Some(None) => return,
-            None => {}
+        let mut record = Record::new(id, peer, endpoint, slot);
+        if record.slot.is_proxied() {
+            let Some((age, header)) = introduced(feed) else { return };
+            record.introduce(Peer::behind(record.peer(), header));
+            record = record.aged(age);
         }
-        serve(work, Arc::new(connection));
+        serve(work, Arc::new(record.with(Some(socket))));
         if rustix::net::send(feed, &[1], SendFlags::NOSIGNAL).is_err() {
             return;
         }
     }
 }
 
-/// Says who is behind the proxy whose connection was just handed over.
+/// Says who is behind the proxy whose connection was just handed over, and how long it has been open: what is left of the
+/// handshake's deadline is for TLS.
 fn introduce(feed: &OwnedFd, connection: &Connection) -> io::Result<()> {
     let Some(proxied) = connection.peer().proxied() else { return Ok(()) };
-    let header = proxied.header().encode_v2();
-    rustix::net::send(feed, &header, SendFlags::NOSIGNAL)?;
+    let header = proxied.header();
+    let line = if header.version() == Version::V1 { header.encode_v1().ok() } else { None };
+    let header = line.unwrap_or_else(|| header.encode_v2());
+    let age = u64::try_from(connection.age().as_nanos()).unwrap_or(u64::MAX);
+    rustix::net::send(feed, &[&age.to_ne_bytes()[..], &header].concat(), SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
-/// In a pre-forked child: who is behind that proxy.
-fn introduced(feed: &OwnedFd, proxy: &Peer) -> Option<Peer> {
-    let mut header = vec![0; DEFAULT_MAX];
-    let (len, _) = retry_on_intr(|| rustix::net::recv(feed, &mut header[..], RecvFlags::empty())).ok()?;
-    match Header::parse(&header[..len]) {
-        Ok(Parsed::Whole { header, .. }) => Some(Peer::behind(proxy, header)),
+/// In a pre-forked child: how long it has been open, and who is behind the proxy.
+fn introduced(feed: &OwnedFd) -> Option<(Duration, Header)> {
+    let mut said = vec![0; size_of::<u64>() + DEFAULT_MAX];
+    let (len, _) = retry_on_intr(|| rustix::net::recv(feed, &mut said[..], RecvFlags::empty())).ok()?;
+    let (age, header) = said[..len].split_first_chunk()?;
+    match Header::parse(header) {
+        Ok(Parsed::Whole { header, .. }) => Some((Duration::from_nanos(u64::from_ne_bytes(*age)), header)),
         _ => None,
     }
 }

@@ -3,8 +3,9 @@
 use crate::Peer;
 use crate::admission::Admitted;
 use crate::connection::pipeline::Ending;
+use crate::connection::preamble::LATE;
 use crate::connection::{NEVER, Reason};
-use crate::endpoint::{Transport, readable};
+use crate::endpoint::readable;
 use crate::events::Refusal;
 use crate::lifecycle::Run;
 use rustix::event::PollFd;
@@ -57,27 +58,33 @@ impl Lobby {
         self.0.iter().filter_map(|unknown| unknown.until).min()
     }
 
-    /// Reads what has come, and gives those who may come in now.
-    pub(super) fn leave(&mut self, run: &Run, verify: &dyn Fn(&Peer) -> bool) -> Vec<Admitted> {
-        let mut known = Vec::new();
-        for mut unknown in std::mem::take(&mut self.0) {
-            match unknown.look(run) {
-                Found::Nothing => self.0.push(unknown),
+    /// Reads what has come, and gives one who may come in now, if there is one. The others stay here: a process that is made
+    /// for this one finds them to let go of.
+    pub(super) fn next(&mut self, run: &Run, verify: &dyn Fn(&Peer) -> bool) -> Option<Admitted> {
+        let mut at = 0;
+        while let Some(unknown) = self.0.get_mut(at) {
+            let found = unknown.look(run);
+            if let Found::Nothing = found {
+                at += 1;
+                continue;
+            }
+            let mut admitted = self.0.swap_remove(at).admitted;
+            match found {
                 Found::Header(header) => {
-                    let mut admitted = unknown.admitted;
                     admitted.connection().slot.end_wait();
                     match run.let_in(admitted.connection(), header, verify) {
-                        Ok(()) => known.push(admitted),
-                        Err(why) => {
-                            say_why(run, &admitted, why);
-                            admitted.ending = Some(Ending::refused(why, None));
+                        Ok(()) => {
+                            admitted.connection().slot.end_agreeing();
+                            return Some(admitted);
                         }
+                        Err(why) => admitted.ending = Some(Ending::refused(why, None)),
                     }
                 }
-                Found::End(ending) => unknown.admitted.ending = Some(ending),
+                Found::End(ending) => admitted.ending = Some(ending),
+                Found::Nothing => {}
             }
         }
-        known
+        None
     }
 
     /// In a forked child: lets go of all.
@@ -109,27 +116,18 @@ impl Unknown {
             self.header.truncate(before + read.unwrap_or(0));
             match read {
                 Ok(1..) | Err(Errno::INTR) => {}
-                _ if connection.slot.is_cut() => return Found::End(Ending::of(connection.slot.cut_by())),
                 _ if run.is_stopping() => return Found::End(Ending::of(Reason::Drained)),
+                // Nothing else cuts one that nobody knows.
+                _ if connection.slot.is_cut() => {
+                    return bad("the server cut this connection: its lifetime is over".to_owned());
+                }
                 Ok(_) => return bad(ProxyError::cut_short(before).to_string()),
                 Err(Errno::AGAIN) if self.until.is_some_and(|until| until <= Instant::now()) => {
-                    return bad("the handshake deadline passed: the PROXY header is not there".to_owned());
+                    return bad(LATE.to_owned());
                 }
                 Err(Errno::AGAIN) => return Found::Nothing,
                 Err(error) => return bad(error.to_string()),
             }
         }
-    }
-}
-
-/// A peer that has too many connections is told so, if that is the policy, and it can be told in plain words.
-fn say_why(run: &Run, admitted: &Admitted, why: Refusal) {
-    let connection = admitted.connection();
-    let (Some(words), false) = (run.farewell(why), run.shared.endpoints[connection.endpoint()].is_tls()) else {
-        return;
-    };
-    let socket = connection.descriptor().map(|socket| socket.try_clone_to_owned());
-    if let Some(Ok(socket)) = socket {
-        run.bid_farewell(Transport::Socket(socket), &words);
     }
 }

@@ -118,6 +118,11 @@ impl<S: Service<Blocking>> Job<S> {
     /// Runs the handler, closes the connection and tells of it; or handles the packets and sends the replies. It never
     /// panics.
     pub fn run(self) {
+        self.run_through();
+    }
+
+    /// The same. `false`: it was from a proxy, and nobody whom it speaks for was let in.
+    pub(crate) fn run_through(self) -> bool {
         match self.what {
             What::Connection(mut admitted) => {
                 let connection = admitted.connection().clone();
@@ -128,6 +133,7 @@ impl<S: Service<Blocking>> Job<S> {
                 admitted.ending = Some(ending);
                 // In this order: nothing is left of it when the event tells that it has ended.
                 drop(conn);
+                return !admitted.connection().slot.awaits_header();
             }
             What::Packets(mut batch) => {
                 batch.handle::<Blocking, S>(&self.service);
@@ -138,6 +144,7 @@ impl<S: Service<Blocking>> Job<S> {
                 now(conversation::<Blocking, S>(&*self.service, &mut session));
             }
         }
+        true
     }
 }
 
