@@ -13,6 +13,7 @@ mod drain;
 mod hub;
 mod memory;
 mod overload;
+mod proxies;
 mod roles;
 mod rules;
 mod slow;
@@ -97,6 +98,7 @@ fn main() -> ExitCode {
     deadlines::add(&mut suite);
     steering::add(&mut suite);
     rules::add(&mut suite);
+    proxies::add(&mut suite);
     // Most of them wait for a deadline most of the time.
     suite.run(Some(8))
 }

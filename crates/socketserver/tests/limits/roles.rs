@@ -3,7 +3,8 @@
 use crate::{crowd, hub};
 use socketserver::{
     AcceptFailed, Closed, Cut, Draining, Forks, Handle, Handler, HookFailed, Observer, Opened, OverLimit, Overflow,
-    Refused, Report, Result, Serial, Server, Session, Signal, SpawnFailed, Stream, Tasks, Threads, blocking,
+    Peer, ProxySource, Refused, Report, Result, Serial, Server, Session, Signal, SpawnFailed, Stream, Tasks, Threads,
+    blocking,
 };
 use socketserver_testkit::{Cast, How, Role};
 use std::sync::Arc;
@@ -42,6 +43,24 @@ pub(crate) const ALL: &[(&str, Role)] = &[
     ("rates", rates),
     ("chat", |cast| hub::chat(cast, server(cast)?, Overflow::Disconnect)),
     ("chat-drops", |cast| hub::chat(cast, server(cast)?, Overflow::DropOldest)),
+    ("proxied", |cast| play(cast, proxied(cast)?)),
+    ("proxied-one-each", |cast| play(cast, proxied(cast)?.max_per_peer(1))),
+    ("proxied-one-each-close", |cast| play(cast, proxied(cast)?.max_per_peer(1).over_limit(OverLimit::Close))),
+    ("proxied-one-each-reply", |cast| play(cast, proxied(cast)?.max_per_peer(1).over_limit(OverLimit::reply("busy")))),
+    ("proxied-rules", proxied_rules),
+    ("proxied-max-22", |cast| play(cast, proxied(cast)?.max_connections(22))),
+    ("proxied-soon", |cast| play(cast, proxied(cast)?.handshake(SOON))),
+    ("proxied-2s", |cast| play(cast, proxied(cast)?.handshake(4 * SOON))),
+    ("proxied-lifetime", |cast| play(cast, proxied(cast)?.lifetime(SOON).handshake(None))),
+    ("proxied-long-drain", |cast| play(cast, proxied(cast)?.handshake(None).drain_deadline(Duration::from_secs(120)))),
+    ("proxied-at-once", |cast| play(cast, with_steps(proxied(cast)?, vec![("end", |h| h.drain(Duration::ZERO))])?)),
+    ("proxied-kick", |cast| {
+        let all: Step = ("all", |h| Cast::tell(&format!("kicked {}", h.kick_where(|_| true))));
+        play(cast, with_steps(proxied(cast)?, vec![all])?)
+    }),
+    ("proxied-first-byte", |cast| play(cast, proxied(cast)?.first_byte(SOON).handshake(None))),
+    ("proxied-again", proxied_again),
+    ("proxied-serve-one", proxied_serve_one),
     ("silent-hub", |cast| hub::silent(cast, server(cast)?)),
 ];
 
@@ -57,6 +76,8 @@ macro_rules! script {
             let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
             let answer = match word {
                 "echo" => rest.to_owned(),
+                "peer" => $c.peer().to_string(),
+                "header" => header_of($c.peer()),
                 "pid" => std::process::id().to_string(),
                 "label" => {
                     $c.set_label(rest);
@@ -116,6 +137,14 @@ async fn script_task(c: &mut Stream) -> Result {
     script!(c, tokio::time::sleep, until_draining_task, .await)
 }
 
+/// What the proxy said, but for the addresses.
+fn header_of(peer: &Peer) -> String {
+    let Some(proxied) = peer.proxied() else { return "-".to_owned() };
+    let header = proxied.header();
+    let id = String::from_utf8_lossy(header.unique_id().unwrap_or(b"none"));
+    format!("{:?} {:?} {id}", header.version(), header.command())
+}
+
 fn until_draining(c: &blocking::Stream) {
     // There is no event that a child hears of.
     while !c.is_draining() {
@@ -162,9 +191,21 @@ where
     B: blocking::Handler + Send + Sync + 'static,
     T: Handler + Send + Sync + 'static,
 {
+    tell_where(&server);
+    serve_in(cast, &mut server, blocking, tasks)
+}
+
+fn tell_where(server: &Server) {
     for endpoint in server.endpoints() {
         Cast::tell(&format!("listening {endpoint}"));
     }
+}
+
+fn serve_in<B, T>(cast: &Cast, server: &mut Server, blocking: B, tasks: T) -> Result<Report>
+where
+    B: blocking::Handler + Send + Sync + 'static,
+    T: Handler + Send + Sync + 'static,
+{
     let report = match cast.how() {
         How::Serial => server.serve(Serial::default(), blocking),
         How::Threads(max) => server.serve(Threads::new(max), blocking),
@@ -204,9 +245,7 @@ fn sessions(cast: &Cast) -> Result<Report> {
         last.to_string()
     };
     let mut server = Server::bind(cast.endpoint())?.stop_on_signals()?;
-    for endpoint in server.endpoints() {
-        Cast::tell(&format!("listening {endpoint}"));
-    }
+    tell_where(&server);
     let report = match cast.how() {
         How::Tasks(shards) => {
             let handler = async move |s: &mut Session| {
@@ -232,6 +271,68 @@ fn sessions(cast: &Cast) -> Result<Report> {
     }?;
     Cast::tell(&format!("sessions evicted={} refused={}", report.totals.evicted, report.totals.refused));
     Ok(report)
+}
+
+/// Connections come through proxies: those who connect from the usual address.
+fn proxied(cast: &Cast) -> Result<Server> {
+    let sources = ["127.0.0.1", "::1", "unix"].map(|source| source.parse::<ProxySource>().unwrap());
+    Ok(server(cast)?.proxy_protocol(sources))
+}
+
+/// Does not take 192.0.2.3, and cannot make up its mind about 192.0.2.4.
+struct ChoosyThread;
+struct ChoosyTask;
+
+fn last_byte(peer: &Peer) -> u8 {
+    if let Some(std::net::IpAddr::V4(ip)) = peer.addr().map(|addr| addr.ip()) { ip.octets()[3] } else { 0 }
+}
+
+fn verify(peer: &Peer) -> bool {
+    if last_byte(peer) == 4 {
+        panic!("192.0.2.4 came");
+    }
+    last_byte(peer) != 3
+}
+
+impl Handler for ChoosyTask {
+    async fn handle(&self, c: &mut Stream) -> Result {
+        script_task(c).await
+    }
+    fn verify(&self, peer: &Peer) -> bool {
+        verify(peer)
+    }
+}
+
+impl blocking::Handler for ChoosyThread {
+    fn handle(&self, c: &mut blocking::Stream) -> Result {
+        script(c)
+    }
+    fn verify(&self, peer: &Peer) -> bool {
+        verify(peer)
+    }
+}
+
+fn proxied_rules(cast: &Cast) -> Result<Report> {
+    let server = proxied(cast)?.allow([block("192.0.2.0/24")]).deny([block("192.0.2.2")]);
+    serve(cast, server, ChoosyThread, ChoosyTask)
+}
+
+/// Twice, one after the other.
+fn proxied_again(cast: &Cast) -> Result<Report> {
+    let mut server = with_steps(proxied(cast)?, vec![("end", Handle::shutdown)])?;
+    tell_where(&server);
+    serve_in(cast, &mut server, script, script_task)?;
+    Cast::tell("again");
+    serve_in(cast, &mut server, script, script_task)
+}
+
+fn proxied_serve_one(cast: &Cast) -> Result<Report> {
+    let mut server = proxied(cast)?.deny([block("192.0.2.2")]);
+    tell_where(&server);
+    let served = server.serve_one(script, Duration::from_secs(60))?;
+    Cast::tell(&format!("served {served:?}"));
+    server.handle().shutdown();
+    Ok(server.serve(Serial::default(), script)?)
 }
 
 fn plain(cast: &Cast) -> Result<Report> {
@@ -390,12 +491,13 @@ impl Observer for Tell {
         let (id, reason, ms) = (e.id, e.reason.as_str(), e.duration.as_millis());
         let failure = e.failure.unwrap_or("-");
         Cast::tell(&format!(
-            "closed id={id} reason={reason} read={} written={} ms={ms} failure={failure}",
-            e.read, e.written
+            "closed id={id} peer={} reason={reason} read={} written={} ms={ms} failure={failure}",
+            e.peer, e.read, e.written
         ));
     }
     fn refused(&self, e: &Refused<'_>) {
-        Cast::tell(&format!("refused why={} peer={}", e.why, e.peer));
+        let failure = e.failure.map_or_else(String::new, |failure| format!(" failure={failure}"));
+        Cast::tell(&format!("refused why={} peer={}{failure}", e.why, e.peer));
     }
     fn accept_failed(&self, e: &AcceptFailed<'_>) {
         Cast::tell(&format!("accept_failed {} {:?}", e.error, e.then));
