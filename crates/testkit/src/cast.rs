@@ -273,7 +273,7 @@ impl Observer for Tell {
         ));
     }
     fn refused(&self, e: &Refused<'_>) {
-        Cast::tell(&format!("refused peer={}", e.peer));
+        Cast::tell(&format!("refused why={} peer={}", e.why, e.peer));
     }
     fn accept_failed(&self, e: &AcceptFailed<'_>) {
         Cast::tell(&format!("accept_failed {} {:?}", e.error, e.then));

@@ -44,6 +44,7 @@
 mod caller;
 mod cast;
 mod client;
+mod haproxy;
 mod openssl;
 mod part;
 mod process;
@@ -56,6 +57,7 @@ pub mod websocket;
 pub use caller::Caller;
 pub use cast::{Cast, How, Role, play};
 pub use client::Client;
+pub use haproxy::Haproxy;
 pub use openssl::OpenSsl;
 pub use part::{Connection, Part, Played};
 pub use process::{Held, Process};
