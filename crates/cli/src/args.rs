@@ -7,7 +7,7 @@ use crate::tls::Tls;
 use clap::{Parser, Subcommand, ValueEnum};
 use socketserver::framing::AnyFraming;
 use socketserver::probe::Targets;
-use socketserver::{Cidr, Endpoint, OverLimit, Rate};
+use socketserver::{Cidr, Endpoint, OverLimit, ProxySource, Rate};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -101,6 +101,14 @@ pub(crate) struct Serve {
     /// Peers in these blocks may not, even if allowed; may be given several times
     #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = LETTING_IN)]
     pub(crate) deny: Vec<Cidr>,
+
+    /// Connections come through proxies in these blocks, or over Unix sockets (`unix`), which say by the PROXY protocol for
+    /// whom; nobody else may connect; may be given several times
+    ///
+    /// Both versions are understood, before TLS. The header is there within --handshake, or the connection is closed. Until then it
+    /// counts towards --max-conns alone; then --allow, --deny, --max-per-ip and the log are about who is behind the proxy.
+    #[arg(long, value_name = "SOURCE", value_delimiter = ',', value_parser = source, help_heading = LETTING_IN)]
+    pub(crate) proxy_protocol: Vec<ProxySource>,
 
     /// How long after accept it may take until hands are shaken (TLS), and then until the request of a WebSocket is there, or
     /// `off`
@@ -398,6 +406,11 @@ pub(crate) fn or_off<T>(
         "off" => Ok(Limit(None)),
         _ => parse(text).map(|limit| Limit(Some(limit))).map_err(|wrong| format!("{wrong}; or `off`")),
     }
+}
+
+/// Who speaks for others.
+fn source(text: &str) -> Result<ProxySource, String> {
+    text.parse().map_err(|wrong| format!("{wrong}; or `unix`"))
 }
 
 /// `500ms`, `2s`, `5m`, or a bare number of seconds.

@@ -100,6 +100,8 @@ impl Log {
                 ("closed", totals.closed.into()),
                 ("refused", totals.refused.into()),
                 ("denied", totals.denied.into()),
+                ("untrusted", totals.untrusted.into()),
+                ("bad-headers", totals.bad_headers.into()),
                 ("over-limit", totals.over_limit.into()),
                 ("over-peer-limit", totals.over_peer_limit.into()),
                 ("lost", totals.lost.into()),
@@ -177,7 +179,9 @@ impl Observer for Log {
     }
 
     fn refused(&self, e: &Refused<'_>) {
-        let fields = [("peer", text(e.peer)), ("endpoint", text(e.endpoint)), ("why", e.why.as_str().into())];
+        let error = e.failure.map_or(Value::Null, text);
+        let fields =
+            [("peer", text(e.peer)), ("endpoint", text(e.endpoint)), ("why", e.why.as_str().into()), ("error", error)];
         self.event("refused", &fields);
     }
 

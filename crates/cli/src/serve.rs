@@ -35,6 +35,23 @@ fn suits(args: &Serve) -> Result<(), Failure> {
     if args.what != What::Exec {
         args.exec.is_for_exec_alone()?;
     }
+    if !args.proxy_protocol.is_empty() {
+        if args.what == What::Exec {
+            Err("`exec` is for clients on this machine, and who is behind `--proxy-protocol` need not be one")?;
+        }
+        has_streams(&args.addresses)?;
+    }
+    Ok(())
+}
+
+/// Whether proxies have something to come to, and can to all of it but packets.
+fn has_streams(addresses: &[Endpoint]) -> Result<(), Failure> {
+    if addresses.iter().all(Endpoint::is_datagram) {
+        Err("`--proxy-protocol` is for connections, and only packets come here")?;
+    }
+    if let Some(at) = addresses.iter().find(|at| matches!(at, Endpoint::Seqpacket { .. })) {
+        Err(format!("`--proxy-protocol` is for streams of bytes, and whole messages come to `{at}`"))?;
+    }
     Ok(())
 }
 
@@ -101,6 +118,7 @@ pub(crate) fn set_up(args: Serve, observer: impl Observer) -> Result<Server, Fai
         .over_limit(args.over_limit)
         .allow(args.allow)
         .deny(args.deny)
+        .proxy_protocol(args.proxy_protocol)
         .handshake(args.handshake.0)
         .first_byte(args.first_byte.0)
         .idle(idle.0)

@@ -85,7 +85,7 @@ fn object(line: &str) -> Value {
 
 #[test]
 fn usr1_prints_totals_and_serving_goes_on() {
-    const REFUSED: &str = "refused=0 denied=0 over-limit=0 over-peer-limit=0 lost=0 exhausted=0 shed=0 given-up=0 failed=0 handshakes-failed=0";
+    const REFUSED: &str = "refused=0 denied=0 untrusted=0 bad-headers=0 over-limit=0 over-peer-limit=0 lost=0 exhausted=0 shed=0 given-up=0 failed=0 handshakes-failed=0";
     const PACKETS: &str = "packets=0 replies=0 overflowed=0 truncated=0 nonsense=0 unwelcome=0 over-rate=0 withheld=0 unsent=0 undelivered=0 packets-failed=0 queue-full=0 evicted=0";
     for model in MODELS {
         let served = Served::start(&["echo", ":0", "--model", model]);

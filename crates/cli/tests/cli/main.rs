@@ -14,6 +14,7 @@ mod log;
 mod model;
 mod netns;
 mod probe;
+mod proxies;
 mod serve;
 mod start;
 mod stop;

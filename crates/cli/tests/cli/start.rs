@@ -38,10 +38,25 @@ fn what_is_typed_wrong_is_named_with_an_example_of_what_is_right() {
     refused(&[":0", "--accept-rate", "0/s"], &["--accept-rate", "`0`", "`100/s`"]);
     refused(&[":0", "--over-limit", "drop"], &["--over-limit", "`drop`", "`queue`, `close`, `busy=TEXT`"]);
     refused(&[":0", "--over-limit", "busy"], &["--over-limit", "`busy`", "`busy=try again later`"]);
-    for flag in ["--allow", "--deny"] {
+    for flag in ["--allow", "--deny", "--proxy-protocol"] {
         refused(&[":0", flag, "everybody"], &[flag, "`everybody`", "`10.0.0.0/8`"]);
         refused(&[":0", flag, "10.0.0.0/8,10.1.2.3/8"], &[flag, "`10.1.2.3/8`", "`10.0.0.0/8`"]);
     }
+    refused(&[":0", "--proxy-protocol", "all"], &["--proxy-protocol", "`all`", "`unix`"]);
+}
+
+#[test]
+fn proxies_come_to_streams() {
+    let proxied = ["--proxy-protocol", "127.0.0.1,unix"];
+    let not_for = |what: &str, at: &[&str], words: &[&str]| {
+        run(&[&["serve", what], at, &proxied].concat(), b"").failed(2, &[&["`--proxy-protocol`"], words].concat());
+    };
+    not_for("echo", &["udp://:0", "unixgram:@socketserver-start-proxied"], &["only packets"]);
+    let messages = "seqpacket:@socketserver-start-proxied";
+    not_for("chat", &[":0", messages], &["whole messages", messages]);
+    not_for("exec", &[":0", "--wire", "ready", "--shell"], &["`exec`", "on this machine"]);
+    // Packets may come beside them.
+    Served::start(&[&["echo", ":0", "udp://:0"][..], &proxied].concat());
 }
 
 #[test]

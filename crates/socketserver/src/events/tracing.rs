@@ -91,7 +91,8 @@ impl Observer for TracingObserver {
     }
 
     fn refused(&self, e: &Refused<'_>) {
-        info!(target: TARGET, peer = %e.peer, endpoint = %e.endpoint, why = e.why.as_str(), "refused");
+        let why = e.why.as_str();
+        info!(target: TARGET, peer = %e.peer, endpoint = %e.endpoint, why, failure = e.failure, "refused");
     }
 
     fn accept_failed(&self, e: &AcceptFailed<'_>) {
