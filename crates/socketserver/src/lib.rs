@@ -122,6 +122,8 @@ mod documents {
     struct Models;
     #[doc = include_str!("../../../docs/limits.md")]
     struct Limits;
+    #[doc = include_str!("../../../docs/proxy.md")]
+    struct Proxies;
     #[doc = include_str!("../../../docs/messages.md")]
     struct Messages;
     /// It shows observers that are features.

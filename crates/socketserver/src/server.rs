@@ -158,8 +158,9 @@ impl<E> Server<E> {
         self
     }
 
-    /// How long after accept a handler may still wait for its peer's first byte; off unless said otherwise. Looked
-    /// after as [`idle`](Self::idle) is, zero too.
+    /// How long after accept a handler may still wait for its peer's first byte; off unless said otherwise. Where the header
+    /// of a proxy or TLS comes before the handler, it counts from the end of that. Looked after as [`idle`](Self::idle)
+    /// is, zero too.
     #[must_use]
     pub fn first_byte(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.settings.deadlines.first_byte = time.into();
@@ -180,7 +181,8 @@ impl<E> Server<E> {
     ///
     /// A connection of anybody else is closed at accept, unread ([`Refusal::Untrusted`](crate::Refusal::Untrusted)). For the
     /// header there is the time of [`handshake`](Self::handshake), together with TLS, which begins behind it; until it is there
-    /// the connection counts towards [`max_connections`](Self::max_connections) alone. A wrong one, or none in time, ends the
+    /// the connection counts towards [`max_connections`](Self::max_connections) alone (and to what its model can do at a
+    /// time). A wrong one, or none in time, ends the
     /// connection ([`Refusal::BadHeader`](crate::Refusal::BadHeader)). Then [`Peer`](crate::Peer) is who is behind the proxy,
     /// for handlers, events, `verify`, [`allow`](Self::allow), [`deny`](Self::deny) and the limits a peer. A proxy that speaks for
     /// itself (`LOCAL`), or does not know for whom (`UNKNOWN`), is its own peer. Both versions are understood, with what else
