@@ -1,26 +1,16 @@
-//! Buffers, waits, counters, the end of a connection: once, for every engine.
+//! Buffers, reading, waits, counters: once, for every engine. Writing and the end have files of their own.
 
 use super::fate::Fate;
 use super::input::Input;
 use super::slot::{Deadline, NEVER, Woken};
 use super::wire::Wire;
-use super::{Connection, Idle, PollIo, Reason, Slot, Terms, Wait, pool};
-use crate::clock;
-use std::future::poll_fn;
+use super::{Connection, Idle, PollIo, Reason, Slot, Terms, Wait};
 use std::io;
-use std::iter::Peekable;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
-/// Beyond this much gathered output a write waits for the peer to take it.
-const GATHER: usize = 64 * 1024;
 /// A read into a buffer at least this long goes straight into it.
 const DIRECT: usize = 4 * 1024;
-/// At close the peer's last words are read and dropped, so that they do not reset the connection and take our last
-/// reply with them: for this long and this much at most.
-const READ_OUT_TIME: Duration = Duration::from_secs(1);
-const READ_OUT_BYTES: usize = 256 * 1024;
 
 /// What is inside a `Stream`. Not part of the public interface.
 #[derive(Debug)]
@@ -29,26 +19,26 @@ pub struct Core<T> {
     pub(super) input: Input,
     /// What was gathered; empty more often than not.
     #[expect(clippy::box_collection, reason = "it is seldom there, and each connection has room for it")]
-    output: Option<Box<Vec<u8>>>,
+    pub(super) output: Option<Box<Vec<u8>>>,
     pub(crate) connection: Arc<Connection>,
     /// The connection's own, at hand.
     pub(super) slot: Slot,
     /// Shared by all connections of a run until one has its own.
-    terms: Arc<Terms>,
+    pub(super) terms: Arc<Terms>,
     /// No more input comes: from the peer, or because the server drains.
     pub(super) ended: bool,
     /// Why this side has ended the input, if it has: then an end of input is not the peer's.
     pub(super) shut: Woken,
     /// A wait goes on that answered `Pending`.
-    waits: bool,
+    pub(super) waits: bool,
     /// It has let others go before it, and may write.
-    has_turn: bool,
+    pub(super) has_turn: bool,
     /// The number of the request that has begun to come in, if one has; else of the last one.
     request: (u32, bool),
     /// This deadline ended the input.
-    expired: Option<Deadline>,
+    pub(super) expired: Option<Deadline>,
     /// We told the peer that nothing more comes.
-    closed_write: bool,
+    pub(super) closed_write: bool,
     pub(crate) fate: Fate,
 }
 
@@ -273,251 +263,6 @@ impl<T: PollIo> Core<T> {
         }
     }
 
-    /// Takes some of it, at least a byte: sends at once, or gathers while more input waits to be answered.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.gathers() || self.output.is_some() {
-            let mut some = &bytes[..bytes.len().min(GATHER)];
-            let count = some.len();
-            // What was gathered goes with it; if that has to wait, nothing of this was taken.
-            if self.gathered() + count > GATHER {
-                ready!(self.poll_flush(cx))?;
-            }
-            self.may_write()?;
-            // Nobody need come back for it, so it does not wait for its turn.
-            self.has_turn = true;
-            return match self.poll_write_all(cx, &mut some) {
-                // What has left, or is gathered, is not to be given a second time.
-                Poll::Pending if some.len() < count || count == 0 => Poll::Ready(Ok(count - some.len())),
-                polled => polled.map_ok(|()| count),
-            };
-        }
-        self.may_write()?;
-        if bytes.is_empty() { Poll::Ready(Ok(0)) } else { self.poll_send(cx, bytes) }
-    }
-
-    /// Whether a write is kept until the input that was read is used up.
-    #[inline]
-    fn gathers(&self) -> bool {
-        // On the client's side nobody is sure to come back for what was gathered.
-        !self.input.is_empty() && self.connection.is_served()
-    }
-
-    #[inline]
-    fn may_write(&self) -> io::Result<()> {
-        if self.closed_write {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "this side has said that nothing more comes"));
-        }
-        Ok(())
-    }
-
-    /// Whether a message can be sent whole. After a write that failed the peer may have the beginning of another, or none.
-    #[inline]
-    fn may_send(&self) -> io::Result<()> {
-        if self.fate.is_peer_gone() {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the peer is gone, or has taken part of a message"));
-        }
-        self.may_write()
-    }
-
-    /// Takes all of it: sends at once, or gathers while more input waits to be answered. What is taken is cut off `bytes`.
-    #[inline]
-    pub(crate) fn poll_write_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
-        self.may_write()?;
-        let gathers = self.gathers();
-        if gathers || self.output.is_some() {
-            if self.gathered() + bytes.len() <= GATHER {
-                self.output.get_or_insert_with(pool::take_output).extend_from_slice(bytes);
-                *bytes = &[];
-                return if gathers { Poll::Ready(Ok(())) } else { self.poll_flush_in_turn(cx) };
-            }
-            ready!(self.poll_flush(cx))?;
-        }
-        self.poll_write_out(cx, bytes)
-    }
-
-    /// Sends all of it, behind what was gathered. What is taken is cut off `bytes`.
-    #[inline]
-    pub(crate) fn poll_send_all(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
-        self.may_send()?;
-        if self.output.is_some() {
-            ready!(self.poll_flush(cx))?;
-        }
-        self.poll_write_out(cx, bytes)
-    }
-
-    /// Sends packets, each whole and by itself. Those that have left are taken off.
-    pub(crate) fn poll_send_packets<'a>(
-        &mut self,
-        cx: &mut Context<'_>,
-        packets: &mut Peekable<impl Iterator<Item = &'a [u8]>>,
-    ) -> Poll<io::Result<()>> {
-        self.may_send()?;
-        ready!(self.poll_turn(cx));
-        while let Some(packet) = packets.peek() {
-            ready!(self.poll_send(cx, packet))?;
-            packets.next();
-        }
-        self.has_turn = false;
-        Poll::Ready(Ok(()))
-    }
-
-    /// What wakes a wait for input on the blocking engine; see [`PollIo::waker`].
-    #[inline]
-    pub(crate) fn waker(&mut self) -> io::Result<Option<Waker>> {
-        self.io.waker()
-    }
-
-    #[inline]
-    fn poll_write_out(&mut self, cx: &mut Context<'_>, bytes: &mut &[u8]) -> Poll<io::Result<()>> {
-        ready!(self.poll_turn(cx));
-        while !bytes.is_empty() {
-            let count = ready!(self.poll_send(cx, bytes))?;
-            *bytes = &bytes[count..];
-        }
-        self.has_turn = false;
-        self.poll_flush(cx)
-    }
-
-    #[inline(never)]
-    fn poll_flush_in_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_turn(cx));
-        let flushed = ready!(self.poll_flush(cx));
-        self.has_turn = false;
-        Poll::Ready(flushed)
-    }
-
-    /// Lets the tasks that are ready go before a write. So replies to several peers leave in a burst: whoever sleeps at the
-    /// other end is woken once for many of them, where one by one it might be each time.
-    #[inline]
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if T::WAITS_INSIDE || std::mem::replace(&mut self.has_turn, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// What is written next is one of many that leave in a burst anyway.
-    #[inline]
-    pub(crate) fn skip_turn(&mut self) {
-        self.has_turn = true;
-    }
-
-    /// Sends what was gathered, here or in the transport.
-    #[inline]
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.output.is_none() && !self.io.gathers() { Poll::Ready(Ok(())) } else { self.poll_flush_all(cx) }
-    }
-
-    #[inline(never)]
-    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send_gathered(cx))?;
-        if !self.io.gathers() {
-            return Poll::Ready(Ok(()));
-        }
-        if self.slot.is_cut() {
-            return Poll::Ready(Err(self.cut_off()));
-        }
-        let flushed = ready!(self.io.poll_flush(cx, self.terms.write));
-        Poll::Ready(flushed.map_err(|error| self.cannot_write(error)))
-    }
-
-    fn poll_send_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(mut output) = self.output.take() {
-            match self.poll_send(cx, &output) {
-                Poll::Ready(Ok(count)) if count < output.len() => {
-                    output.drain(..count);
-                    self.output = Some(output);
-                }
-                Poll::Ready(sent) => {
-                    // After an error nothing is sent a second time: what reached the peer is not known.
-                    pool::give_output(output);
-                    sent?;
-                }
-                Poll::Pending => {
-                    self.output = Some(output);
-                    return Poll::Pending;
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn gathered(&self) -> usize {
-        self.output.as_ref().map_or(0, |output| output.len())
-    }
-
-    /// Half-close: the peer sees the end of our output, and may go on sending.
-    pub(crate) fn poll_close_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(self.poll_flush(cx));
-        if !self.closed_write {
-            if self.slot.is_cut() {
-                return Poll::Ready(Err(self.cut_off()));
-            }
-            match ready!(self.io.poll_shutdown(cx, self.terms.write)) {
-                Err(error) if is_deadline(&error) => return Poll::Ready(Err(self.fate.write_too_late())),
-                // That there is nobody any more to tell that nothing comes is no reason to end.
-                shut => shut?,
-            }
-            self.closed_write = true;
-        }
-        Poll::Ready(flushed)
-    }
-
-    /// The end of a connection that the handler is through with: flush, half-close, read out what remains.
-    ///
-    /// Nothing in it is an error any more; a reply that could not be sent is recorded as the reason.
-    pub(crate) async fn close(&mut self) {
-        self.slot.begin_close();
-        // Whatever wait the handler gave up is none of this one's.
-        self.io.forget_waits();
-        if self.fate.is_peer_gone() || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
-            return;
-        }
-        if poll_fn(|cx| self.io.poll_goodbye(cx, self.terms.write)).await.is_err() {
-            return;
-        }
-        let by_drain = self.ended && self.fate.reason() == Some(Reason::Drained);
-        if (self.ended || self.expired.is_some()) && self.io.ends_itself() {
-            // It may have a goodbye of its own to say. There is nothing to read out.
-            let _ = poll_fn(|cx| self.poll_close_write(cx)).await;
-            return;
-        }
-        if (self.ended && !by_drain) || self.expired.is_some() {
-            // Closing the socket says all that a half-close would.
-            return;
-        }
-        let until = clock::now() + READ_OUT_TIME;
-        let wait = if by_drain {
-            // The socket is shut for reading. If it were for writing as well, the peer's next request, which nobody will
-            // answer, would reset it at once (RFC 1122, 4.2.2.13) and take with it what is still on its way.
-            let _ = poll_fn(|cx| self.io.poll_taken(cx, until)).await;
-            self.ended = false;
-            Wait::Not
-        } else if poll_fn(|cx| self.poll_close_write(cx)).await.is_ok() {
-            Wait::Until(until)
-        } else {
-            return;
-        };
-        let mut left = READ_OUT_BYTES;
-        while left > 0 {
-            self.input.clear();
-            let room = self.input.room();
-            match poll_fn(|cx| self.io.poll_read_out(cx, room, wait)).await {
-                Ok(count) if !self.slot.is_cut() && (count > 0 || self.io.packet().is_some()) => {
-                    // How much it says in TLS is not known.
-                    if !self.io.is_secure() {
-                        self.slot.add_read(count);
-                    }
-                    left = left.saturating_sub(count.max(1));
-                }
-                _ => break,
-            }
-        }
-        // The conversation was over: what happened to the rest of its input says nothing about why it ended.
-    }
-
     #[inline]
     fn poll_receive(&mut self, cx: &mut Context<'_>, begun: bool, into: Option<&mut [u8]>) -> Poll<io::Result<usize>> {
         // A connection is idle when its handler waits with nothing left over. In the middle of a line it is busy.
@@ -713,32 +458,10 @@ impl<T: PollIo> Core<T> {
         self.fate.cut_short("the connection ended without a TLS close_notify: what came may not be all".to_owned())
     }
 
+    /// What wakes a wait for input on the blocking engine; see [`PollIo::waker`].
     #[inline]
-    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.waits && matches!(self.terms.idle, Idle::Watched) {
-            // A read and a write at a time, in one task: as long as something moves neither is idle.
-            self.slot.touch(self.terms.handle.epoch());
-        }
-        if self.slot.is_cut() {
-            return Poll::Ready(Err(self.cut_off()));
-        }
-        let result = ready!(self.io.poll_write(cx, bytes, self.terms.write));
-        Poll::Ready(match result {
-            Ok(0) if !bytes.is_empty() => Err(self.fate.disconnected(io::ErrorKind::WriteZero.into())),
-            Ok(count) => {
-                self.slot.add_written(count);
-                Ok(count)
-            }
-            Err(error) => Err(self.cannot_write(error)),
-        })
-    }
-
-    #[cold]
-    fn cannot_write(&mut self, error: io::Error) -> io::Error {
-        if self.slot.is_cut() {
-            return self.cut_off();
-        }
-        if is_deadline(&error) { self.fate.write_too_late() } else { self.fate.disconnected(error) }
+    pub(crate) fn waker(&mut self) -> io::Result<Option<Waker>> {
+        self.io.waker()
     }
 
     /// The error that every call gives once the connection was cut.
@@ -748,7 +471,7 @@ impl<T: PollIo> Core<T> {
 }
 
 /// Whether the wait took too long. ETIMEDOUT of the transport has a number, and is a peer that is gone.
-fn is_deadline(error: &io::Error) -> bool {
+pub(super) fn is_deadline(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 

@@ -1,6 +1,7 @@
 //! The pipeline of one connection, written once for every engine, and what it works on.
 
 mod agree;
+mod close;
 mod core;
 mod facts;
 mod fate;
@@ -26,6 +27,7 @@ pub(crate) mod task_stream;
 mod terms;
 mod unit;
 mod wire;
+mod writing;
 
 pub use self::core::Core;
 pub use self::peer::{Peer, Proxied};
