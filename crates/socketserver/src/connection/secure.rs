@@ -8,7 +8,7 @@ use rustls::{Connection, IoState};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 /// One end of a TLS connection.
@@ -32,6 +32,18 @@ struct Outgoing {
     #[expect(clippy::box_collection, reason = "it is seldom there, and each connection has room for it")]
     records: Option<Box<Vec<u8>>>,
     sent: usize,
+    /// The tasks that wait for them to leave. There may be two, where one writes and another reads, for which they have to
+    /// leave as well; and a socket wakes one alone.
+    waiting: Vec<Waker>,
+}
+
+/// Wakes several tasks.
+struct All(Vec<Waker>);
+
+impl Wake for All {
+    fn wake(self: Arc<Self>) {
+        self.0.iter().for_each(Waker::wake_by_ref);
+    }
 }
 
 impl Outgoing {
@@ -51,7 +63,19 @@ impl Outgoing {
         stall: Option<Duration>,
     ) -> Poll<io::Result<()>> {
         while let Some(records) = &self.records {
-            match ready!(raw.poll_write(cx, &records[self.sent..], stall)) {
+            let mut others = self.waiting.iter().filter(|waker| !waker.will_wake(cx.waker())).peekable();
+            let written = if others.peek().is_none() {
+                raw.poll_write(cx, &records[self.sent..], stall)
+            } else {
+                let all: Vec<_> = others.cloned().chain([cx.waker().clone()]).collect();
+                let all = Waker::from(Arc::new(All(all)));
+                raw.poll_write(&mut Context::from_waker(&all), &records[self.sent..], stall)
+            };
+            let len = records.len();
+            if written.is_pending() {
+                self.wait(cx.waker());
+            }
+            match ready!(written) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(count) => self.sent += count,
                 Err(error) => {
@@ -62,15 +86,30 @@ impl Outgoing {
                     return Poll::Ready(Err(error));
                 }
             }
-            if self.sent == records.len() {
+            if self.sent == len {
                 self.clear();
             }
         }
         Poll::Ready(Ok(()))
     }
 
+    /// This task waits, and at most one other.
+    fn wait(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
+            if self.waiting.len() == 2 {
+                self.waiting.remove(0);
+            }
+            self.waiting.push(waker.clone());
+        }
+    }
+
     fn clear(&mut self) {
         self.sent = 0;
+        // One of them has sent it, and knows.
+        if self.waiting.len() > 1 {
+            self.waiting.iter().for_each(Waker::wake_by_ref);
+        }
+        self.waiting.clear();
         if let Some(records) = self.records.take() {
             pool::give_output(records);
         }

@@ -3,7 +3,7 @@
 use crate::site::{Site, sites};
 use socket2::SockRef;
 use socketserver::client::{ClientTls, Connector};
-use socketserver::{HandshakeFailure, Reason, Server, ServerTls, Stream, Tasks, blocking};
+use socketserver::{HandshakeFailure, Reason, Server, ServerTls, Stream, Tasks, Threads, blocking};
 use socketserver_testkit::{Client, OpenSsl};
 use std::io::ErrorKind;
 use std::net::Shutdown;
@@ -335,7 +335,7 @@ fn somebody_elses_client_asks_for_tls() {
     let tls = ServerTls::new().self_signed(["localhost"]).unwrap();
     let server = Server::bind("tcp://127.0.0.1:0").unwrap().tls(tls).unwrap();
     // As PostgreSQL has it: a request of eight bytes, and a letter that says yes.
-    let server = server.spawn(socketserver::Threads::new(4), |c: &mut blocking::Stream| {
+    let server = server.spawn(Threads::new(4), |c: &mut blocking::Stream| {
         let mut request = [0; 8];
         c.read_exact(&mut request)?;
         assert_eq!(request, [0, 0, 0, 8, 4, 210, 22, 47]);
@@ -379,4 +379,38 @@ fn a_peer_that_does_not_listen_yet_is_listened_to() {
         drop(c);
         assert_eq!(server.stop().unwrap().totals.failed, 0);
     }
+}
+
+/// Gives back what comes, as it comes.
+fn echo(c: &mut blocking::Stream) -> socketserver::Result {
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        match c.read(&mut piece)? {
+            0 => return Ok(()),
+            count => c.write_all(&piece[..count])?,
+        }
+    }
+}
+
+#[test]
+fn halves_may_be_in_tasks_of_their_own() {
+    let trial = Trial::new();
+    let server = Server::bind("tls://127.0.0.1:0").unwrap().tls(trial.tls.clone()).unwrap();
+    let server = server.spawn(Threads::new(2), echo).unwrap();
+    let at = server.handle().endpoints().remove(0);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (mut read, mut write) = tokio::io::split(trial.connector.connect_async(&at).await.unwrap());
+        let says = tokio::spawn(async move {
+            write.write_all(&vec![b'x'; MEGABYTES]).await?;
+            write.shutdown().await
+        });
+        let hears = tokio::spawn(async move {
+            let mut all = Vec::new();
+            read.read_to_end(&mut all).await.map(|_| all)
+        });
+        says.await.unwrap().unwrap();
+        assert_eq!(hears.await.unwrap().unwrap().len(), MEGABYTES);
+    });
+    assert_eq!(server.stop().unwrap().totals.failed, 0);
 }
