@@ -34,7 +34,8 @@ pub struct Core<T> {
     /// It has let others go before it, and may write.
     pub(super) has_turn: bool,
     /// The number of the request that has begun to come in, if one has; else of the last one.
-    request: (u32, bool),
+    request: u32,
+    has_begun: bool,
     /// This deadline ended the input.
     pub(super) expired: Option<Deadline>,
     /// We told the peer that nothing more comes.
@@ -59,7 +60,8 @@ impl<T: PollIo> Core<T> {
             shut: Woken::No,
             waits: false,
             has_turn: false,
-            request: (0, false),
+            request: 0,
+            has_begun: false,
             expired: None,
             closed_write: false,
             fate: Fate::default(),
@@ -358,7 +360,7 @@ impl<T: PollIo> Core<T> {
             (Wait::For(_) | Wait::Until(_), Idle::Watched) => since.unwrap_or_else(|| self.terms.handle.epoch()),
             _ => NEVER,
         };
-        if idle == self.request.1 {
+        if idle == self.has_begun {
             self.mark_request(!idle);
         }
         self.waits = true;
@@ -397,11 +399,12 @@ impl<T: PollIo> Core<T> {
     #[cold]
     fn mark_request(&mut self, begun: bool) {
         if begun {
-            self.request = (self.request.0.wrapping_add(1).max(1), true);
+            self.request = self.request.wrapping_add(1).max(1);
+            self.has_begun = true;
             // Of all connections none has the number of another.
-            self.slot.begin_request(self.connection.id << 24 | u64::from(self.request.0 & 0xff_ffff));
+            self.slot.begin_request(self.connection.id << 24 | u64::from(self.request & 0xff_ffff));
         } else {
-            self.request.1 = false;
+            self.has_begun = false;
             self.slot.end_request();
         }
     }

@@ -10,7 +10,7 @@ use std::io;
 pub(crate) struct Fate {
     reason: Option<Reason>,
     /// With what sorts of error calls failed since the reason was recorded.
-    failed_with: [Option<io::ErrorKind>; 4],
+    failed_with: [Option<io::ErrorKind>; 3],
     /// The peer takes nothing any more, or the server has cut the connection.
     peer_gone: bool,
 }
@@ -43,7 +43,7 @@ impl Fate {
     pub(crate) fn recover(&mut self, from: Reason) {
         if self.reason == Some(from) {
             self.reason = None;
-            self.failed_with = [None; 4];
+            self.failed_with = [None; 3];
         }
     }
 
