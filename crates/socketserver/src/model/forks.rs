@@ -2,6 +2,7 @@ use super::lobby::Lobby;
 use super::work::Here;
 use super::{Model, Work};
 use crate::admission::{Admitted, Place, Tried};
+use crate::clock::Moment;
 use crate::connection::pipeline::{Ending, catch};
 use crate::connection::{Connection, Core, Peer, Reason, Record, Slot, SyncIo, now, pipeline};
 use crate::datagram::{Batch, tell_bounces};
@@ -168,6 +169,8 @@ impl<S: Service<Blocking>> Parent<S> {
         let mapped = run.shared.registry.reserve(options.max);
         mapped.map_err(|error| Error::io("cannot map memory to share with children", error))?;
         let Some(listeners) = run.listeners() else { return Ok(None) };
+        // Children that are made before any connection are to count time from the same moment.
+        Moment::now();
         let generation = run.shared.generation();
         Ok(Some(Self {
             rests: None,

@@ -1,16 +1,23 @@
 //! What a server does behind a header, or beside one that speaks the protocol.
 
 use crate::MODELS;
+use crate::roles::FIRST_BYTE;
 use socketserver::client::{ClientTls, Connector};
 use socketserver::proxy::{Header, Version};
 use socketserver::{Endpoint, ErrorKind, Fingerprint, ProxySource, Serial, Server, blocking};
 use socketserver_testkit::websocket::{ACCEPTED, FIN, TEXT, frame, plain, request};
 use socketserver_testkit::{Caller, Client, How, Stage, Suite};
+use std::time::Instant;
 
 pub(crate) fn add(suite: &mut Suite) {
     suite.tcp("our_client_sends_it", &MODELS, sender);
     suite.tcp("tls_begins_behind_the_header", &MODELS, tls);
     suite.tcp("tls_or_none_behind_the_header", &MODELS, or_plain);
+    suite.tcp(
+        "the_first_byte_comes_after_the_handshake",
+        &[How::Threads(20), How::Forks(20), How::Prefork(3, 20), How::Tasks(2)],
+        first_byte,
+    );
     suite.tcp("nothing_is_said_in_plain_words_where_tls_is_spoken", &[How::Threads(20), How::Tasks(2)], no_plain_words);
     suite.tcp("messages_come_behind_it", &MODELS, messages);
     suite.tcp("web_sockets_come_behind_it", &MODELS, web_sockets);
@@ -96,6 +103,29 @@ fn or_plain(how: How, endpoint: &str) {
         let closed = stage.line("closed ");
         assert!(closed.contains("read=6 "), "{closed}");
     }
+    ends_well(stage);
+}
+
+/// Its time is the same in each child, whenever that serves for the first time.
+fn first_byte(how: How, endpoint: &str) {
+    let stage = Stage::open("first-byte-tls", how, &endpoint.replace("tcp:", "tls:"));
+    let connector = trusting(&stage).proxy_header(header());
+    let mut stays = Vec::new();
+    for _ in 0..2 {
+        let mut talks = connector.connect(stage.endpoint()).unwrap();
+        ask(&mut talks);
+        stays.push(talks);
+        let start = Instant::now();
+        let mut silent = connector.connect(stage.endpoint()).unwrap();
+        let _ = silent.read_to_end(1);
+        assert!(start.elapsed() >= FIRST_BYTE, "{:?}", start.elapsed());
+        let closed = stage.line("closed ");
+        assert!(closed.contains(" reason=first-byte "), "{closed}");
+    }
+    for talks in &mut stays {
+        ask(talks);
+    }
+    drop(stays);
     ends_well(stage);
 }
 

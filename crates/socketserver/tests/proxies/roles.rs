@@ -9,6 +9,7 @@ use socketserver_testkit::{Cast, Connection, How, Part, Role};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 pub(crate) const ALL: &[(&str, Role)] = &[
     ("plain", |cast| cast.serve(proxied(cast)?, Script)),
@@ -18,10 +19,14 @@ pub(crate) const ALL: &[(&str, Role)] = &[
         let server = proxied(cast)?.max_per_peer(1).over_limit(socketserver::OverLimit::reply("busy"));
         cast.serve(tls(server, ServerTls::new())?, Script)
     }),
+    ("first-byte-tls", |cast| cast.serve(tls(proxied(cast)?.first_byte(FIRST_BYTE), ServerTls::new())?, Script)),
     ("messages", messages),
     ("beside", beside),
     ("source", source),
 ];
+
+/// How long a peer may be silent, where that is limited.
+pub(crate) const FIRST_BYTE: Duration = Duration::from_millis(500);
 
 /// Tells of the peer what is known of it, for each line.
 struct Script;
