@@ -36,8 +36,8 @@ fn suits(args: &Serve) -> Result<(), Failure> {
         args.exec.is_for_exec_alone()?;
     }
     if !args.proxy_protocol.is_empty() {
-        if args.what == What::Exec {
-            Err("`exec` is for clients on this machine, and who is behind `--proxy-protocol` need not be one")?;
+        if args.exec.wire.is_some() {
+            Err("`--wire` asks nobody, and is for this machine: who is behind `--proxy-protocol` need not be on it")?;
         }
         has_streams(&args.addresses)?;
     }

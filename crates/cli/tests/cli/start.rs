@@ -54,7 +54,7 @@ fn proxies_come_to_streams() {
     not_for("echo", &["udp://:0", "unixgram:@socketserver-start-proxied"], &["only packets"]);
     let messages = "seqpacket:@socketserver-start-proxied";
     not_for("chat", &[":0", messages], &["whole messages", messages]);
-    not_for("exec", &[":0", "--wire", "ready", "--shell"], &["`exec`", "on this machine"]);
+    not_for("exec", &[":0", "--wire", "ready", "--shell"], &["`--wire`", "this machine"]);
     // Packets may come beside them.
     Served::start(&[&["echo", ":0", "udp://:0"][..], &proxied].concat());
 }
