@@ -302,7 +302,7 @@ impl<E> Server<E> {
         Ok(self)
     }
 
-    /// The first TERM or INT drains, a second one ends at once ([`Report::hurried`] tells).
+    /// The first TERM or INT drains, a second one ends at once ([`Report::hurried`](crate::Report::hurried) tells).
     ///
     /// # Errors
     /// As [`on_signal`](Self::on_signal).
