@@ -98,6 +98,8 @@ impl Admitted {
             shared.control.count_accepted();
         }
         let Accepted { transport, peer } = accepted;
+        // What another server has found out about it says nothing here.
+        let peer = peer.bare();
         #[cfg(feature = "tokio")]
         let (socket, transport) = match transport {
             Transport::Socket(socket) => (Some(socket), None),

@@ -1,6 +1,7 @@
 //! What comes before the handler: a wait for the peer that has a deadline of its own, and that a drain ends at once, for
 //! nothing was asked of the server yet.
 
+use super::slot::Woken;
 use super::{Core, PollIo, Wait};
 use crate::clock;
 use crate::tls::HandshakeFailure;
@@ -61,7 +62,7 @@ impl<T: PollIo> Core<T> {
         // The keeper's idle deadline is none of its business.
         if self.is_woken() || (T::WAITS_INSIDE && self.begin_wait(true, Wait::Not, None)) {
             self.end_wait();
-            return Poll::Ready(Err(self.fate.not_begun()));
+            return Poll::Ready(Err(self.called_off()));
         }
         let agreed = step(self, cx);
         self.end_wait();
@@ -76,7 +77,15 @@ impl<T: PollIo> Core<T> {
             Poll::Ready(result) if !self.is_woken() => {
                 Poll::Ready(result.map_err(|error| self.fate.handshake_failed(failure_of(&error), error)))
             }
-            _ => Poll::Ready(Err(self.fate.not_begun())),
+            _ => Poll::Ready(Err(self.called_off())),
+        }
+    }
+
+    /// Somebody else than the peer has ended it.
+    fn called_off(&mut self) -> io::Error {
+        match self.shut {
+            Woken::ByDeadline(deadline) => self.fate.too_late(deadline),
+            Woken::No | Woken::ByDrain => self.fate.not_begun(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{Core, PollIo, Reason, Wait};
 use crate::clock;
 use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 /// At close the peer's last words are read and dropped, so that they do not reset the connection and take our last
@@ -21,7 +22,13 @@ impl<T: PollIo> Core<T> {
         if self.fate.is_peer_gone() || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
             return;
         }
-        if poll_fn(|cx| self.io.poll_goodbye(cx, self.terms.write)).await.is_err() {
+        let goodbye = poll_fn(|cx| {
+            if self.slot.is_cut() {
+                return Poll::Ready(Err(self.cut_off()));
+            }
+            self.io.poll_goodbye(cx, self.terms.write)
+        });
+        if goodbye.await.is_err() {
             return;
         }
         let by_drain = self.ended && self.fate.reason() == Some(Reason::Drained);

@@ -285,12 +285,12 @@ impl<T: PollIo> Core<T> {
         idle: bool,
         into: Option<&mut [u8]>,
     ) -> Poll<io::Result<usize>> {
+        // A wait that goes on, and is but looked at again, has gone on since it began.
+        let since = self.end_wait();
         // Whoever waits for an answer must have seen the question.
         if self.poll_flush(cx)?.is_pending() {
             return self.poll_meanwhile(cx, into);
         }
-        // A wait that goes on, and is but looked at again, has gone on since it began.
-        let since = self.end_wait();
         if self.slot.is_cut() {
             return Poll::Ready(Err(self.cut_off()));
         }

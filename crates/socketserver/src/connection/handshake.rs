@@ -39,7 +39,11 @@ impl<T: PollIo> Core<T> {
         };
         self.check_upgrade()?;
         let until = self.terms().handshake.and_then(|time| clock::now().checked_add(time));
-        self.shake_hands_as_server(&acceptor, until).await
+        // Its own deadline is the one that counts meanwhile.
+        self.slot.begin_agreeing();
+        let agreed = self.shake_hands_as_server(&acceptor, until).await;
+        self.slot.end_agreeing();
+        agreed
     }
 
     /// STARTTLS at the client's end: the server is to be the one of that name.

@@ -42,5 +42,5 @@ pub use self::task_io::{AsyncTransport, TaskIo};
 pub(crate) use self::fate::Fate;
 pub(crate) use self::poll_io::{now, now_poll};
 pub(crate) use self::record::{CLIENT, Connection, Record, Steer};
-pub(crate) use self::slot::{Chunk, NEVER, Slot};
+pub(crate) use self::slot::{Chunk, NEVER, Slot, Woken};
 pub(crate) use self::terms::{HANDSHAKE, IDLE, Idle, Terms, WRITE};

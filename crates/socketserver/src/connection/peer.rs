@@ -131,6 +131,14 @@ impl Peer {
         if let Kind::Known(known) = &self.0 { Some(known) } else { None }
     }
 
+    /// Where it is, and no more.
+    pub(crate) fn bare(self) -> Self {
+        match self.0 {
+            Kind::Known(known) => Self(known.at),
+            at => Self(at),
+        }
+    }
+
     /// The peer that this proxy speaks for.
     pub(crate) fn behind(proxy: &Self, header: Header) -> Self {
         let at = match header.source() {

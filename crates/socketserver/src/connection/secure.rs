@@ -93,11 +93,11 @@ impl Outgoing {
         Poll::Ready(Ok(()))
     }
 
-    /// This task waits, and at most one other.
+    /// This task waits, and at most one other. One too many may have given up; if not, it comes back.
     fn wait(&mut self, waker: &Waker) {
         if !self.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
             if self.waiting.len() == 2 {
-                self.waiting.remove(0);
+                self.waiting.remove(0).wake();
             }
             self.waiting.push(waker.clone());
         }
@@ -206,7 +206,7 @@ impl Secure {
             }
             if self.incoming.is_empty() {
                 // However slowly a record comes, it is one wait.
-                let wait = self.until.map_or(wait, Wait::Until);
+                let wait = if wait == Wait::Not { wait } else { self.until.map_or(wait, Wait::Until) };
                 match ready!(self.poll_receive(raw, cx, wait)) {
                     Ok(_) => {}
                     Err(error) => {
@@ -244,6 +244,10 @@ impl Secure {
         buf: &[u8],
         stall: Option<Duration>,
     ) -> Poll<io::Result<usize>> {
+        if self.said_goodbye {
+            let words = "this side has said goodbye, and the peer takes nothing after that";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, words)));
+        }
         ready!(self.outgoing.poll_send(raw, cx, stall))?;
         let count = {
             let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);

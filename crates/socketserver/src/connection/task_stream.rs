@@ -203,8 +203,8 @@ impl Stream {
 
     /// Half-close: the peer sees the end of our output and may go on sending. Writing after it fails.
     ///
-    /// Cancel-safe: before its end nothing is closed, unless a transport of your own has begun to, and what was not
-    /// sent stays gathered.
+    /// Cancel-safe: before its end nothing is closed, unless a transport of your own has begun to, or TLS has said goodbye,
+    /// after which writing fails; and what was not sent stays gathered. Begin it again.
     ///
     /// # Errors
     /// As [`write_all`](Self::write_all), and `NotConnected` when the peer is gone.

@@ -4,7 +4,7 @@ use crate::Peer;
 use crate::admission::Admitted;
 use crate::connection::pipeline::Ending;
 use crate::connection::preamble::LATE;
-use crate::connection::{NEVER, Reason};
+use crate::connection::{NEVER, Reason, Woken};
 use crate::endpoint::readable;
 use crate::events::Refusal;
 use crate::lifecycle::Run;
@@ -71,7 +71,11 @@ impl Lobby {
             let mut admitted = self.0.swap_remove(at).admitted;
             match found {
                 Found::Header(header) => {
-                    admitted.connection().slot.end_wait();
+                    if admitted.connection().slot.end_wait().0 != Woken::No {
+                        // A drain was first: nothing more can be read of it.
+                        admitted.ending = Some(Ending::of(Reason::Drained));
+                        continue;
+                    }
                     match run.let_in(admitted.connection(), header, verify) {
                         Ok(()) => {
                             admitted.connection().slot.end_agreeing();

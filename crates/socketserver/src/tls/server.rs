@@ -69,7 +69,8 @@ impl ServerTls {
         }
     }
 
-    /// What rustls was told elsewhere, as it is. Nothing but [`or_plain`](Self::or_plain) may be added to it, and nothing is
+    /// What rustls was told elsewhere, as it is, but for early data (0-RTT), which is refused. Nothing but
+    /// [`or_plain`](Self::or_plain) may be added to it, and nothing is
     /// ever read again.
     #[must_use]
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
@@ -182,6 +183,10 @@ impl ServerTls {
         match &self.ready {
             Some(_) if more => Err(useless(
                 "a configuration of rustls is taken as it is: certificates, authorities, ALPN and versions are said there"
+                    .to_owned(),
+            )),
+            Some(ready) if ready.max_early_data_size > 0 => Err(useless(
+                "early data (0-RTT) is not served, for anybody can send it again: `max_early_data_size` has to be 0"
                     .to_owned(),
             )),
             ready => Ok(ready.as_ref()),

@@ -171,6 +171,10 @@ fn a_configuration_of_rustls_is_taken_as_it_is() {
     assert_eq!(shake(&server, &ca.client(), "a").failed, [None, None]);
     assert_eq!(ServerTls::from_rustls(config.clone()).fingerprints().unwrap(), []);
     assert!(ServerTls::from_rustls(config.clone()).fingerprint().is_err());
+    let mut early = (*config).clone();
+    early.max_early_data_size = 1;
+    let error = Acceptor::new(ServerTls::from_rustls(early.into())).unwrap_err();
+    assert!(error.to_string().starts_with("early data (0-RTT) is not served"), "{error}");
     let more = [
         ServerTls::from_rustls(config.clone()).alpn(["h2"]),
         ServerTls::from_rustls(config.clone()).client_ca(ca.file()),
