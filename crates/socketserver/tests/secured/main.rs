@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod crowd;
+mod hostile;
 mod peers;
 mod renewed;
 mod roles;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::default();
     peers::add(&mut suite);
     crowd::add(&mut suite);
+    hostile::add(&mut suite);
     renewed::add(&mut suite);
     suite.run(None)
 }
