@@ -207,7 +207,7 @@ pub(crate) struct Connect {
 ///
 /// Exit status: as the command's; 128+N when signal N ended it; 124 when its time was up, or that of --timeout; 127 when the
 /// server has no command of that name, or no such program, 126 when it cannot be run, or not with these arguments; 255 for
-/// everything else.
+/// everything else, as bad arguments and a server that does not let us in.
 #[derive(Debug, clap::Args)]
 #[command(after_help = CALLED)]
 pub(crate) struct Call {
@@ -230,7 +230,8 @@ pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) trust: Trust,
 
-    /// How long all of it may take, or `off` [default: off; the server has its own limits]
+    /// How long all of it may take, or `off`; looking up a name, and who reads our output, are waited for all the same
+    /// [default: off; the server has its own limits]
     #[arg(long, value_name = "TIME", value_parser = or_off(some_time))]
     pub(crate) timeout: Option<Limit<Duration>>,
 

@@ -113,7 +113,7 @@ fn a_token_is_tied_to_the_tls_connection() {
         assert!(matches!(call(&trusting, &stage.at()), Err(CallError::WantsToken)));
         let other = Token::new(&[b'x'; 32]).unwrap();
         let refused = call(&trusting.clone().token(other), &stage.at());
-        assert!(matches!(refused, Err(CallError::Refused { why: Why::Unauthenticated, .. })), "{refused:?}");
+        assert!(matches!(refused, Err(CallError::NotLetIn { why: Why::Unauthenticated, .. })), "{refused:?}");
         // Another server than the one that is trusted.
         assert!(matches!(call(&caller(pinned(&self_signed())), &stage.at()), Err(CallError::Unreachable(_))));
         assert_eq!(stage.told(), ["exited token", "exited token", "exited token", "denied nobody"]);
@@ -144,7 +144,7 @@ fn a_challenge_that_is_relayed() {
     {
         let relay = relay(&false_tls, stage.at(), pinned(&tls));
         let fooled = caller(pinned(&false_tls)).token(token());
-        let Err(CallError::Refused { why, text }) = call(&fooled, &relay.handle().endpoints()[0]) else {
+        let Err(CallError::NotLetIn { why, text }) = call(&fooled, &relay.handle().endpoints()[0]) else {
             panic!("it was let in")
         };
         assert!(why == Why::Unauthenticated && text.contains("for this connection"), "{text}");
@@ -192,12 +192,12 @@ fn a_certificate_is_good_for_the_names_of_a_list() {
         assert_eq!(call(&may, &stage.at()).unwrap(), "hello\n");
         // Verified, and of no use.
         for names in [&["other.example"][..], &["*.example"], &["127.0.0.1"], &[]] {
-            let Err(CallError::Refused { text, .. }) = call(&authority.client(&tls, names), &stage.at()) else {
+            let Err(CallError::NotLetIn { text, .. }) = call(&authority.client(&tls, names), &stage.at()) else {
                 panic!("{names:?} was let in")
             };
             assert!(text.contains("no name that may ask"), "{text}");
         }
-        let Err(CallError::Refused { text, .. }) = call(&caller(pinned(&tls)), &stage.at()) else {
+        let Err(CallError::NotLetIn { text, .. }) = call(&caller(pinned(&tls)), &stage.at()) else {
             panic!("it was let in without one")
         };
         assert!(text.contains("no certificate was shown"), "{text}");
@@ -241,7 +241,7 @@ fn nobody_is_near_behind_a_proxy() {
         let from = |at: &str| Header::proxied(at.parse().unwrap(), "127.0.0.1:9000".parse().unwrap()).unwrap();
         for header in [from("192.0.2.7:1000"), from("127.0.0.1:1000"), Header::local()] {
             let stream = Connector::new().proxy_header(header).connect(stage.at()).unwrap();
-            let Err(CallError::Refused { why, .. }) = Caller::new().begin(stream) else { panic!("it was let in") };
+            let Err(CallError::NotLetIn { why, .. }) = Caller::new().begin(stream) else { panic!("it was let in") };
             assert_eq!(why, Why::Unauthenticated);
         }
         assert_eq!(stage.told(), ["denied nobody"; 3]);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// What is no end of the command's own.
-const FAILED: u8 = 255;
+pub(crate) const FAILED: u8 = 255;
 const TIMED_OUT: u8 = 124;
 const CANNOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
@@ -82,7 +82,9 @@ fn tell(error: &CallError, status: u8, shown: &mut Shown) {
         // Whoever closed the pipe that we print to knows.
         CallError::Sink(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         CallError::Sink(error) => complain(format_args!("standard output or error: {error}")),
-        CallError::Refused { why, text } => shown.refused(*why, &printable::text(text), status),
+        CallError::NotLetIn { why, text } | CallError::Refused { why, text } => {
+            shown.refused(*why, &printable::text(text), status)
+        }
         CallError::Unreachable(error) => complain(connect::why_unreachable(error)),
         other => complain(printable::text(&other.to_string())),
     }

@@ -49,6 +49,12 @@ pub struct Client {
 /// As much as is read at once.
 const AT_ONCE: usize = 64 << 10;
 
+/// As much as is written at once.
+const PIECE: usize = 16 << 10;
+
+/// How long a server may take nothing of what is written to it.
+const WRITE: Duration = Duration::from_secs(30);
+
 /// What a server says, as far as it has to be kept.
 enum Heard {
     Version,
@@ -80,17 +86,19 @@ impl Client {
         match client.be_let_in(channel, token, Instant::now() + patience(until)) {
             Ok(()) => Ok(client),
             Err(CallError::TimedOut) if until.is_none_or(|until| Instant::now() < until) => Err(CallError::Silent),
-            Err(error) => Err(error),
+            // Whoever is there has proved nothing yet: of a command it can say nothing.
+            Err(CallError::Refused { why, text }) => Err(CallError::NotLetIn { why, text }),
+            Err(error) => Err(error.or_timed_out(until)),
         }
     }
 
     fn be_let_in(&mut self, channel: &Channel, token: Option<&Token>, until: Instant) -> Result<(), CallError> {
         let until = Some(until);
-        self.say(&Frame::Version(VERSION))?;
+        self.say(&Frame::Version(VERSION), until)?;
         let Heard::Version = self.hear(until, &mut nothing)? else { unreachable!("the order is kept") };
         let Heard::Hello(methods, server) = self.hear(until, &mut nothing)? else { unreachable!("the order is kept") };
         let Some(token) = token else {
-            self.say(&Frame::Auth(without_token(methods)?))?;
+            self.say(&Frame::Auth(without_token(methods)?), until)?;
             return match self.hear(until, &mut nothing)? {
                 Heard::Welcome(_) => Ok(()),
                 _ => unreachable!("the order is kept"),
@@ -102,7 +110,7 @@ impl Client {
         let nonce = auth::nonce().map_err(CallError::Disconnected)?;
         let transcript = Transcript { methods, server, client: nonce, binding: channel.binding };
         let mac = transcript.prove(Side::Client, token).ok_or(CallError::Unbound)?;
-        self.say(&Frame::Auth(Proof::Token { nonce, mac }))?;
+        self.say(&Frame::Auth(Proof::Token { nonce, mac }), until)?;
         match self.hear(until, &mut nothing)? {
             // It learns nothing of what is to be run before it has proved in turn that it knows the token.
             Heard::Welcome(Some(mac)) if transcript.is_proved(Side::Server, token, &mac) => Ok(()),
@@ -123,22 +131,27 @@ impl Client {
     ) -> Result<Exit, CallError> {
         let mut request = Vec::new();
         run(words, &mut request)?;
-        self.send(&request, Kind::Run)?;
-        match self.hear(self.until, sink)? {
+        let heard = self.send(&request, Kind::Run, self.until).and_then(|()| self.hear(self.until, sink));
+        match heard.map_err(|error| error.or_timed_out(self.until))? {
             Heard::Exit(exit) => Ok(exit),
             _ => unreachable!("the order is kept"),
         }
     }
 
-    fn say(&mut self, frame: &Frame<'_>) -> Result<(), CallError> {
+    fn say(&mut self, frame: &Frame<'_>, until: Option<Instant>) -> Result<(), CallError> {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
-        self.send(&bytes, frame.kind())
+        self.send(&bytes, frame.kind(), until)
     }
 
-    fn send(&mut self, bytes: &[u8], kind: Kind) -> Result<(), CallError> {
+    fn send(&mut self, bytes: &[u8], kind: Kind, until: Option<Instant>) -> Result<(), CallError> {
         self.receiver.sent(kind)?;
-        self.stream.write_all(bytes).map_err(CallError::Disconnected)
+        // Piece by piece: the deadline of a write is that of its next byte.
+        for piece in bytes.chunks(PIECE) {
+            self.stream.set_write_timeout(Some(left(until)?.map_or(WRITE, |left| left.min(WRITE))));
+            self.stream.write_all(piece).map_err(CallError::Disconnected)?;
+        }
+        Ok(())
     }
 
     /// What the server says next, beside what the command says.
@@ -169,11 +182,7 @@ impl Client {
 
     /// Reads more; all of what was read was used.
     fn fill(&mut self, until: Option<Instant>) -> Result<(), CallError> {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(CallError::TimedOut);
-        }
-        self.stream.set_idle(left.map(|left| left.max(Duration::from_millis(1))));
+        self.stream.set_idle(left(until)?);
         self.read.resize(AT_ONCE, 0);
         let count = match self.stream.read(&mut self.read) {
             Ok(0) => {
@@ -190,6 +199,15 @@ impl Client {
         self.read.truncate(count);
         self.taken = 0;
         Ok(())
+    }
+}
+
+/// What is left of the time, 1 ms at least; `None`: it is not limited.
+fn left(until: Option<Instant>) -> Result<Option<Duration>, CallError> {
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    match left.is_some_and(|left| left.is_zero()) {
+        true => Err(CallError::TimedOut),
+        false => Ok(left.map(|left| left.max(Duration::from_millis(1)))),
     }
 }
 

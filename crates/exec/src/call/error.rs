@@ -1,4 +1,5 @@
 use socketserver_proto::exec::{Why, WireError};
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 /// Why a call came to nothing.
@@ -31,7 +32,15 @@ pub enum CallError {
     FalseServer,
     /// Nothing ties a token to this TLS connection, so it was not used: TLS 1.2 without the extended master secret.
     Unbound,
-    /// The server does not do it. The words are its own: control characters and all.
+    /// The server has not let us in, and has not proved who it is either. The words are those of whoever is there: control
+    /// characters and all.
+    NotLetIn {
+        /// Why.
+        why: Why,
+        /// What it says.
+        text: String,
+    },
+    /// The server that let us in does not do it. The words are its own: control characters and all.
     Refused {
         /// Why.
         why: Why,
@@ -60,6 +69,7 @@ impl fmt::Display for CallError {
                 "nothing would tie the token to this TLS connection, so it was not used: TLS 1.3 is wanted, or the extended \
                  master secret",
             ),
+            Self::NotLetIn { text, .. } => write!(f, "not let in: {text}"),
             Self::Refused { text, .. } => write!(f, "refused: {text}"),
             Self::Sink(error) => write!(f, "what the command says cannot be handed on: {error}"),
         }
@@ -73,6 +83,23 @@ impl std::error::Error for CallError {
             Self::Disconnected(error) | Self::Sink(error) => Some(error),
             Self::Protocol(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+/// The kernel counts deadlines of sockets in ticks, and may be one early.
+const TICK: Duration = Duration::from_millis(10);
+
+impl CallError {
+    /// What ended a step: that the time was up, if it was, whatever the step says of it.
+    pub(super) fn or_timed_out(self, until: Option<Instant>) -> Self {
+        match self {
+            Self::Unreachable(_) | Self::Disconnected(_) | Self::Silent
+                if until.is_some_and(|until| Instant::now() + TICK >= until) =>
+            {
+                Self::TimedOut
+            }
+            other => other,
         }
     }
 }

@@ -69,7 +69,8 @@ impl Caller {
     }
 
     /// How long everything may take together, from the connection on; `None`, as it is unless said otherwise: for ever,
-    /// but 10 s each for the connection and until one is let in. A command that runs then ends with the connection.
+    /// but 10 s each for the connection and until one is let in. A command that runs then ends with the connection. Looking
+    /// up the name of a host, and what takes the output, are waited for all the same: then it is seen after them.
     #[must_use]
     pub fn timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.timeout = time.into();
@@ -82,7 +83,8 @@ impl Caller {
     /// Nobody is there; the server speaks something else; it does not let us in, or is not who knows the token.
     pub fn connect(&self, target: impl Target) -> Result<Client, CallError> {
         let until = self.until();
-        let stream = self.connector.clone().within(patience(until)).connect(target).map_err(CallError::Unreachable)?;
+        let connected = self.connector.clone().within(patience(until)).connect(target);
+        let stream = connected.map_err(|error| CallError::Unreachable(error).or_timed_out(until))?;
         self.begin_until(stream, until)
     }
 

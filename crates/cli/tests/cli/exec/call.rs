@@ -104,6 +104,56 @@ fn what_is_no_end_of_the_commands_is_255_or_124() {
     ends(&call(&discard, &["x", "--timeout", "300ms"]), 124, "", &["time is up"]);
     let wire = desk.serve(&["--wire", "int32"]);
     ends(&call(&wire, &["x"]), 255, "", &["broke off"]);
+    // 2 could be the command's own.
+    for bad in
+        [&["call"][..], &["call", ":1"], &["call", ":1", "x", "--no-such-flag"], &["call", ":1", "--timeout", "x", "y"]]
+    {
+        let output = run(bad, b"");
+        assert!(output.status == Some(255) && output.stderr.contains("--help"), "{bad:?}: {}", output.stderr);
+    }
+    assert_eq!(run(&["call", "--help"], b"").status, Some(0));
+}
+
+#[test]
+fn whoever_has_not_let_it_in_says_nothing_of_the_command() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    for why in 1..=6 {
+        let calling = Running::start(&mut command(&["call", &address, "x"]));
+        let mut peer = accept(&listener);
+        peer.write_all(&[&b"SSEXEC\0\x01\x07\0\0\0\x03"[..], &[why], b"no"].concat()).unwrap();
+        calling.output().failed(255, &["refused: no"]);
+    }
+}
+
+#[test]
+fn the_time_is_up_whatever_is_waited_for() {
+    let (listener, place) = (TcpListener::bind("127.0.0.1:0").unwrap(), Place::new());
+    // Whoever listens shakes no hands, and says nothing.
+    for scheme in ["tls", "tcp"] {
+        let address = format!("{scheme}://{}", listener.local_addr().unwrap());
+        ends(&run(&["call", &address, "x", "--timeout", "300ms"], b""), 124, "", &["time is up"]);
+    }
+    // Nobody accepts, and no more may wait for it.
+    let path = place.path();
+    let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &rustix::net::SocketAddrUnix::new(&path).unwrap()).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let waits = std::os::unix::net::UnixStream::connect(path).unwrap();
+    ends(&run(&["call", &place.address(), "x", "--timeout", "300ms"], b""), 124, "", &["time is up"]);
+    drop(waits);
+}
+
+#[test]
+fn the_time_is_up_while_the_command_is_handed_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let large = "x".repeat(120_000);
+    let calling = Running::start(&mut command(&["call", &address, "--timeout", "2s", "x", &large]));
+    let mut peer = accept(&listener);
+    peer.write_all(&[&b"SSEXEC\0\x01\x01\0\0\0\x21\x01"[..], &[7; 32], b"\x02\0\0\0\0"].concat()).unwrap();
+    ends(&calling.output(), 124, "", &["time is up"]);
 }
 
 #[test]
