@@ -203,7 +203,7 @@ pub(crate) struct Connect {
 /// An argument that begins with `-` comes after `--`: `call ADDR unit -- -u ssh`.
 ///
 /// With --json an object a line is printed: `stdout` and `stderr` with `text`, or with `hex` where it is no UTF-8, and at last
-/// `exit` or `refused`.
+/// `exit`, `refused` or `failed`.
 ///
 /// Exit status: as the command's; 128+N when signal N ended it; 124 when its time was up, or that of --timeout; 127 when the
 /// server has no command of that name, or no such program, 126 when it cannot be run, or not with these arguments; 255 for

@@ -29,7 +29,7 @@ pub(crate) fn run(args: Call) -> ExitCode {
             exit.status()
         }
         Err(Failed::Here(error)) => {
-            complain(error);
+            shown.failed(&error, FAILED);
             FAILED
         }
         Err(Failed::There(error)) => {
@@ -85,8 +85,8 @@ fn tell(error: &CallError, status: u8, shown: &mut Shown) {
         CallError::NotLetIn { why, text } | CallError::Refused { why, text } => {
             shown.refused(*why, &printable::text(text), status)
         }
-        CallError::Unreachable(error) => complain(connect::why_unreachable(error)),
-        other => complain(printable::text(&other.to_string())),
+        CallError::Unreachable(error) => shown.failed(&connect::why_unreachable(error), status),
+        other => shown.failed(&printable::text(&other.to_string()), status),
     }
 }
 

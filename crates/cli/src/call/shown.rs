@@ -1,5 +1,5 @@
 use super::words;
-use crate::{complain, log};
+use crate::{complain, log, printable};
 use serde_json::{Value, json};
 use socketserver_exec::{Exit, Output, Why};
 use std::io::{self, Write};
@@ -55,9 +55,7 @@ impl Shown {
     /// It came to an end.
     pub(crate) fn exit(&mut self, exit: &Exit) {
         if self.json {
-            let rest = std::mem::take(&mut self.begun);
-            let rest = (0..).zip(&rest).filter(|(_, bytes)| !bytes.is_empty()).map(|(at, bytes)| of_bytes(at, bytes));
-            let end = json!({
+            return self.end(&json!({
                 "event": "exit",
                 "status": exit.fate.as_str(),
                 "detail": exit.fate.number(),
@@ -65,10 +63,7 @@ impl Shown {
                 "output-cut": exit.cut,
                 "left": exit.left,
                 "duration": exit.duration.as_secs_f64(),
-            });
-            // Who has closed the pipe has no need of it.
-            let _ = rest.chain([end]).try_for_each(|object| print(&object));
-            return;
+            }));
         }
         if exit.cut {
             complain("the output was longer than the server lets it be, and was cut");
@@ -84,10 +79,27 @@ impl Shown {
     /// The server does not do it.
     pub(crate) fn refused(&mut self, why: Why, text: &str, status: u8) {
         if self.json {
-            let _ = print(&json!({ "event": "refused", "why": why.as_str(), "message": text, "code": status }));
+            self.end(&json!({ "event": "refused", "why": why.as_str(), "message": text, "code": status }));
         } else {
             log::line(&format!("socketserver: refused: {text}"));
         }
+    }
+
+    /// It came to nothing.
+    pub(crate) fn failed(&mut self, text: &str, status: u8) {
+        if self.json {
+            self.end(&json!({ "event": "failed", "message": text, "code": status }));
+        } else {
+            complain(text);
+        }
+    }
+
+    /// The last object; before it what still waited for the end of a character.
+    fn end(&mut self, object: &Value) {
+        let begun = std::mem::take(&mut self.begun);
+        let rest = (0..).zip(&begun).filter(|(_, bytes)| !bytes.is_empty()).map(|(at, bytes)| of_bytes(at, bytes));
+        // Who has closed the pipe has no need of it.
+        let _ = rest.chain([object.clone()]).try_for_each(|object| print(&object));
     }
 }
 
@@ -96,7 +108,8 @@ fn of_bytes(at: usize, bytes: &[u8]) -> Value {
     json!({ "event": NAMES[at], "hex": hex })
 }
 
+/// What a command says can be meant for the terminal: it stays what it is, and is harmless.
 fn print(object: &Value) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{object}").and_then(|()| stdout.flush())
+    writeln!(stdout, "{}", printable::json(&object.to_string())).and_then(|()| stdout.flush())
 }

@@ -256,6 +256,14 @@ fn it_prints_objects() {
         all.iter().filter(|object| object["event"] == event).filter_map(|object| object[key].as_str()).collect()
     };
     assert_eq!((said("stdout", "text"), said("stderr", "hex")), ("你".into(), "ffe5".into()), "{all:?}");
+    // What does something to a terminal, and what waits for its end when the time is up.
+    let output = call(&served, &["--json", "sh", "printf '\\302\\2332J\\177\\342\\200\\256'"]);
+    assert!(output.stdout.is_ascii(), "{:?}", String::from_utf8_lossy(&output.stdout));
+    let all = objects(&["--timeout", "1s", "sh", "printf '\\345'; sleep 1000"], 124);
+    let failed = serde_json::json!({ "event": "failed", "message": "the time is up", "code": 124 });
+    assert_eq!(all, [serde_json::json!({ "event": "stdout", "hex": "e5" }), failed]);
+    let all = objects(&["--token-file", "/nowhere", "sh", "true"], 255);
+    assert_eq!((&all[0]["event"], &all[0]["code"]), (&"failed".into(), &255.into()));
     let refused = objects(&["nothing"], 127);
     assert_eq!((&refused[0]["event"], &refused[0]["why"]), (&"refused".into(), &"unknown-command".into()));
     assert!(refused[0]["message"].as_str().unwrap().contains("`nothing`"));
