@@ -111,8 +111,12 @@ impl Auth {
         let mut take = |when, method| methods = if when { methods.with(method) } else { methods };
         take(channel.credentials.is_some(), Method::Credentials);
         take(self.token.is_some() && bound, Method::Token);
-        take(self.has_names() && channel.binding != Binding::Plain, Method::Certificate);
         take(channel.is_near && channel.credentials.is_none() && !self.is_asked_for(), Method::None);
+        // Who has shown none is sent on the way that is left; where there is no other it is told what was missing.
+        let may_show = self.has_names() && channel.binding != Binding::Plain;
+        if may_show && (channel.certificate.is_some() || methods.is_empty()) {
+            methods = methods.with(Method::Certificate);
+        }
         methods
     }
 
@@ -125,6 +129,15 @@ impl Auth {
         proof: &Proof,
     ) -> Result<Granted, Denied> {
         let denied = |subject: Option<String>, text: &str| Err(Denied { subject, text: text.to_owned() });
+        // As `denied`, where a token could have proved it.
+        let denied_without_token = |subject: Option<String>, text: &str| {
+            let other = match self.has_token() {
+                true if methods.has(Method::Token) => "; a token would do too (`--token-file FILE`)",
+                true if channel.binding == Binding::Unbound => "; a token would do too, over TLS 1.3",
+                _ => "",
+            };
+            Err(Denied { subject, text: format!("{text}{other}") })
+        };
         if !methods.has(proof.method()) {
             let offered = if methods.is_empty() { "nothing".to_owned() } else { methods.to_string() };
             return denied(None, &format!("{} proves nothing here; taken is: {offered}", proof.method()));
@@ -133,24 +146,25 @@ impl Auth {
             Proof::None => Ok(Granted { subject: None, mac: None }),
             Proof::Credentials => {
                 let Some(uid) = channel.credentials.map(|credentials| credentials.uid) else {
-                    return denied(None, "the kernel does not say who is there");
+                    return denied_without_token(None, "the kernel does not say who is there");
                 };
                 let subject = Some(format!("uid={uid}"));
                 if uid == 0 || uid == rustix::process::geteuid().as_raw() || self.users.contains(&uid) {
                     return Ok(Granted { subject, mac: None });
                 }
-                denied(subject, &format!("user {uid} may not ask here"))
+                denied_without_token(subject, &format!("user {uid} may not ask here"))
             }
             Proof::Certificate => {
                 let Some(certificate) = &channel.certificate else {
-                    return denied(None, "no certificate was shown");
+                    return denied_without_token(None, "no certificate was shown");
                 };
                 let is_allowed = |name: &&String| self.names.contains(&folded(name));
                 match certificate.names.iter().find(is_allowed) {
                     Some(name) => Ok(Granted { subject: Some(format!("san={name}")), mac: None }),
                     None => {
                         let shown = certificate.names.first().map(|name| format!("san={name}"));
-                        denied(shown, "the certificate was verified, and it is for no name that may ask here")
+                        let text = "the certificate was verified, and it is for no name that may ask here";
+                        denied_without_token(shown, text)
                     }
                 }
             }
@@ -244,6 +258,11 @@ mod tests {
         let unbound = Channel { binding: Binding::Unbound, ..tls(&[]) };
         assert_eq!(methods(&auth().token(token()).allow_san("a"), &unbound), "certificate");
         assert_eq!(methods(&auth(), &Channel { is_near: true, ..tls(&[]) }), "none");
+        let unshown = Channel { certificate: None, ..tls(&[]) };
+        assert_eq!(methods(&auth().token(token()).allow_san("a"), &unshown), "token");
+        assert_eq!(methods(&auth().allow_san("a"), &unshown), "certificate");
+        let unbound = Channel { certificate: None, ..unbound };
+        assert_eq!(methods(&auth().token(token()).allow_san("a"), &unbound), "certificate");
     }
 
     #[test]
@@ -267,6 +286,18 @@ mod tests {
             assert!(judge(&tls(names)).is_err(), "{names:?}");
         }
         assert!(judge(&Channel { certificate: None, ..tls(&[]) }).is_err());
+    }
+
+    #[test]
+    fn who_is_denied_is_told_of_the_token() {
+        let said = |auth: &Auth, channel: &Channel, proof: &Proof| {
+            auth.judge(channel, auth.methods(channel), [0; 32], proof).unwrap_err().text
+        };
+        let (names, both) = (auth().allow_san("a"), auth().allow_san("a").token(token()));
+        let unbound = Channel { certificate: None, binding: Binding::Unbound, ..tls(&[]) };
+        assert!(said(&both, &tls(&["DNS:b"]), &Proof::Certificate).contains("`--token-file FILE`"));
+        assert!(said(&both, &unbound, &Proof::Certificate).contains("TLS 1.3"));
+        assert!(!said(&names, &tls(&["DNS:b"]), &Proof::Certificate).contains("token"));
     }
 
     #[test]
