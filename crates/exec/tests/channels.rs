@@ -7,7 +7,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use socketserver::client::{ClientTls, Connector};
 use socketserver::proxy::Header;
-use socketserver::{Endpoint, ProxySource, Running, Server, ServerTls, Tasks, Threads, blocking};
+use socketserver::{Endpoint, ProxySource, Rate, Running, Server, ServerTls, Tasks, Threads, blocking};
 use socketserver_exec::{Auth, CallError, Caller, Commands, Exec, Token, Why, supervise_if_asked};
 use socketserver_testkit::Python;
 use std::fs;
@@ -208,9 +208,8 @@ fn a_certificate_is_good_for_the_names_of_a_list() {
 fn over_tls_12_no_token_is_taken() {
     let Some(python) = Python::find() else { return };
     let tls = self_signed();
-    for stage in
-        Stage::each("tls://127.0.0.1:0", &Auth::new().token(token()), |server| server.tls(tls.clone()).unwrap())
-    {
+    let auth = Auth::new().token(token()).max_failures("1/h".parse::<Rate>().unwrap());
+    for stage in Stage::each("tls://127.0.0.1:0", &auth, |server| server.tls(tls.clone()).unwrap()) {
         let program = "
 import socket, ssl, sys
 host, port = sys.argv[1].removeprefix('tls://').rsplit(':', 1)
@@ -223,12 +222,18 @@ def methods(version):
         heard = b''
         while len(heard) < 14 and (piece := s.recv(100)):
             heard += piece
+        if heard[8] == 7:
+            while piece := s.recv(100):
+                heard += piece
+            assert heard[13] == 2 or b'TLS 1.3' in heard, heard
         return heard[8], heard[13]
 # HELLO, of which the token is all; REFUSED, for nothing can be proved.
 print(methods(ssl.TLSVersion.TLSv1_3), methods(ssl.TLSVersion.TLSv1_2))
+# Each of them was a failure, and the next is refused at once.
+print(methods(ssl.TLSVersion.TLSv1_2))
 ";
-        assert_eq!(python.program(program, &[&stage.at().to_string()]), "(1, 8) (7, 1)\n");
-        assert_eq!(stage.told(), ["denied nobody"]);
+        assert_eq!(python.program(program, &[&stage.at().to_string()]), "(1, 8) (7, 1)\n(7, 2)\n");
+        assert_eq!(stage.told(), ["denied nobody", "throttled nobody"]);
     }
 }
 

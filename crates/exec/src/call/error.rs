@@ -30,7 +30,7 @@ pub enum CallError {
     TakesNoToken(String),
     /// The server has not proved that it knows the token: it is another one.
     FalseServer,
-    /// Nothing ties a token to this TLS connection, so it was not used: TLS 1.2 without the extended master secret.
+    /// Nothing ties a token to this TLS connection, so it was not used: TLS 1.3 is wanted.
     Unbound,
     /// The server has not let us in, and has not proved who it is either. The words are those of whoever is there: control
     /// characters and all.
@@ -65,10 +65,9 @@ impl fmt::Display for CallError {
             Self::WantsToken => f.write_str("the server wants a token (`--token-file FILE`), and none was given"),
             Self::TakesNoToken(methods) => write!(f, "the server takes no token there; it takes: {methods}"),
             Self::FalseServer => f.write_str("the server does not know the token: it is another one, or has another"),
-            Self::Unbound => f.write_str(
-                "nothing would tie the token to this TLS connection, so it was not used: TLS 1.3 is wanted, or the extended \
-                 master secret",
-            ),
+            Self::Unbound => {
+                f.write_str("nothing would tie the token to this TLS connection, so it was not used: TLS 1.3 is wanted")
+            }
             Self::NotLetIn { text, .. } => write!(f, "not let in: {text}"),
             Self::Refused { text, .. } => write!(f, "refused: {text}"),
             Self::Sink(error) => write!(f, "what the command says cannot be handed on: {error}"),

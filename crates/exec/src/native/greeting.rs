@@ -2,7 +2,7 @@ use super::Native;
 use super::line::{Heard, Line, is_wrong};
 use crate::Exec;
 use crate::audit::Audit;
-use crate::auth::{self, Granted};
+use crate::auth::{self, Binding, Granted};
 use crate::talk::Talk;
 use socketserver::{Failure, Result};
 use socketserver_proto::exec::{Frame, Refusal, VERSION, Why};
@@ -39,7 +39,11 @@ impl Native {
         let channel = c.channel();
         let (methods, nonce) = (self.auth.methods(&channel), auth::nonce()?);
         if methods.is_empty() {
-            let text = "nobody can prove here who he is; over TLS or a Unix socket one could";
+            let text = match channel.binding {
+                Binding::Unbound if self.auth.has_token() => "a token is taken over TLS 1.3 and newer versions alone",
+                _ => "nobody can prove here who he is; over TLS or a Unix socket one could",
+            };
+            self.failures.count(c.peer());
             let refusal = Frame::Refused(Refusal { why: Why::Unauthenticated, text });
             line.say(c, &[version, refusal]).await?;
             Audit::new(exec, c, None, b"", None).status = "denied";
