@@ -1,4 +1,4 @@
-use super::{Binding, Channel, Token, Transcript};
+use super::{Binding, Channel, Token, Transcript, may_be_anybody};
 use socketserver::Rate;
 use socketserver_proto::exec::{MAC, Method, Methods, NONCE, Proof, Side};
 use std::collections::BTreeSet;
@@ -148,6 +148,12 @@ impl Auth {
                 let Some(uid) = channel.credentials.map(|credentials| credentials.uid) else {
                     return denied_without_token(None, "the kernel does not say who is there");
                 };
+                if may_be_anybody(uid) {
+                    return denied_without_token(
+                        None,
+                        "the kernel does not say who is there: a user of another namespace",
+                    );
+                }
                 let subject = Some(format!("uid={uid}"));
                 if uid == 0 || uid == rustix::process::geteuid().as_raw() || self.users.contains(&uid) {
                     return Ok(Granted { subject, mac: None });

@@ -3,6 +3,7 @@
 mod channel;
 mod failures;
 mod guard;
+mod overflow;
 mod proof;
 mod token;
 
@@ -12,6 +13,7 @@ pub use token::Token;
 
 pub(crate) use failures::Failures;
 pub(crate) use guard::Granted;
+pub(crate) use overflow::may_be_anybody;
 pub(crate) use proof::Transcript;
 
 /// A nonce that nobody can foresee.
