@@ -227,6 +227,11 @@ pub(crate) struct Call {
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
+    /// Over a Unix socket the server may be this user's too, beside root's and your own; may be given several times. With a
+    /// token it may be anybody's
+    #[arg(long, value_name = "NAME|UID")]
+    pub(crate) server_user: Vec<String>,
+
     #[command(flatten)]
     pub(crate) trust: Trust,
 

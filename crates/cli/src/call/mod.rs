@@ -6,7 +6,8 @@ use crate::args::Call;
 use crate::{complain, connect, printable};
 use shown::Shown;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use socketserver_exec::{CallError, Caller, Error, Exit, Fate, Token, Why};
+use socketserver::Endpoint;
+use socketserver_exec::{CallError, Caller, Error, Exit, Fate, Token, Why, user};
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,6 +63,13 @@ fn call(args: Call, shown: &mut Shown) -> Result<Exit, Failed> {
     let mut caller = Caller::new().connector(connector).timeout(args.timeout.and_then(|timeout| timeout.0));
     if let Some(file) = &args.token_file {
         caller = caller.token(Token::load(file)?);
+    }
+    if !args.server_user.is_empty() && !matches!(args.address, Endpoint::Unix { .. }) {
+        let text = "`--server-user` is for Unix sockets alone: the kernel says there whose the server is";
+        return Err(Failed::Here(text.into()));
+    }
+    for user in &args.server_user {
+        caller = caller.server_user(user::number(user)?);
     }
     let mut client = caller.connect(&args.address).map_err(Failed::There)?;
     let words: Vec<String> = std::iter::once(args.name).chain(args.args).collect();

@@ -1,4 +1,6 @@
+use crate::auth::may_be_anybody;
 use socketserver_proto::exec::{Why, WireError};
+use socketserver_sys::Account;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -24,6 +26,9 @@ pub enum CallError {
     Protocol(WireError),
     /// The address of who is there: it is beyond the loopback, where nothing is said without TLS.
     WantsTls(String),
+    /// The user whose the server is, over a Unix socket: neither root, nor we, nor [one that was named](crate::Caller::server_user).
+    /// Nothing was said to it.
+    ForeignServer(u32),
     /// A token is wanted, and none was given.
     WantsToken,
     /// No token is taken there; what is.
@@ -62,6 +67,7 @@ impl fmt::Display for CallError {
             Self::WantsTls(peer) => {
                 write!(f, "{peer} is beyond the loopback, where commands are asked for over TLS alone: `tls://…`")
             }
+            Self::ForeignServer(uid) => foreign(f, *uid),
             Self::WantsToken => f.write_str("the server wants a token (`--token-file FILE`), and none was given"),
             Self::TakesNoToken(methods) => write!(f, "the server takes no token there; it takes: {methods}"),
             Self::FalseServer => f.write_str("the server does not know the token: it is another one, or has another"),
@@ -84,6 +90,22 @@ impl std::error::Error for CallError {
             _ => None,
         }
     }
+}
+
+/// Whose the server is, and what to do if that is right.
+fn foreign(f: &mut fmt::Formatter<'_>, uid: u32) -> fmt::Result {
+    if may_be_anybody(uid) {
+        return f.write_str(
+            "the kernel does not say whose the server is: a user's of another namespace; a token would prove it \
+             (`--token-file FILE`)",
+        );
+    }
+    f.write_str("the server is that of user ")?;
+    match Account::of(uid) {
+        Ok(Some(account)) => write!(f, "`{}` ({uid})", account.name())?,
+        _ => write!(f, "{uid}")?,
+    }
+    write!(f, ", and is told nothing: that is neither root nor you; `--server-user {uid}` says that it is meant")
 }
 
 /// The kernel counts deadlines of sockets in ticks, and may be one early.

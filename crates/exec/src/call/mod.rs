@@ -7,9 +7,10 @@ pub use client::Client;
 pub use error::CallError;
 
 use crate::Token;
-use crate::auth::{Binding, Channel};
+use crate::auth::{Binding, Channel, may_be_anybody};
 use socketserver::blocking;
 use socketserver::client::{Connector, Target};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long a server may take to let somebody in.
@@ -42,6 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     token: Option<Token>,
+    servers: BTreeSet<u32>,
     timeout: Option<Duration>,
     connector: Connector,
 }
@@ -57,6 +59,17 @@ impl Caller {
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// Over a Unix socket the server may be this user's too; beside root's and our own, which it has to be unless said
+    /// otherwise. Whoever may write a directory can put a socket there, and be asked for commands. It is not looked at with a
+    /// [token](Self::token), which the server proves.
+    ///
+    /// Whose it is says the kernel (`SO_PEERCRED`, `unix(7)`): the user who began to listen, whoever accepts now.
+    #[must_use]
+    pub fn server_user(mut self, uid: u32) -> Self {
+        self.servers.insert(uid);
         self
     }
 
@@ -80,7 +93,8 @@ impl Caller {
     /// Connects, and proves who asks. Beyond the loopback nothing travels without TLS.
     ///
     /// # Errors
-    /// Nobody is there; the server speaks something else; it does not let us in, or is not who knows the token.
+    /// Nobody is there; the server speaks something else; it does not let us in, is not who knows the token, or is that of a
+    /// user who was not [named](Self::server_user).
     pub fn connect(&self, target: impl Target) -> Result<Client, CallError> {
         let until = self.until();
         let connected = self.connector.clone().within(patience(until)).connect(target);
@@ -101,7 +115,17 @@ impl Caller {
         if !channel.is_near && channel.binding == Binding::Plain {
             return Err(CallError::WantsTls(stream.peer().to_string()));
         }
+        if let Some(credentials) = channel.credentials.filter(|_| self.token.is_none())
+            && !self.trusts(credentials.uid)
+        {
+            return Err(CallError::ForeignServer(credentials.uid));
+        }
         Client::begin(stream, &channel, self.token.as_ref(), until)
+    }
+
+    fn trusts(&self, uid: u32) -> bool {
+        let is_ours = uid == 0 || uid == rustix::process::geteuid().as_raw() || self.servers.contains(&uid);
+        is_ours && !may_be_anybody(uid)
     }
 
     fn until(&self) -> Option<Instant> {

@@ -2,7 +2,7 @@
 
 use super::native::python;
 use super::stage::{Desk, root};
-use crate::harness::{MODELS, PARALLEL, Place, run};
+use crate::harness::{MODELS, PARALLEL, Place, Served, run};
 use socketserver_testkit::Python;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -176,6 +176,43 @@ fn other_users_are_for_those_to_name_who_serve() {
         assert_eq!(call(65533).unwrap().status.code(), Some(255));
         assert_eq!(call(0).unwrap().status.code(), Some(0));
     }
+}
+
+#[test]
+fn a_server_of_another_user_is_told_nothing_unless_it_is_meant() {
+    let desk = Desk::new("");
+    let file = desk.token(TOKEN);
+    let address = format!("unix:@socketserver-exec-{}", std::process::id());
+    let call = |more: &[&str]| run(&[&["call", &address], more, &["sh", "echo hello"]].concat(), b"");
+    let own = desk.serve_native(&address, &[]);
+    call(&[]).is("hello\n");
+    assert_eq!(own.stop().status, Some(0));
+    run(&["call", ":1", "--server-user", "root", "x"], b"").failed(255, &["`--server-user`", "Unix sockets"]);
+    if !root() {
+        return;
+    }
+    let other = 65533;
+    if crate::harness::command(&["--version"]).uid(other).gid(other).output().is_err() {
+        eprintln!("skipped: users without privileges cannot read the command");
+        return;
+    }
+    for path in [desk.path("commands.toml"), file.clone().into()] {
+        rustix::fs::chown(&path, Some(rustix::fs::Uid::from_raw(other)), None).unwrap();
+    }
+    let own_token = desk.write("own", TOKEN, 0o600);
+    let mut args = desk.native_args(&address, &["--token-file", &file, "--allow-user", "0"]);
+    let user = args.iter().position(|arg| arg == "--user").unwrap();
+    args.drain(user..user + 2);
+    let mut command = crate::harness::command(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    command.uid(other).gid(other);
+    let served = Served::listening(command, 1);
+    call(&[]).failed(255, &["user 65533", "`--server-user 65533`"]);
+    call(&["--server-user", "65532"]).failed(255, &["user 65533"]);
+    call(&["--server-user", "65532", "--server-user", "65533"]).is("hello\n");
+    // The token proves who serves.
+    call(&["--token-file", &own_token]).is("hello\n");
+    // It was not greeted by those who did not ask.
+    assert_eq!(served.stop().lines("exec ").len(), 2);
 }
 
 #[test]
