@@ -126,6 +126,24 @@ fn a_file_of_commands_that_others_could_have_written_is_refused() {
     let text = "[a]\nargv = ['/bin/true']";
     start(&desk.write("world", text, 0o602), &["mode 602", "`chmod go-w`"]);
     start(&desk.write("group", text, 0o660), &["mode 660", "`chmod go-w`"]);
+    // Whoever may write a directory on the way could put another there.
+    let (outer, inner) = (desk.path("outer"), desk.path("outer/inner"));
+    fs::create_dir_all(&inner).unwrap();
+    let right = desk.write("outer/inner/file", text, 0o600);
+    let has_mode = |mode: u32| fs::set_permissions(&outer, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    let cure = format!("`chmod go-w {}`", outer.display());
+    for mode in [0o777, 0o775] {
+        has_mode(mode);
+        start(&right, &["is in", &format!("mode {mode:o}"), &cure]);
+        run(&["call", ":1", "x", "--token-file", &right], b"").failed(255, &[&right, &cure]);
+    }
+    has_mode(0o1777);
+    run(&["call", ":1", "x", "--token-file", &desk.write("outer/inner/short", "x", 0o600)], b"")
+        .failed(255, &["32 bytes"]);
+    if is_root() {
+        rustix::fs::chown(&outer, Some(Uid::from_raw(65534)), None).unwrap();
+        start(&right, &["is in", "user 65534", "`chown`"]);
+    }
     let right = desk.write("right", text, 0o644);
     symlink(&right, desk.path("link")).unwrap();
     start(desk.path("link").to_str().unwrap(), &["symbolic link", &right]);

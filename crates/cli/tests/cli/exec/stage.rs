@@ -42,8 +42,8 @@ impl Desk {
     /// With `sh TEXT`, which runs it, and what else is given in TOML.
     pub(super) fn new(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        // For commands of other users.
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        // For commands of other users, who cannot put another file in the place of one.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o1777)).unwrap();
         let mark = format!("{}-{}", std::process::id(), DESKS.fetch_add(1, Ordering::Relaxed));
         let desk = Self { directory, mark };
         let shell = format!(
