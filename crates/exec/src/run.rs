@@ -78,6 +78,8 @@ pub struct Run {
     room: u64,
     cut: bool,
     ended: Option<Ended>,
+    /// Once it is over: how many bytes of each pipe are still to be taken, and for how long it has run.
+    rest: Option<([u64; 2], Duration)>,
     /// Why it was ended by us.
     why: Option<Status>,
     began: Instant,
@@ -122,6 +124,7 @@ impl Run {
             room: limits.output.bytes(),
             cut: false,
             ended: None,
+            rest: None,
             why: None,
             began: Instant::now(),
             place,
@@ -199,6 +202,9 @@ impl Run {
     /// # Errors
     /// Want of memory.
     pub fn turn(&mut self, sink: &mut impl FnMut(Output, &[u8])) -> io::Result<Turn> {
+        if self.rest.is_some() {
+            return Ok(self.drain(sink));
+        }
         let mut events = Vec::with_capacity(SOURCES);
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&now)) {
@@ -213,18 +219,38 @@ impl Run {
                 CONTROL => self.listen(),
                 PEER => self.stop_for(Status::Disconnected),
                 pipe => {
-                    self.read(usize::from(pipe != 0), sink);
+                    self.read(usize::from(pipe != 0), PIECE, sink);
                 }
             }
         }
         if !self.is_over() {
             return Ok(if events.is_empty() { Turn::Wait } else { Turn::Again });
         }
-        // What is still in the pipes. They end here, even if somebody beyond the tree was handed a copy.
-        for pipe in 0..OUTPUTS.len() {
-            while self.read(pipe, sink) {}
+        // What is in the pipes by now. They end here, even if somebody beyond the tree was handed a copy and writes on.
+        let waiting =
+            |pipe: &Option<OwnedFd>| pipe.as_ref().map_or(0, |pipe| rustix::io::ioctl_fionread(pipe).unwrap_or(0));
+        self.rest = Some(([waiting(&self.pipes[0]), waiting(&self.pipes[1])], self.began.elapsed()));
+        // In turns of their own: a command can have made a pipe longer (`F_SETPIPE_SZ`).
+        Ok(Turn::Again)
+    }
+
+    /// Takes a piece of what is left of each pipe.
+    fn drain(&mut self, sink: &mut impl FnMut(Output, &[u8])) -> Turn {
+        let Some((mut rest, ran)) = self.rest else { return Turn::Again };
+        for (at, rest) in rest.iter_mut().enumerate() {
+            let most = usize::try_from(*rest).unwrap_or(PIECE).min(PIECE);
+            if most == 0 {
+                continue;
+            }
+            *rest = match self.read(at, most, sink) {
+                // Somebody else has taken it, or no more of it is wanted.
+                0 => 0,
+                _ if self.pipes[at].is_none() => 0,
+                taken => rest.saturating_sub(taken),
+            };
         }
-        Ok(Turn::Over(self.outcome()))
+        self.rest = Some((rest, ran));
+        if rest == [0, 0] { Turn::Over(self.outcome(ran)) } else { Turn::Again }
     }
 
     /// All processes have ended, and the supervisor was waited for; or some cannot be ended, and it stays with them.
@@ -232,18 +258,17 @@ impl Run {
         self.supervisor.is_none() || self.ended.is_some_and(|ended| ended.left > 0)
     }
 
-    /// Takes a piece of what was said. `true`: there may be more.
-    fn read(&mut self, at: usize, sink: &mut impl FnMut(Output, &[u8])) -> bool {
-        let Some(pipe) = &self.pipes[at] else { return false };
-        let count = match rustix::io::read(pipe, &mut *self.piece) {
+    /// Takes a piece of what was said, `most` bytes of it, and tells how many they were. At its end the pipe is gone.
+    fn read(&mut self, at: usize, most: usize, sink: &mut impl FnMut(Output, &[u8])) -> u64 {
+        let Some(pipe) = &self.pipes[at] else { return 0 };
+        let count = match rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut self.piece[..most])) {
             Ok(count) => count,
-            Err(Errno::INTR) => return true,
-            Err(Errno::AGAIN) => return false,
+            Err(Errno::AGAIN) => return 0,
             Err(_) => 0,
         };
         if count == 0 {
             self.pipes[at] = None;
-            return false;
+            return 0;
         }
         let taken = count.min(usize::try_from(self.room).unwrap_or(usize::MAX));
         self.room -= taken as u64;
@@ -254,7 +279,7 @@ impl Run {
             self.cut = true;
             self.pipes = [None, None];
         }
-        self.pipes[at].is_some()
+        count as u64
     }
 
     /// The supervisor has something to say, or has closed: then it has ended, or is about to.
@@ -296,7 +321,7 @@ impl Run {
         }
     }
 
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self, duration: Duration) -> Outcome {
         let told = self.ended.map_or(Status::Lost, |ended| match ended.how {
             How::Exited(status) => Status::Exited(status),
             How::Killed(signal) => Status::Killed(signal),
@@ -307,7 +332,7 @@ impl Run {
             status: self.why.unwrap_or(told),
             cut: self.cut,
             left: self.ended.map_or(0, |ended| ended.left),
-            duration: self.began.elapsed(),
+            duration,
         }
     }
 
