@@ -14,7 +14,8 @@ use std::time::Duration;
 /// | TLS | nobody; on the loopback anybody, unless something was added | a token, [names in certificates](Self::allow_san) |
 /// | TCP beyond the loopback | nobody | nothing |
 ///
-/// A peer may fail five times a minute (an IPv4 address, an IPv6 network of 64 bits, a user); then it is refused at once.
+/// A peer may fail five times, and then once each 12 s (an IPv4 address, an IPv6 network of 64 bits, a user); else it is refused
+/// at once.
 ///
 /// ```
 /// use socketserver_exec::{Auth, Token};

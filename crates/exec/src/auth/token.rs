@@ -50,7 +50,7 @@ impl Token {
     ///
     /// # Errors
     /// It is not a file, or a link; it belongs neither to root nor to this process's user; its group or others may read or
-    /// write it; it is too short or longer than 4 KiB.
+    /// write it, or put another in its place; it is too short or longer than 4 KiB.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let bytes = believed::read(path, PURPOSE)?;
