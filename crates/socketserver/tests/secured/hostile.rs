@@ -22,24 +22,24 @@ pub(crate) fn add(suite: &mut Suite) {
         for _ in 0..ROUNDS {
             // A record of a handshake that says it is longer than any may be.
             let mut oversized = stage.connect();
-            oversized.say_if_there(&[&[22, 3, 1, 0x40, 0][..], &[1, 0xff, 0xff, 0xff], &vec![0; 16_380]].concat());
-            oversized.say_if_there(&vec![22; 60_000]);
+            oversized.say_if_there([&[22, 3, 1, 0x40, 0][..], &[1, 0xff, 0xff, 0xff], &vec![0; 16_380]].concat());
+            oversized.say_if_there(vec![22; 60_000]);
             oversized.expect_gone();
             let mut plain = stage.connect();
             plain.say_if_there(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
             plain.expect_gone();
             // In the middle of a record.
             let mut resets = stage.connect();
-            resets.say_if_there(&[22, 3, 1, 0, 200, 1]);
+            resets.say_if_there([22, 3, 1, 0, 200, 1]);
             resets.reset();
             let mut leaves = stage.connect();
-            leaves.say_if_there(&[22, 3, 1]);
+            leaves.say_if_there([22, 3, 1]);
             drop(leaves);
             (0..4).for_each(|_| drop(stage.line("closed ")));
         }
         // One that begins, and then says nothing more.
         let mut slow: Vec<Client> = (0..4).map(|_| stage.connect()).collect();
-        slow.iter_mut().for_each(|client| client.say_if_there(&[22]));
+        slow.iter_mut().for_each(|client| client.say_if_there([22]));
         slow.iter_mut().for_each(Client::expect_gone);
         (0..slow.len()).for_each(|_| drop(stage.line("closed ")));
         honest();
