@@ -1,3 +1,4 @@
+use super::feed::{introduce, introduced, peer_of};
 use super::lobby::Lobby;
 use super::work::Here;
 use super::{Model, Work};
@@ -12,15 +13,12 @@ use crate::events::{ChildEnded, SpawnFailed};
 use crate::handler::Service;
 use crate::lifecycle::{Keeper, Run, Step};
 use crate::{Error, ErrorKind};
-use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use socketserver_proto::proxy::{DEFAULT_MAX, Header, Parsed, Version};
 use socketserver_sys::{Child, Ended, Fork, Forked, disown};
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A process a connection: one that crashes, leaks or hangs takes nothing with it but its own connection.
 ///
@@ -629,36 +627,5 @@ fn serve_fed<S: Service<Blocking>>(work: &Work<Blocking, S>, feed: &OwnedFd) {
         if rustix::net::send(feed, &[1], SendFlags::NOSIGNAL).is_err() {
             return;
         }
-    }
-}
-
-/// Says who is behind the proxy whose connection was just handed over, and how long it has been open: what is left of the
-/// handshake's deadline is for TLS.
-fn introduce(feed: &OwnedFd, connection: &Connection) -> io::Result<()> {
-    let Some(proxied) = connection.peer().proxied() else { return Ok(()) };
-    let header = proxied.header();
-    let line = if header.version() == Version::V1 { header.encode_v1().ok() } else { None };
-    let header = line.unwrap_or_else(|| header.encode_v2());
-    let age = u64::try_from(connection.age().as_nanos()).unwrap_or(u64::MAX);
-    rustix::net::send(feed, &[&age.to_ne_bytes()[..], &header].concat(), SendFlags::NOSIGNAL)?;
-    Ok(())
-}
-
-/// In a pre-forked child: how long it has been open, and who is behind the proxy.
-fn introduced(feed: &OwnedFd) -> Option<(Duration, Header)> {
-    let mut said = vec![0; size_of::<u64>() + DEFAULT_MAX];
-    let (len, _) = retry_on_intr(|| rustix::net::recv(feed, &mut said[..], RecvFlags::empty())).ok()?;
-    let (age, header) = said[..len].split_first_chunk()?;
-    match Header::parse(header) {
-        Ok(Parsed::Whole { header, .. }) => Some((Duration::from_nanos(u64::from_ne_bytes(*age)), header)),
-        _ => None,
-    }
-}
-
-fn peer_of(socket: &OwnedFd) -> Peer {
-    let addr = rustix::net::getpeername(socket).ok().flatten();
-    match addr.and_then(|addr| SocketAddr::try_from(addr).ok()) {
-        Some(addr) => addr.into(),
-        None => Peer::unix(socketserver_sys::peer_credentials(socket).ok()),
     }
 }
