@@ -41,6 +41,6 @@ pub use self::task_io::{AsyncTransport, TaskIo};
 #[cfg(feature = "websocket")]
 pub(crate) use self::fate::Fate;
 pub(crate) use self::poll_io::{now, now_poll};
-pub(crate) use self::record::{CLIENT, Connection, Record, Steer};
-pub(crate) use self::slot::{Chunk, NEVER, Slot, Woken};
+pub(crate) use self::record::{Connection, Record, Steer};
+pub(crate) use self::slot::{CLIENT, Chunk, NEVER, Slot, Woken};
 pub(crate) use self::terms::{HANDSHAKE, IDLE, Idle, Terms, WRITE};

@@ -1,14 +1,13 @@
+use super::slot::CLIENT;
 use super::{Peer, Reason, Slot};
 use crate::clock::Moment;
+use once_cell::race::OnceBox;
 use rustix::net::Shutdown;
 use socketserver_sys::WithFd;
 use std::os::fd::OwnedFd;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
-
-/// Instead of an endpoint, on the client's side.
-pub(crate) const CLIENT: usize = u32::MAX as usize;
 
 /// A connection, as everybody who deals with it sees it: the pipeline that serves it, the drain that may have to end
 /// it, the events that tell of it. The socket closes when the last of them lets go.
@@ -24,24 +23,26 @@ pub(crate) struct Record {
     /// Who is at the other end of the socket.
     peer: Peer,
     /// Who that is, once more is known of it than its address.
-    introduced: OnceLock<Box<Peer>>,
-    endpoint: u32,
-    run: u32,
+    introduced: OnceBox<Peer>,
     since: Moment,
     /// The task that serves it, on the async engine.
     task: OnceLock<Waker>,
 }
 
+// With its socket and the counts of an `Arc` it fills one of the allocator's smaller pieces; a word more, and each idle
+// connection costs the next size.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Arc<Connection>>() * 2 + size_of::<Connection>() <= 104);
+
 impl Record {
     pub(crate) fn new(id: u64, peer: Peer, endpoint: usize, slot: Slot) -> Self {
-        let endpoint = u32::try_from(endpoint).unwrap_or(u32::MAX);
-        let introduced = OnceLock::new();
-        Self { id, peer, introduced, endpoint, since: Moment::now(), run: 0, slot, task: OnceLock::new() }
+        let slot = slot.of_endpoint(endpoint);
+        Self { id, peer, introduced: OnceBox::new(), since: Moment::now(), slot, task: OnceLock::new() }
     }
 
     /// Who is at the other end, as far as is known.
     pub(crate) fn peer(&self) -> &Peer {
-        self.introduced.get().map_or(&self.peer, |peer| peer)
+        self.introduced.get().unwrap_or(&self.peer)
     }
 
     /// Somebody else speaks for this peer. The first introduction stays.
@@ -69,23 +70,13 @@ impl Record {
     }
 
     pub(crate) fn of_run(mut self, run: u64) -> Self {
-        self.run = Self::run_number(run);
+        self.slot = self.slot.of_run(run);
         self
-    }
-
-    /// Whether that run of the server let it in.
-    pub(crate) fn is_of_run(&self, run: u64) -> bool {
-        self.run == Self::run_number(run)
-    }
-
-    fn run_number(run: u64) -> u32 {
-        // Runs that lie four billion apart do not meet.
-        (run & u64::from(u32::MAX)) as u32
     }
 
     /// Which of the server's endpoints it came in by, or [`CLIENT`].
     pub(crate) fn endpoint(&self) -> usize {
-        self.endpoint as usize
+        self.slot.endpoint()
     }
 
     /// On the server's side.

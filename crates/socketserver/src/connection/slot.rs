@@ -12,42 +12,61 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 /// Nothing but words, so that it can live in memory that a child process shares. Those that every read and write touches
 /// fill one cache line, and the lines of many connections lie side by side: that keeps the pages few that a server with
 /// many connections walks through.
+///
+/// Beside its place in that memory it holds what else is known of the connection from the start and fits into the same
+/// word: there is one of these for each idle connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Slot(Words);
-
-#[derive(Debug, Clone)]
-enum Words {
-    /// Of a connection that nobody watches over: on the client's side.
-    Own(Arc<[AtomicU64; SIZE]>),
-    Mapped {
-        chunk: Chunk,
-        at: usize,
-    },
+pub(crate) struct Slot {
+    chunk: Chunk,
+    at: u8,
+    run: u16,
+    /// Which of the server's endpoints the connection came in by, or [`CLIENT`].
+    endpoint: u32,
 }
+
+/// Instead of an endpoint, on the client's side.
+pub(crate) const CLIENT: usize = u32::MAX as usize;
 
 /// Memory for the slots of so many connections.
 #[derive(Debug, Clone)]
-pub(crate) struct Chunk(Arc<SharedWords>);
+pub(crate) struct Chunk(Arc<Words>);
+
+#[derive(Debug)]
+enum Words {
+    Mapped(SharedWords),
+    /// Of a connection that nobody watches over: on the client's side.
+    Own(Box<[AtomicU64]>),
+}
 
 impl Chunk {
-    pub(crate) const SLOTS: usize = 64;
+    pub(crate) const SLOTS: u8 = 64;
 
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(SharedWords::new(Self::SLOTS * SIZE)?)))
+        Ok(Self(Arc::new(Words::Mapped(SharedWords::new(usize::from(Self::SLOTS) * SIZE)?))))
     }
 
     /// The slot at `at`, as it is.
-    pub(crate) fn slot(&self, at: usize) -> Slot {
-        Slot(Words::Mapped { chunk: self.clone(), at })
+    pub(crate) fn slot(&self, at: u8) -> Slot {
+        Slot { chunk: self.clone(), at, run: 0, endpoint: u32::MAX }
     }
 
     #[inline]
-    fn hot(&self, at: usize) -> &[AtomicU64] {
-        &self.0[at * HOT..][..HOT]
+    fn words(&self) -> &[AtomicU64] {
+        match &*self.0 {
+            Words::Mapped(words) => words,
+            Words::Own(words) => words,
+        }
     }
 
-    fn cold(&self, at: usize) -> &[AtomicU64] {
-        &self.0[Self::SLOTS * HOT + at * COLD..][..COLD]
+    #[inline]
+    fn hot(&self, at: u8) -> &[AtomicU64] {
+        &self.words()[usize::from(at) * HOT..][..HOT]
+    }
+
+    fn cold(&self, at: u8) -> &[AtomicU64] {
+        let words = self.words();
+        let lines = words.len() / SIZE * HOT;
+        &words[lines + usize::from(at) * COLD..][..COLD]
     }
 }
 
@@ -168,7 +187,34 @@ impl std::fmt::Display for Phase {
 
 impl Slot {
     pub(crate) fn own() -> Self {
-        Self(Words::Own(Arc::new([const { AtomicU64::new(0) }; SIZE])))
+        Chunk(Arc::new(Words::Own(Box::new([const { AtomicU64::new(0) }; SIZE])))).slot(0)
+    }
+
+    /// It is that of a connection that came in by this endpoint.
+    pub(crate) fn of_endpoint(mut self, endpoint: usize) -> Self {
+        self.endpoint = u32::try_from(endpoint).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// It is that of a connection that this run of the server let in.
+    pub(crate) fn of_run(mut self, run: u64) -> Self {
+        self.run = Self::run_number(run);
+        self
+    }
+
+    /// Which of the server's endpoints the connection came in by, or [`CLIENT`].
+    pub(crate) fn endpoint(&self) -> usize {
+        self.endpoint as usize
+    }
+
+    /// Whether that run of the server let the connection in.
+    pub(crate) fn is_of_run(&self, run: u64) -> bool {
+        self.run == Self::run_number(run)
+    }
+
+    fn run_number(run: u64) -> u16 {
+        // Runs that lie 65,536 apart do not meet.
+        (run & u64::from(u16::MAX)) as u16
     }
 
     /// As for a new connection.
@@ -179,23 +225,17 @@ impl Slot {
 
     #[inline]
     fn hot(&self) -> &[AtomicU64] {
-        match &self.0 {
-            Words::Own(words) => &words[..HOT],
-            Words::Mapped { chunk, at } => chunk.hot(*at),
-        }
+        self.chunk.hot(self.at)
     }
 
     fn cold(&self) -> &[AtomicU64] {
-        match &self.0 {
-            Words::Own(words) => &words[HOT..],
-            Words::Mapped { chunk, at } => chunk.cold(*at),
-        }
+        self.chunk.cold(self.at)
     }
 
     /// Writes down which connection it is, for a child that is handed it.
-    pub(crate) fn introduce(&self, id: u64, endpoint: usize) {
+    pub(crate) fn introduce(&self, id: u64) {
         self.hot()[ID].store(id, SeqCst);
-        self.hot()[PLACE].store(endpoint as u64 & LOWER, SeqCst);
+        self.hot()[PLACE].store(self.endpoint.into(), SeqCst);
     }
 
     /// What [`introduce`](Self::introduce) wrote down.
@@ -529,7 +569,7 @@ mod tests {
     #[test]
     fn a_label_is_kept_apart_from_the_endpoint() {
         let slot = Chunk::new().unwrap().slot(3);
-        slot.introduce(7, 2);
+        slot.clone().of_endpoint(2).introduce(7);
         assert_eq!(slot.label(), None);
         slot.set_label("Ada");
         assert_eq!(slot.label().as_deref(), Some("Ada"));

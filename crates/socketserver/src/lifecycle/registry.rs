@@ -15,9 +15,13 @@ struct Places {
     free: Vec<usize>,
 }
 
+/// As many in a chunk.
+const SLOTS: usize = Chunk::SLOTS as usize;
+
 impl Places {
     fn slot(&self, at: usize) -> Option<Slot> {
-        Some(self.chunks.get(at / Chunk::SLOTS)?.slot(at % Chunk::SLOTS))
+        let slot = u8::try_from(at % SLOTS).ok()?;
+        Some(self.chunks.get(at / SLOTS)?.slot(slot))
     }
 }
 
@@ -30,7 +34,7 @@ impl Registry {
     /// Makes room for so many connections, so that processes that are forked now share what is noted of all of them.
     pub(crate) fn reserve(&self, connections: usize) -> io::Result<()> {
         let mut places = self.lock();
-        while places.chunks.len() * Chunk::SLOTS < connections {
+        while places.chunks.len() * SLOTS < connections {
             places.chunks.push(Chunk::new()?);
         }
         Ok(())
@@ -43,7 +47,7 @@ impl Registry {
             places.all.push(None);
             places.all.len() - 1
         });
-        if at / Chunk::SLOTS == places.chunks.len() {
+        if at / SLOTS == places.chunks.len() {
             // Without memory to map a connection notes things where no child sees them; the next one tries again.
             places.chunks.extend(Chunk::new());
         }
@@ -77,14 +81,14 @@ impl Registry {
 
     /// Calls `look` with each of a run. It must not take long: nobody is let in meanwhile.
     pub(crate) fn each(&self, run: u64, look: impl FnMut(&Connection)) {
-        let of_run = |connection: &&Arc<Connection>| connection.is_of_run(run);
+        let of_run = |connection: &&Arc<Connection>| connection.slot.is_of_run(run);
         self.lock().all.iter().flatten().filter(of_run).map(|connection| &**connection).for_each(look);
     }
 
     /// Those of a run, in the order in which they came.
     pub(crate) fn all(&self, run: u64) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> =
-            self.lock().all.iter().flatten().filter(|connection| connection.is_of_run(run)).cloned().collect();
+            self.lock().all.iter().flatten().filter(|connection| connection.slot.is_of_run(run)).cloned().collect();
         all.sort_unstable_by_key(|connection| connection.id);
         all
     }

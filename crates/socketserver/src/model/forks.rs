@@ -365,7 +365,7 @@ impl<S: Service<Blocking>> Parent<S> {
     /// Gives a connection to a child that waits for one.
     fn hand_over(&mut self, admitted: Admitted) {
         let connection = admitted.connection().clone();
-        connection.slot.introduce(connection.id, connection.endpoint());
+        connection.slot.introduce(connection.id);
         loop {
             let Some(worker) = self.children.iter_mut().find(|worker| worker.is_idle()) else {
                 if self.fork_ready_worker(Some(&connection)) {
