@@ -53,10 +53,9 @@ pub struct PeerRate {
 impl From<Rate> for PeerRate {
     fn from(rate: Rate) -> Self {
         let interval = rate.period().as_nanos().div_ceil(u128::from(rate.count().get()));
-        let ahead = interval.saturating_mul(u128::from(rate.burst() - 1));
         // 584 years; nobody waits for longer.
-        let whole = |nanos: u128| u64::try_from(nanos).unwrap_or(u64::MAX);
-        Self { interval: whole(interval), ahead: whole(ahead) }
+        let interval = u64::try_from(interval).unwrap_or(u64::MAX);
+        Self { interval, ahead: 0 }.burst(rate.burst())
     }
 }
 
