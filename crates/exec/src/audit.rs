@@ -1,6 +1,6 @@
 use crate::event::printable;
 use crate::talk::Talk;
-use crate::{Event, Exec, Status};
+use crate::{Event, Exec, Outcome, Status};
 use std::time::Instant;
 
 /// What it is if nothing else becomes of it, or the server ends it.
@@ -47,6 +47,11 @@ impl<'a> Audit<'a> {
         }
     }
 
+    /// Tells of somebody who did not come as far as a request.
+    pub(crate) fn without_request(exec: &Exec, c: &impl Talk, subject: Option<&str>, status: &'static str) {
+        Audit::new(exec, c, subject, b"", None).status = status;
+    }
+
     /// It was this long.
     pub(crate) fn length(mut self, bytes: usize) -> Self {
         self.length = bytes;
@@ -56,6 +61,12 @@ impl<'a> Audit<'a> {
     /// That became of it.
     pub(crate) fn is(&mut self, status: Status) {
         (self.status, self.detail) = (status.as_str(), status.number());
+    }
+
+    /// The command was run, and ended so.
+    pub(crate) fn ended(&mut self, outcome: &Outcome) {
+        (self.output_cut, self.left) = (outcome.cut, outcome.left);
+        self.is(outcome.status);
     }
 
     /// There was no room for it.

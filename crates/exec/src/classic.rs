@@ -93,8 +93,7 @@ async fn run(
             return Ok(Some(format!("the command could not be run: {error}\n").into()));
         }
     };
-    (audit.output_cut, audit.left) = (outcome.cut, outcome.left);
-    audit.is(outcome.status);
+    audit.ended(&outcome);
     if outcome.status == Status::Disconnected {
         if was_cut(c).await {
             audit.status = CUT;

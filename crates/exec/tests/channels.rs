@@ -11,9 +11,13 @@ use socketserver::{Endpoint, ProxySource, Rate, Running, Server, ServerTls, Task
 use socketserver_exec::{Auth, CallError, Caller, Commands, Exec, Token, Why, supervise_if_asked};
 use socketserver_testkit::Python;
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 fn main() -> ExitCode {
@@ -24,6 +28,7 @@ fn main() -> ExitCode {
         trial("a_certificate_is_good_for_the_names_of_a_list", a_certificate_is_good_for_the_names_of_a_list),
         trial("over_tls_12_no_token_is_taken", over_tls_12_no_token_is_taken),
         trial("nobody_is_near_behind_a_proxy", nobody_is_near_behind_a_proxy),
+        trial("who_is_gone_before_it_is_denied_is_told_of", who_is_gone_before_it_is_denied_is_told_of),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
 }
@@ -248,5 +253,24 @@ fn nobody_is_near_behind_a_proxy() {
             assert_eq!(why, Why::Unauthenticated);
         }
         assert_eq!(stage.told(), ["denied nobody"; 3]);
+    }
+}
+
+fn who_is_gone_before_it_is_denied_is_told_of() {
+    // Nothing can be proved over TCP: the server says so to somebody who has reset the connection by then.
+    let begun_and_reset = |server: Server| {
+        let port = server.endpoints()[0].port().unwrap();
+        let mut gone = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        gone.write_all(b"SSEXEC\0\x01").unwrap();
+        rustix::net::sockopt::set_socket_linger(&gone, Some(Duration::ZERO)).unwrap();
+        server
+    };
+    for stage in Stage::each("tcp://127.0.0.1:0", &Auth::new().allow_user(1), begun_and_reset) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while stage.server.handle().totals().closed == 0 {
+            assert!(Instant::now() < deadline, "nobody has come");
+            thread::yield_now();
+        }
+        assert_eq!(stage.told(), ["denied nobody"]);
     }
 }

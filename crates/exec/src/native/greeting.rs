@@ -18,8 +18,7 @@ impl Native {
         let granted = match self.ask(exec, c, line).await {
             Err(failure) => match is_wrong(&failure) {
                 Some(wrong) => {
-                    let mut audit = Audit::new(exec, c, None, b"", None);
-                    audit.status = "rejected";
+                    Audit::without_request(exec, c, None, "rejected");
                     return Err(Failure::from(format!("not the native protocol: {wrong}")));
                 }
                 None => return Err(failure),
@@ -44,9 +43,9 @@ impl Native {
                 _ => "nobody can prove here who he is; over TLS or a Unix socket one could",
             };
             self.failures.count(c.peer());
+            Audit::without_request(exec, c, None, "denied");
             let refusal = Frame::Refused(Refusal { why: Why::Unauthenticated, text });
             line.say(c, &[version, refusal]).await?;
-            Audit::new(exec, c, None, b"", None).status = "denied";
             return Ok(None);
         }
         line.say(c, &[version, Frame::Hello { methods, nonce }]).await?;
@@ -62,7 +61,7 @@ impl Native {
             }
             Err(denied) => {
                 self.failures.count(c.peer());
-                Audit::new(exec, c, denied.subject.as_deref(), b"", None).status = "denied";
+                Audit::without_request(exec, c, denied.subject.as_deref(), "denied");
                 let refusal = Refusal { why: Why::Unauthenticated, text: &denied.text };
                 line.say(c, &[Frame::Refused(refusal)]).await?;
                 Ok(None)
@@ -77,7 +76,7 @@ impl Native {
         line: &mut Line,
         before: &[Frame<'_>],
     ) -> Result<Option<Granted>> {
-        Audit::new(exec, c, None, b"", None).status = "throttled";
+        Audit::without_request(exec, c, None, "throttled");
         let text = "too many from there have failed to prove who they are; try again later";
         let refusal = Frame::Refused(Refusal { why: Why::TooManyFailures, text });
         line.say(c, &[before, &[refusal]].concat()).await?;

@@ -18,7 +18,7 @@ impl Native {
                 Ok(_) => return Ok(()),
                 Err(failure) => match is_wrong(&failure) {
                     Some(wrong) => {
-                        Audit::new(exec, c, subject, b"", None).status = "rejected";
+                        Audit::without_request(exec, c, subject, "rejected");
                         return Err(Failure::from(format!("not a request: {wrong}")));
                     }
                     None => return Err(failure),
@@ -74,8 +74,7 @@ async fn run(
             return Err(error.into());
         }
     };
-    (audit.output_cut, audit.left) = (outcome.cut, outcome.left);
-    audit.is(outcome.status);
+    audit.ended(&outcome);
     let Some(exit) = exit(&outcome) else {
         if was_cut(c).await {
             audit.status = CUT;
