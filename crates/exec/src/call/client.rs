@@ -122,15 +122,15 @@ impl Client {
     /// waits the command waits in its writes.
     ///
     /// # Errors
-    /// [`CallError::Refused`], after which the next may be run, and the ends of the connection, after which none can:
-    /// [`CallError::Sink`] is one of them.
+    /// [`CallError::Request`] and [`CallError::Refused`], after which the next may be run, and the ends of the connection, after
+    /// which none can: [`CallError::Sink`] is one of them.
     pub fn run(
         &mut self,
         words: &[impl AsRef<str>],
         sink: &mut impl FnMut(Output, &[u8]) -> io::Result<()>,
     ) -> Result<Exit, CallError> {
         let mut request = Vec::new();
-        run(words, &mut request)?;
+        run(words, &mut request).map_err(CallError::Request)?;
         let heard = self.send(&request, Kind::Run, self.until).and_then(|()| self.hear(self.until, sink));
         match heard.map_err(|error| error.or_timed_out(self.until))? {
             Heard::Exit(exit) => Ok(exit),

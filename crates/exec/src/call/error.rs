@@ -24,6 +24,8 @@ pub enum CallError {
     TimedOut,
     /// Whoever is there does not speak the protocol.
     Protocol(WireError),
+    /// No request can hold these words: there are none, too many or too long ones, or one has a NUL in it. Nothing was sent.
+    Request(WireError),
     /// The address of who is there: it is beyond the loopback, where nothing is said without TLS.
     WantsTls(String),
     /// The user whose the server is, over a Unix socket: neither root, nor we, nor [one that was named](crate::Caller::server_user).
@@ -64,6 +66,7 @@ impl fmt::Display for CallError {
             Self::Silent => f.write_str("somebody is there, and has not let us in within 10 s"),
             Self::TimedOut => f.write_str("the time is up"),
             Self::Protocol(error) => write!(f, "whoever is there does not speak the native protocol: {error}"),
+            Self::Request(error) => write!(f, "that cannot be asked for: {error}"),
             Self::WantsTls(peer) => {
                 write!(f, "{peer} is beyond the loopback, where commands are asked for over TLS alone: `tls://…`")
             }
@@ -86,7 +89,7 @@ impl std::error::Error for CallError {
         match self {
             Self::Unreachable(error) => Some(error),
             Self::Disconnected(error) | Self::Sink(error) => Some(error),
-            Self::Protocol(error) => Some(error),
+            Self::Protocol(error) | Self::Request(error) => Some(error),
             _ => None,
         }
     }

@@ -104,6 +104,13 @@ fn what_is_no_end_of_the_commands_is_255_or_124() {
     ends(&call(&discard, &["x", "--timeout", "300ms"]), 124, "", &["time is up"]);
     let wire = desk.serve(&["--wire", "int32"]);
     ends(&call(&wire, &["x"]), 255, "", &["broke off"]);
+    // What no request can hold is not the server's fault.
+    let long = "x".repeat(100_000);
+    for words in [&vec!["x"; 1025][..], &["x", &long, &long]] {
+        let output = call(&open, words);
+        output.failed(255, &["cannot be asked for", "RUN"]);
+        assert!(!output.stderr.contains("whoever is there"), "{}", output.stderr);
+    }
     // 2 could be the command's own.
     for bad in
         [&["call"][..], &["call", ":1"], &["call", ":1", "x", "--no-such-flag"], &["call", ":1", "--timeout", "x", "y"]]
