@@ -7,6 +7,7 @@ use socketserver_proto::exec::{
 };
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// A connection to a server of commands, over which one after the other is run; [`Caller`](super::Caller) makes it.
@@ -40,9 +41,10 @@ use std::time::{Duration, Instant};
 pub struct Client {
     stream: blocking::Stream,
     receiver: Receiver,
-    /// What was read, of which the first `taken` bytes were used.
-    read: Vec<u8>,
-    taken: usize,
+    /// What is read into.
+    buffer: Box<[u8]>,
+    /// What of it was read and not used yet.
+    unused: Range<usize>,
     until: Option<Instant>,
 }
 
@@ -78,7 +80,7 @@ impl Client {
         until: Option<Instant>,
     ) -> Result<Self, CallError> {
         let receiver = Receiver::new(Side::Client);
-        let mut client = Self { stream, receiver, read: Vec::new(), taken: 0, until };
+        let mut client = Self { stream, receiver, buffer: vec![0; AT_ONCE].into(), unused: 0..0, until };
         // Of a server that has gone without a word nobody else would tell.
         if client.stream.peer().addr().is_some() {
             let _ = rustix::net::sockopt::set_socket_keepalive(&client.stream, true);
@@ -157,9 +159,9 @@ impl Client {
     /// What the server says next, beside what the command says.
     fn hear(&mut self, until: Option<Instant>, sink: &mut Sink<'_>) -> Result<Heard, CallError> {
         loop {
-            let mut input = &self.read[self.taken..];
+            let mut input = &self.buffer[self.unused.clone()];
             let frame = self.receiver.next(&mut input)?;
-            self.taken = self.read.len() - input.len();
+            self.unused.start = self.unused.end - input.len();
             let (output, bytes) = match frame {
                 None => {
                     self.fill(until)?;
@@ -183,8 +185,7 @@ impl Client {
     /// Reads more; all of what was read was used.
     fn fill(&mut self, until: Option<Instant>) -> Result<(), CallError> {
         self.stream.set_idle(left(until)?);
-        self.read.resize(AT_ONCE, 0);
-        let count = match self.stream.read(&mut self.read) {
+        let count = match self.stream.read(&mut self.buffer) {
             Ok(0) => {
                 self.receiver.finish()?;
                 return Err(CallError::Disconnected(io::Error::new(
@@ -196,8 +197,7 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(CallError::TimedOut),
             Err(error) => return Err(CallError::Disconnected(error)),
         };
-        self.read.truncate(count);
-        self.taken = 0;
+        self.unused = 0..count;
         Ok(())
     }
 }
