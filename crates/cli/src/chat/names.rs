@@ -1,8 +1,9 @@
 //! What members may be called: one name a member, and none that could be taken for another's.
 
 use caseless::default_case_fold_str;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::GeneralSecurityProfile;
 use unicode_security::confusable_detection::skeleton;
@@ -25,6 +26,10 @@ const RESERVED: [&str; 12] = [
     "everyone",
     "all",
 ];
+
+/// How they look; in capitals too: an `I` looks like an `l` there, in no other letters.
+static RESERVED_LOOKS: LazyLock<HashSet<String>> =
+    LazyLock::new(|| RESERVED.iter().flat_map(|name| [looks(name), looks(&name.to_uppercase())]).flatten().collect());
 
 /// A name that may be used, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +64,7 @@ impl Name {
     }
 
     fn is_reserved(&self) -> bool {
-        // In capitals too: an `I` looks like an `l` there, in no other letters.
-        let reserved = RESERVED.iter().flat_map(|name| [looks(name), looks(&name.to_uppercase())]).flatten();
-        reserved.into_iter().any(|look| self.looks.contains(&look))
+        self.looks.iter().any(|look| RESERVED_LOOKS.contains(look))
     }
 }
 
