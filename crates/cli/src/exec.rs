@@ -68,6 +68,8 @@ pub(crate) struct Remote {
 pub(crate) struct Prepared {
     remote: Remote,
     speaks: Speaks,
+    /// Whom it becomes.
+    account: Option<user::Account>,
 }
 
 /// How clients ask, and for what.
@@ -112,8 +114,8 @@ impl Remote {
             None => self.for_call(addresses, tls)?,
         };
         // Before anything is bound, so that who may not serve leaves no trace.
-        speaks.account(self.user.as_deref())?;
-        Ok(Prepared { remote: self, speaks })
+        let account = speaks.account(self.user.as_deref())?;
+        Ok(Prepared { remote: self, speaks, account })
     }
 
     fn classic(&self, wire: Wire, addresses: &[Endpoint]) -> Result<Speaks, Failure> {
@@ -191,8 +193,7 @@ impl Speaks {
 impl Prepared {
     /// Gives up the privileges that binding needed; from here on commands can be run.
     pub(crate) fn begin(self, server: &Server, log: Log) -> Result<Exec, Failure> {
-        let Self { remote, speaks } = self;
-        let account = speaks.account(remote.user.as_deref())?;
+        let Self { remote, speaks, account } = self;
         let endpoints = server.endpoints();
         match &speaks {
             Speaks::Classic(..) => place::secure(&endpoints, account.as_ref())?,
