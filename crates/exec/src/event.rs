@@ -63,10 +63,7 @@ pub(crate) fn printable(request: &[u8], text: Option<&str>) -> String {
     let mut shown = String::new();
     for c in text.chars() {
         let length = shown.len();
-        // Neither terminals nor readers of lines are to take a client's word for a command.
-        if c.is_control()
-            || "\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
-        {
+        if is_obeyed(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -79,6 +76,18 @@ pub(crate) fn printable(request: &[u8], text: Option<&str>) -> String {
     shown
 }
 
+/// Whether terminals or readers of lines do something with it but show it: neither is to take a client's word for a command.
+fn is_obeyed(c: char) -> bool {
+    match c {
+        // Separators of lines and paragraphs; marks, embeddings, overrides and isolates of the bidirectional algorithm
+        // (UAX #9), and those controls of mirroring and shaping that Unicode has given up since.
+        '\u{2028}'..='\u{202e}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{206f}' => true,
+        // Annotations and tags, which nobody sees.
+        '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
+        _ => c.is_control(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +96,8 @@ mod tests {
     fn a_request_is_shown_printable_and_bounded() {
         assert_eq!(printable(b"", Some("ls 日志 \x1b[31m\u{202e}")), "ls 日志 \\u{1b}[31m\\u{202e}");
         assert_eq!(printable(b"a\n\xff", None), "a\\n\u{fffd}");
+        // Marks that turn the direction of what follows, and tags, which nobody sees.
+        assert_eq!(printable(b"", Some("\u{200f}\u{61c}\u{206b}\u{e0041}")), "\\u{200f}\\u{61c}\\u{206b}\\u{e0041}");
         for long in ["x".repeat(5000), "世".repeat(2000), "\u{1b}".repeat(4000)] {
             let shown = printable(b"", Some(&long)).len();
             assert!(shown <= Event::SHOWN && shown > Event::SHOWN - 8, "{shown}");
