@@ -19,8 +19,8 @@ const MISSING: &str = "there clients would have to prove who they are, over TLS:
 const AUTHENTICATION: &str = "authentication (`--token-file FILE`, or `--allow-san NAME` with `--tls-client-ca FILE`)";
 const TLS: &str = "TLS (`tls://…`)";
 
-/// Whether commands may be asked for at an endpoint without a proof: TCP on the loopback, with TLS or without, and Unix sockets with a file that is for their
-/// owner alone. A name is not looked up: ask again about what was bound.
+/// Whether commands may be asked for at an endpoint without a proof: TCP on the loopback, with TLS or without, and Unix
+/// sockets with a file that is for their owner alone. A name is not looked up: ask again about what was bound.
 ///
 /// ```
 /// use socketserver_exec::place;
@@ -79,12 +79,15 @@ pub fn check(endpoint: &Endpoint) -> Result<(), Error> {
 /// It may not; the error says what is missing.
 pub fn check_native(endpoint: &Endpoint, auth: &Auth) -> Result<(), Error> {
     match endpoint {
-        Endpoint::Tcp { host: Host::Ip(ip), .. } if ip.to_canonical().is_loopback() => provable(endpoint, auth),
+        Endpoint::Tcp { host: Host::Ip(ip), .. } | Endpoint::Tls { host: Host::Ip(ip), .. }
+            if ip.to_canonical().is_loopback() =>
+        {
+            provable(endpoint, auth)
+        }
         // Judged by what is bound.
         Endpoint::Tcp { host: Host::Name(_), .. } | Endpoint::Tls { host: Host::Name(_), .. } | Endpoint::Fd(_) => {
             Ok(())
         }
-        Endpoint::Tls { host: Host::Ip(ip), .. } if ip.to_canonical().is_loopback() => provable(endpoint, auth),
         Endpoint::Tls { .. } if auth.has_token() || auth.has_names() => Ok(()),
         Endpoint::Tcp { .. } | Endpoint::Tls { .. } => missing(endpoint, auth),
         Endpoint::Unix { .. } => Ok(()),

@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 /// Starts a program in a session of its own, with every signal as it is by default and none blocked (the C library's own
-/// two are its own affair, `signal(7)`). It is killed when
-/// the thread that calls this ends, however that comes about (`PR_SET_PDEATHSIG`, `prctl(2)`).
+/// two are its own affair, `signal(7)`). It is killed when the thread that calls this ends, however that comes about
+/// (`PR_SET_PDEATHSIG`, `prctl(2)`).
 ///
 /// ```
 /// use std::process::Command;
