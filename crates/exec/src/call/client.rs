@@ -87,7 +87,7 @@ impl Client {
         }
         match client.be_let_in(channel, token, Instant::now() + patience(until)) {
             Ok(()) => Ok(client),
-            Err(CallError::TimedOut) if until.is_none_or(|until| Instant::now() < until) => Err(CallError::Silent),
+            Err(CallError::TimedOut) => Err(CallError::Silent.or_timed_out(until)),
             // Whoever is there has proved nothing yet: of a command it can say nothing.
             Err(CallError::Refused { why, text }) => Err(CallError::NotLetIn { why, text }),
             Err(error) => Err(error.or_timed_out(until)),
