@@ -3,7 +3,7 @@
 mod shown;
 
 use crate::args::Call;
-use crate::{complain, connect, printable};
+use crate::{connect, printable};
 use shown::Shown;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use socketserver::Endpoint;
@@ -25,10 +25,7 @@ const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 pub(crate) fn run(args: Call) -> ExitCode {
     let mut shown = Shown::new(args.json);
     let status = match call(args, &mut shown) {
-        Ok(exit) => {
-            shown.exit(&exit);
-            exit.status()
-        }
+        Ok(exit) => exit.status(),
         Err(Failed::Here(error)) => {
             shown.failed(&error, FAILED);
             FAILED
@@ -73,7 +70,9 @@ fn call(args: Call, shown: &mut Shown) -> Result<Exit, Failed> {
     }
     let mut client = caller.connect(&args.address).map_err(Failed::There)?;
     let words: Vec<String> = std::iter::once(args.name).chain(args.args).collect();
-    client.run(&words, &mut |output, bytes| shown.said(output, bytes)).map_err(Failed::There)
+    let exit = client.run(&words, &mut |output, bytes| shown.said(output, bytes)).map_err(Failed::There)?;
+    shown.exit(&exit).map_err(|error| Failed::There(CallError::Sink(error)))?;
+    Ok(exit)
 }
 
 fn status(error: &CallError) -> u8 {
@@ -89,7 +88,7 @@ fn tell(error: &CallError, status: u8, shown: &mut Shown) {
     match error {
         // Whoever closed the pipe that we print to knows.
         CallError::Sink(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        CallError::Sink(error) => complain(format_args!("standard output or error: {error}")),
+        CallError::Sink(error) => shown::unprinted(error),
         CallError::NotLetIn { why, text } | CallError::Refused { why, text } => {
             shown.refused(*why, &printable::text(text), status)
         }

@@ -53,7 +53,7 @@ impl Shown {
     }
 
     /// It came to an end.
-    pub(crate) fn exit(&mut self, exit: &Exit) {
+    pub(crate) fn exit(&mut self, exit: &Exit) -> io::Result<()> {
         if self.json {
             return self.end(&json!({
                 "event": "exit",
@@ -74,12 +74,13 @@ impl Shown {
         if exit.left > 0 {
             complain(format_args!("{} processes of the command could not be killed", exit.left));
         }
+        Ok(())
     }
 
     /// The server does not do it.
     pub(crate) fn refused(&mut self, why: Why, text: &str, status: u8) {
         if self.json {
-            self.end(&json!({ "event": "refused", "why": why.as_str(), "message": text, "code": status }));
+            self.end_or_say(&json!({ "event": "refused", "why": why.as_str(), "message": text, "code": status }));
         } else {
             log::line(&format!("socketserver: refused: {text}"));
         }
@@ -88,19 +89,34 @@ impl Shown {
     /// It came to nothing.
     pub(crate) fn failed(&mut self, text: &str, status: u8) {
         if self.json {
-            self.end(&json!({ "event": "failed", "message": text, "code": status }));
+            self.end_or_say(&json!({ "event": "failed", "message": text, "code": status }));
         } else {
             complain(text);
         }
     }
 
     /// The last object; before it what still waited for the end of a character.
-    fn end(&mut self, object: &Value) {
+    fn end(&mut self, object: &Value) -> io::Result<()> {
         let begun = std::mem::take(&mut self.begun);
         let rest = (0..).zip(&begun).filter(|(_, bytes)| !bytes.is_empty()).map(|(at, bytes)| of_bytes(at, bytes));
-        // Who has closed the pipe has no need of it.
-        let _ = rest.chain([object.clone()]).try_for_each(|object| print(&object));
+        match rest.chain([object.clone()]).try_for_each(|object| print(&object)) {
+            // Who has closed the pipe has no need of it.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        }
     }
+
+    /// As [`end`](Self::end), of what has failed anyway.
+    fn end_or_say(&mut self, object: &Value) {
+        if let Err(error) = self.end(object) {
+            unprinted(&error);
+        }
+    }
+}
+
+/// What was to be printed was not.
+pub(crate) fn unprinted(error: &io::Error) {
+    complain(format_args!("standard output or error: {error}"));
 }
 
 fn of_bytes(at: usize, bytes: &[u8]) -> Value {

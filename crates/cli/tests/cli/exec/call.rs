@@ -6,6 +6,7 @@ use crate::harness::{Output, PARALLEL, Place, Running, Served, accept, command, 
 use rustix::process::Signal;
 use serde_json::Value;
 use socketserver_testkit::Python;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
@@ -274,6 +275,21 @@ fn it_prints_objects() {
     let refused = objects(&["nothing"], 127);
     assert_eq!((&refused[0]["event"], &refused[0]["why"]), (&"refused".into(), &"unknown-command".into()));
     assert!(refused[0]["message"].as_str().unwrap().contains("`nothing`"));
+}
+
+#[test]
+fn objects_that_cannot_be_written_are_missed() {
+    let desk = Desk::new("");
+    let served = desk.serve_native(":0", &[]);
+    // Of what the command says; of how it ended, where it says nothing; of why it was not run.
+    for (words, status) in [(&["sh", "echo hello"][..], 255), (&["sh", "true"], 255), (&["nothing"], 127)] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut call = command(&[&["call", served.address(), "--json"], words].concat());
+        let output = call.stdin(Stdio::null()).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{words:?}: {said}");
+        assert!(said.contains("standard output") && said.contains("No space left"), "{words:?}: {said}");
+    }
 }
 
 #[test]
