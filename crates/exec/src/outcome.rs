@@ -1,3 +1,4 @@
+use socketserver_proto::exec::Fate;
 use std::time::Duration;
 
 /// How a command ended.
@@ -24,24 +25,26 @@ impl Status {
     /// One word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Exited(_) => "exited",
-            Self::Killed(_) => "killed",
-            Self::NotStarted(_) => "not-started",
-            Self::TimedOut => "timed-out",
-            Self::Disconnected => "disconnected",
-            Self::Stopped => "stopped",
-            Self::Lost => "lost",
-        }
+        self.fate().map_or("disconnected", Fate::as_str)
     }
 
     /// The number that belongs to it, if there is one.
     #[must_use]
     pub fn number(self) -> Option<i32> {
-        match self {
-            Self::Exited(number) | Self::Killed(number) | Self::NotStarted(number) => Some(number),
-            _ => None,
-        }
+        self.fate().and_then(Fate::number)
+    }
+
+    /// What a client is told of it; `None`: it has left.
+    pub(crate) fn fate(self) -> Option<Fate> {
+        Some(match self {
+            Self::Exited(status) => Fate::Exited(status),
+            Self::Killed(signal) => Fate::Killed(signal),
+            Self::NotStarted(errno) => Fate::NotStarted(errno),
+            Self::TimedOut => Fate::TimedOut,
+            Self::Disconnected => return None,
+            Self::Stopped => Fate::Stopped,
+            Self::Lost => Fate::Lost,
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::commands::NoCommand;
 use crate::talk::Talk;
 use crate::{Exec, Job, Limits, Outcome, Output, Run, Status, Turn};
 use socketserver::{Failure, Result};
-use socketserver_proto::exec::{Exit, Fate, Frame, Refusal, Why};
+use socketserver_proto::exec::{Exit, Frame, Refusal, Why};
 use std::io;
 
 impl Native {
@@ -75,7 +75,7 @@ async fn run(
         }
     };
     audit.ended(&outcome);
-    let Some(exit) = exit(&outcome) else {
+    let Some(fate) = outcome.status.fate() else {
         if was_cut(c).await {
             audit.status = CUT;
         }
@@ -83,6 +83,7 @@ async fn run(
     };
     // Its place is free, and it is told of, before the client can ask for the next.
     drop((run, watch, audit));
+    let exit = Exit { fate, cut: outcome.cut, left: outcome.left, duration: outcome.duration };
     line.say(c, &[Frame::Exit(exit)]).await?;
     Ok(true)
 }
@@ -113,18 +114,4 @@ async fn relay<T: Talk>(c: &mut T, run: &mut Run, watch: &T::Watch, sent: &mut u
             Turn::Wait | Turn::Again => {}
         }
     }
-}
-
-/// What the client is told; `None`: it has left.
-fn exit(outcome: &Outcome) -> Option<Exit> {
-    let fate = match outcome.status {
-        Status::Exited(status) => Fate::Exited(status),
-        Status::Killed(signal) => Fate::Killed(signal),
-        Status::NotStarted(errno) => Fate::NotStarted(errno),
-        Status::TimedOut => Fate::TimedOut,
-        Status::Lost => Fate::Lost,
-        Status::Stopped => Fate::Stopped,
-        Status::Disconnected => return None,
-    };
-    Some(Exit { fate, cut: outcome.cut, left: outcome.left, duration: outcome.duration })
 }
