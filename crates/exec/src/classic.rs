@@ -95,7 +95,7 @@ async fn run(
     };
     audit.ended(&outcome);
     if outcome.status == Status::Disconnected {
-        if was_cut(c).await {
+        if c.was_cut().await {
             audit.status = CUT;
         }
         return Ok(None);
@@ -104,11 +104,6 @@ async fn run(
     let bytes = gathered.into_result(&outcome, limits, program);
     let held = (bytes.len() > SMALL).then_some(run);
     Ok(Some(Reply { bytes, _held: held }))
-}
-
-/// Whether the server has cut the connection: from below that looks as if the client had left.
-pub(crate) async fn was_cut(c: &mut impl Talk) -> bool {
-    c.read().await.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionAborted)
 }
 
 /// As much as a connection may well take up besides. Who is slow to take a small result keeps nobody from running commands.

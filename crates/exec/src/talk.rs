@@ -43,6 +43,11 @@ pub(crate) trait Talk {
 
     fn binding(&self) -> Binding;
 
+    /// Whether the server has cut the connection: from below that looks as if the client had left.
+    async fn was_cut(&mut self) -> bool {
+        self.read().await.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionAborted)
+    }
+
     /// What the connection itself says of who is there.
     fn channel(&self) -> Channel {
         let on_loopback = self.local().is_some_and(|local| local.ip().to_canonical().is_loopback());

@@ -1,7 +1,6 @@
 use super::Native;
 use super::line::{Heard, Line, is_wrong};
 use crate::audit::{Audit, CUT};
-use crate::classic::was_cut;
 use crate::commands::NoCommand;
 use crate::talk::Talk;
 use crate::{Exec, Job, Limits, Outcome, Output, Run, Status, Turn};
@@ -76,7 +75,7 @@ async fn run(
     };
     audit.ended(&outcome);
     let Some(fate) = outcome.status.fate() else {
-        if was_cut(c).await {
+        if c.was_cut().await {
             audit.status = CUT;
         }
         return Ok(false);
