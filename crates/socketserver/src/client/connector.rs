@@ -120,6 +120,9 @@ impl Connector {
         let endpoint = endpoint.endpoint()?;
         check(&endpoint)?;
         let failed = |error| Error::io(format!("cannot connect to `{endpoint}`"), error);
+        let header = self.encoded_header()?;
+        #[cfg(feature = "tls")]
+        let session = self.session(&endpoint)?;
         #[cfg(feature = "tls")]
         let until = Instant::now().checked_add(self.within);
         let (socket, peer) = match &endpoint {
@@ -139,11 +142,11 @@ impl Connector {
         };
         let connection = connection(socket.into(), peer);
         let mut stream = Stream::new(core(SyncIo::new(&connection), connection));
-        if let Some(header) = self.encoded_header()? {
+        if let Some(header) = header {
             stream.write_all(&header).map_err(failed)?;
         }
         #[cfg(feature = "tls")]
-        if let Some(session) = self.session(&endpoint)? {
+        if let Some(session) = session {
             now(stream.core().upgrade_to(session, until)).map_err(failed)?;
         }
         Ok(stream)
@@ -232,5 +235,21 @@ mod tests {
         let terms = c.core().terms();
         assert!(matches!(terms.idle, Idle::Own(Some(time)) if time == Duration::from_secs(60)), "{terms:?}");
         assert_eq!(terms.write, Some(Duration::from_secs(30)));
+    }
+
+    #[cfg(all(feature = "tls", feature = "tokio"))]
+    #[test]
+    fn nobody_is_connected_to_on_terms_that_are_of_no_use() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let at = format!("tls://{}", listener.local_addr().unwrap());
+        let connector = Connector::new().tls(ClientTls::new().ca("/dev/null"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let errors =
+            [connector.connect(&*at).unwrap_err(), runtime.block_on(connector.connect_async(&*at)).unwrap_err()];
+        for error in errors {
+            assert!(error.to_string().contains("/dev/null"), "{error}");
+        }
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -52,17 +52,20 @@ impl Connector {
         let endpoint = endpoint.endpoint()?;
         check(&endpoint)?;
         let failed = |error| Error::io(format!("cannot connect to `{endpoint}`"), error);
+        let header = self.encoded_header()?;
+        #[cfg(feature = "tls")]
+        let session = self.session(&endpoint)?;
         let until = Instant::now() + self.within;
         let reached = timeout_at(until, reach(&endpoint, self.within)).await;
         let (socket, peer) = reached.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(failed)?;
         let connection = connection(socket, peer);
         let io = TaskIo::socket(&connection).map_err(failed)?;
         let mut stream = Stream::new(core(io, connection));
-        if let Some(header) = self.encoded_header()? {
+        if let Some(header) = header {
             stream.write_all(&header).await.map_err(failed)?;
         }
         #[cfg(feature = "tls")]
-        if let Some(session) = self.session(&endpoint)? {
+        if let Some(session) = session {
             stream.core().upgrade_to(session, Some(until.into_std())).await.map_err(failed)?;
         }
         Ok(stream)
