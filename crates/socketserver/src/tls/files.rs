@@ -99,7 +99,13 @@ pub(super) fn private_key(source: &Source, pem: &[u8]) -> Result<PrivateKeyDer<'
     match PrivateKeyDer::from_pem_slice(pem) {
         Ok(key) => Ok(key),
         Err(pem::Error::NoItemsFound) => {
-            Err(source.useless(format_args!("there is no private key in it{}", instead(pem))))
+            // OpenSSH has a kind of its own, and so has DSA.
+            let instead = if holds_key(pem) {
+                ", but one of a kind that TLS has no use for: it is to be PKCS#8, SEC 1 or PKCS#1"
+            } else {
+                instead(pem)
+            };
+            Err(source.useless(format_args!("there is no private key in it{instead}")))
         }
         Err(error) => Err(source.useless(malformed(&error))),
     }
@@ -129,7 +135,7 @@ fn malformed(error: &pem::Error) -> String {
 
 /// What may have been taken for it.
 fn instead(pem: &[u8]) -> &'static str {
-    if memchr::memmem::find(pem, b"PRIVATE KEY-----").is_some() {
+    if holds_key(pem) {
         ", but a private key"
     } else if memchr::memmem::find(pem, b"-----BEGIN CERTIFICATE-----").is_some() {
         ", but a certificate"
@@ -140,4 +146,9 @@ fn instead(pem: &[u8]) -> &'static str {
     } else {
         ""
     }
+}
+
+/// Whether there is a private key in it, of whatever kind.
+fn holds_key(pem: &[u8]) -> bool {
+    memchr::memmem::find(pem, b"PRIVATE KEY-----").is_some()
 }

@@ -91,6 +91,8 @@ fn what_is_wrong_is_said_with_the_name_of_the_file() {
     openssl.run(&["x509", "-in", "a.pem", "-outform", "DER", "-out", "a.der"]);
     openssl.run(&["genpkey", "-algorithm", "X25519", "-out", "x25519.key"]);
     fs::write(openssl.path("empty"), "").unwrap();
+    let pem = fs::read_to_string(openssl.path("a.key")).unwrap();
+    fs::write(openssl.path("ssh.key"), pem.replace(" PRIVATE KEY", " OPENSSH PRIVATE KEY")).unwrap();
     let pem = fs::read_to_string(openssl.path("a.pem")).unwrap();
     fs::write(openssl.path("cut.pem"), &pem[..pem.len() / 2]).unwrap();
     fs::write(openssl.path("junk.pem"), pem.replacen("MII", "?!*", 1)).unwrap();
@@ -101,6 +103,12 @@ fn what_is_wrong_is_said_with_the_name_of_the_file() {
         ("a.pem", "b.key", "`b.key`: the key is not that of the certificate in `a.pem`"),
         ("a.key", "a.key", "`a.key`: there is no certificate in it, but a private key"),
         ("a.pem", "a.pem", "`a.pem`: there is no private key in it, but a certificate"),
+        (
+            "a.pem",
+            "ssh.key",
+            "`ssh.key`: there is no private key in it, but one of a kind that TLS has no use for: it is to be PKCS#8, SEC 1 or \
+             PKCS#1",
+        ),
         ("empty", "a.key", "`empty`: there is no certificate in it: it is empty"),
         ("a.pem", "empty", "`empty`: there is no private key in it: it is empty"),
         (
