@@ -48,8 +48,7 @@ impl<T: PollIo> Core<T> {
 
     /// STARTTLS at the client's end: the server is to be the one of that name.
     pub(crate) async fn upgrade_as_client(&mut self, tls: &ClientTls, name: &str) -> io::Result<()> {
-        let host = name.parse().map_or_else(|_| Host::Name(name.to_owned()), Host::Ip);
-        let session = tls.session(&host)?;
+        let session = tls.session(&Host::Name(name.to_owned()))?;
         let until = self.terms().handshake.and_then(|time| clock::now().checked_add(time));
         self.upgrade_to(session, until).await
     }

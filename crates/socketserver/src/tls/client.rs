@@ -213,7 +213,7 @@ fn name_of(host: &Host) -> Result<ServerName<'static>, Error> {
 
 fn server_name(name: &str) -> Result<ServerName<'static>, Error> {
     if let Ok(address) = name.parse::<IpAddr>() {
-        return Ok(ServerName::from(address));
+        return Ok(ServerName::from(address.to_canonical()));
     }
     // The dot of a name that is whole is no part of it here (RFC 6066, section 3).
     let name = name.strip_suffix('.').unwrap_or(name);

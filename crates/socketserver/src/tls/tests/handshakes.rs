@@ -93,6 +93,9 @@ fn addresses_are_names_too() {
         assert_eq!(ends.failed, [None, None], "{host}");
         assert_eq!(TlsInfo::of_server(&ends.server).unwrap().server_name(), None);
     }
+    // However they are written.
+    let ends = shake(&server, &ca.client().server_name("::ffff:127.0.0.1"), "a");
+    assert_eq!(ends.failed, [None, None]);
     let ends = shake(&server, &ca.client(), "10.0.0.1");
     assert_eq!(ends.failed[0], Some(HandshakeFailure::UnknownName));
 }
@@ -105,10 +108,10 @@ fn one_that_is_over_and_one_that_has_not_begun() {
         |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1),
         |params| params.not_before = rcgen::date_time_ymd(4000, 1, 1),
     ];
-    for (change, alert) in changes.into_iter().zip([HandshakeFailure::Expired, HandshakeFailure::Expired]) {
+    for change in changes {
         let (certificate, key) = ca.issue_with(&["a"], change);
         let ends = shake(&acceptor(ServerTls::new().certificate_pem(certificate, key)), &ca.client(), "a");
-        assert_eq!(ends.failed, [Some(HandshakeFailure::Expired), Some(alert)]);
+        assert_eq!(ends.failed, [Some(HandshakeFailure::Expired); 2]);
     }
 }
 
