@@ -230,13 +230,9 @@ impl<S: Service<Blocking>> Parent<S> {
     }
 
     fn has_room(&self) -> bool {
-        if self.waiting.is_some() {
-            return false;
-        }
-        let busy = self.children.iter().filter(|worker| worker.serving.is_some() || worker.batch.is_some()).count();
-        // A child that was told to end counts until it has.
-        let busy = busy + self.lobby.len();
-        busy < self.max && (self.children.len() < self.max || self.children.iter().any(Worker::is_idle))
+        // A child that was told to end counts until it has, and so does whoever is to have one once it is known who that is.
+        let taken = self.children.iter().filter(|worker| !worker.is_idle()).count();
+        self.waiting.is_none() && taken + self.lobby.len() < self.max
     }
 
     /// Takes in connections while there are any, and room.

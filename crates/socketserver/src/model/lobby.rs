@@ -50,7 +50,7 @@ impl Lobby {
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = PollFd<'_>> {
-        self.sockets().map(|(socket, _)| readable(socket))
+        self.sockets().map(readable)
     }
 
     /// When the first of them will have taken too long.
@@ -93,12 +93,12 @@ impl Lobby {
 
     /// In a forked child: lets go of all.
     pub(super) fn disown(&self, child: &Forked) -> io::Result<()> {
-        self.sockets().try_for_each(|(socket, _)| disown(child, socket))
+        self.sockets().try_for_each(|socket| disown(child, socket))
     }
 
-    fn sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, &Unknown)> {
+    fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         // The blocking engine is given sockets.
-        self.0.iter().filter_map(|unknown| Some((unknown.admitted.connection().descriptor()?, unknown)))
+        self.0.iter().filter_map(|unknown| unknown.admitted.connection().descriptor())
     }
 }
 
