@@ -86,7 +86,9 @@ impl Server {
     /// | `udp://host:port`, `udp://*:port` | UDP, with the same hosts; packets come to it, for a [`DatagramHandler`](crate::DatagramHandler) |
     /// | `unixgram:/path?mode=600`, `unixgram:@name` | a Unix datagram socket, as `unix:` |
     /// | `seqpacket:/path?mode=600`, `seqpacket:@name` | a Unix socket whose connections keep messages apart (`SOCK_SEQPACKET`), as `unix:`; for a [`MessageHandler`](crate::MessageHandler) |
+    /// | `tls://host:port` | TLS over TCP, with the certificates of `Server::tls`; the feature `tls` has it |
     /// | `ws://host:port/path`, `ws://*:port/path` | WebSocket over TCP, for a [`MessageHandler`](crate::MessageHandler); the feature `websocket` has it |
+    /// | `wss://host:port/path` | the same over TLS; it takes both features |
     /// | `fd:3` | a socket that this process was started with: one that listens, or a bound one for packets |
     ///
     /// Port 0 picks a free one: [`endpoints`](Self::endpoints) tells which.
