@@ -119,33 +119,21 @@ impl Outgoing {
 impl Secure {
     /// A handshake that is to begin, with what the peer has sent of it already.
     pub(crate) fn new(session: impl Into<Connection>, incoming: Input) -> Self {
-        Self {
-            session: Arc::new(Mutex::new(session.into())),
-            incoming,
-            outgoing: Outgoing::default(),
-            until: None,
-            broken: None,
-            said_goodbye: false,
-            is_half: false,
-        }
+        Self::over(Arc::new(Mutex::new(session.into())), incoming, false)
     }
 
     /// For the thread that writes.
     pub(super) fn other_half(&self) -> Self {
-        Self {
-            session: self.session.clone(),
-            incoming: Input::default(),
-            outgoing: Outgoing::default(),
-            until: None,
-            broken: None,
-            said_goodbye: false,
-            is_half: true,
-        }
+        Self::over(self.session.clone(), Input::default(), true)
+    }
+
+    fn over(session: Arc<Mutex<Connection>>, incoming: Input, is_half: bool) -> Self {
+        let outgoing = Outgoing::default();
+        Self { session, incoming, outgoing, until: None, broken: None, said_goodbye: false, is_half }
     }
 
     pub(crate) fn session(&self) -> MutexGuard<'_, Connection> {
-        // A certificate's callbacks are the only code under it that is not rustls' own.
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.session)
     }
 
     pub(super) fn poll_handshake<T: PollIo>(
@@ -250,7 +238,7 @@ impl Secure {
         }
         ready!(self.outgoing.poll_send(raw, cx, stall))?;
         let count = {
-            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut session = lock(&self.session);
             let count = session.writer().write(buf)?;
             self.outgoing.take_from(&mut session)?;
             count
@@ -274,7 +262,7 @@ impl Secure {
         stall: Option<Duration>,
     ) -> Poll<io::Result<()>> {
         if self.outgoing.records.is_none() && !self.is_reading_half() {
-            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut session = lock(&self.session);
             self.outgoing.take_from(&mut session)?;
         }
         self.outgoing.poll_send(raw, cx, stall)
@@ -306,7 +294,7 @@ impl Secure {
 
     /// Gives rustls some of what came in; if nothing did, the end of input.
     fn take_in(&mut self) -> io::Result<IoState> {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = lock(&self.session);
         let mut bytes = self.incoming.bytes();
         let count = session.read_tls(&mut bytes)?;
         self.incoming.consume(count);
@@ -336,6 +324,11 @@ impl Secure {
         self.send_aside(raw, cx);
         error
     }
+}
+
+fn lock(session: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    // A certificate's callbacks are the only code under it that is not rustls' own.
+    session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Secure {

@@ -30,6 +30,7 @@ impl<T: PollIo> Wire<T> {
     }
 
     /// Whether it is TLS.
+    #[inline]
     pub(super) fn is_secure(&self) -> bool {
         #[cfg(feature = "tls")]
         return self.tls.is_some();
@@ -148,11 +149,7 @@ impl<T: PollIo> PollIo for Wire<T> {
 
     #[inline]
     fn gathers(&self) -> bool {
-        #[cfg(feature = "tls")]
-        if self.tls.is_some() {
-            return true;
-        }
-        self.raw.gathers()
+        self.is_secure() || self.raw.gathers()
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>, stall: Option<Duration>) -> Poll<io::Result<()>> {

@@ -132,9 +132,9 @@ impl Acceptor {
             }
             Err(error) => {
                 let words = error.to_string();
-                if self.outcomes().known.as_ref() != Some(&words) {
-                    self.note(Outcome::Failed(words.clone()));
-                    self.outcomes().known = Some(words);
+                let known = self.outcomes().known.replace(words.clone());
+                if known.as_ref() != Some(&words) {
+                    self.note(Outcome::Failed(words));
                 }
             }
         }

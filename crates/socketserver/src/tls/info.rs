@@ -121,10 +121,10 @@ impl TlsInfo {
 
 /// rustls writes those of TLS 1.3 with their version in front, to tell them from older ones.
 fn iana_name(suite: &'static str) -> &'static str {
-    suite.find("TLS13_").map_or(suite, |_| match suite {
+    match suite {
         "TLS13_AES_128_GCM_SHA256" => "TLS_AES_128_GCM_SHA256",
         "TLS13_AES_256_GCM_SHA384" => "TLS_AES_256_GCM_SHA384",
         "TLS13_CHACHA20_POLY1305_SHA256" => "TLS_CHACHA20_POLY1305_SHA256",
         other => other,
-    })
+    }
 }
