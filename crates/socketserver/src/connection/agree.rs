@@ -40,10 +40,9 @@ impl<T: PollIo> Core<T> {
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> Poll<io::Result<usize>> {
         let wait = until.map_or(Wait::For(None), Wait::Until);
         self.poll_agree(cx, |core, cx| {
-            let read = core.io.poll_read(cx, core.input.room(), wait);
-            match read {
-                Poll::Ready(Ok(count)) => core.input.fill(count),
-                _ => core.input.rest(),
+            let read = core.poll_transport(cx, None, wait);
+            if !matches!(read, Poll::Ready(Ok(_))) {
+                core.input.rest();
             }
             read
         })

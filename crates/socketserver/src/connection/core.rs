@@ -312,13 +312,9 @@ impl<T: PollIo> Core<T> {
             }
             // The input is over, but for what the transport has.
             self.end_wait();
-            result = self.poll_transport(cx, into.as_deref_mut(), Wait::Not);
+            result = self.poll_transport(cx, into, Wait::Not);
         }
-        let result = ready!(result);
-        if let (None, Ok(count)) = (into, &result) {
-            self.input.fill(*count);
-        }
-        Poll::Ready(self.received(result))
+        result.map(|result| self.received(result))
     }
 
     /// The peer takes nothing at the moment. It may be one that does one thing after the other, so what it says is read; but
@@ -328,28 +324,29 @@ impl<T: PollIo> Core<T> {
         if self.output.is_some() || self.ended || self.expired.is_some() || self.shut != Woken::No {
             return Poll::Pending;
         }
-        let mut into = into;
-        match self.poll_transport(cx, into.as_deref_mut(), Wait::For(None)) {
-            Poll::Ready(result) => {
-                if let (None, Ok(count)) = (into, &result) {
-                    self.input.fill(*count);
-                }
-                Poll::Ready(self.received(result))
-            }
-            Poll::Pending => {
-                self.input.rest();
-                Poll::Pending
-            }
+        let read = self.poll_transport(cx, into, Wait::For(None));
+        if read.is_pending() {
+            self.input.rest();
         }
+        read.map(|result| self.received(result))
     }
 
+    /// Reads into `into`, or into the buffer.
     #[inline]
-    fn poll_transport(&mut self, cx: &mut Context<'_>, into: Option<&mut [u8]>, wait: Wait) -> Poll<io::Result<usize>> {
-        let buf = match into {
-            Some(buf) => buf,
-            None => self.input.room(),
-        };
-        self.io.poll_read(cx, buf, wait)
+    pub(super) fn poll_transport(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: Option<&mut [u8]>,
+        wait: Wait,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(buf) = into {
+            return self.io.poll_read(cx, buf, wait);
+        }
+        let read = self.io.poll_read(cx, self.input.room(), wait);
+        if let Poll::Ready(Ok(count)) = read {
+            self.input.fill(count);
+        }
+        read
     }
 
     /// The handler is about to wait, or goes on with what it waited for `since` then. Tells whether the server drains, so
