@@ -65,6 +65,10 @@ impl<T: PollIo> Core<T> {
         }
         let agreed = step(self, cx);
         self.end_wait();
+        if agreed.is_ready() {
+            // Idle connections have no room for it, and no use for its end.
+            self.io.forget_deadline();
+        }
         if agreed.is_pending() && !self.is_woken() && !self.begin_wait(true, Wait::Not, None) {
             return Poll::Pending;
         }

@@ -38,6 +38,9 @@ pub trait PollIo {
     /// Whoever waited has given up: a wait with an end of its own that comes next is a new one.
     fn forget_waits(&mut self) {}
 
+    /// No wait with an end of its own goes on, and none is about to begin: what kept the time is let go.
+    fn forget_deadline(&mut self) {}
+
     /// Whether what was written may wait in it for a flush, and it has to be told of the end.
     fn gathers(&self) -> bool {
         false

@@ -257,6 +257,10 @@ impl PollIo for TaskIo {
         }
     }
 
+    fn forget_deadline(&mut self) {
+        self.timers = None;
+    }
+
     fn poll_shutdown(&mut self, cx: &mut Context<'_>, stall: Option<Duration>) -> Poll<io::Result<()>> {
         let shut = match &mut self.kind {
             Kind::Socket(socket, _) => {
@@ -271,5 +275,37 @@ impl PollIo for TaskIo {
 impl fmt::Debug for TaskIo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TaskIo")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Peer;
+    use crate::connection::{CLIENT, Core, HANDSHAKE, Idle, Slot, Terms};
+    use crate::lifecycle::Handle;
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::pin::pin;
+
+    #[test]
+    fn what_kept_the_deadline_of_a_handshake_is_let_go() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let record = Record::new(0, Peer::unnamed(), CLIENT, Slot::own());
+            let connection = Arc::new(record.with(Some(ours.into())));
+            let terms = Terms { handle: Handle::nobodys(), idle: Idle::Own(None), write: None, handshake: HANDSHAKE };
+            let mut core = Core::new(TaskIo::socket(&connection).unwrap(), connection, Arc::new(terms));
+            {
+                let mut header = pin!(core.proxy_header(clock::now().checked_add(Duration::from_secs(60))));
+                assert!(poll_fn(|cx| Poll::Ready(header.as_mut().poll(cx).is_pending())).await);
+                theirs.write_all(b"PROXY UNKNOWN\r\n").unwrap();
+                header.await.unwrap();
+            }
+            assert!(core.io().timers.is_none());
+        });
     }
 }

@@ -147,6 +147,10 @@ impl<T: PollIo> PollIo for Wire<T> {
         self.raw.forget_waits();
     }
 
+    fn forget_deadline(&mut self) {
+        self.raw.forget_deadline();
+    }
+
     #[inline]
     fn gathers(&self) -> bool {
         self.is_secure() || self.raw.gathers()
