@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use crate::is_installed;
 use socketserver::Endpoint;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -33,15 +34,13 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Whether it is installed. If not it says so, and the test is skipped; with `CI=true` in the environment it panics.
+    /// Whether it is [installed](is_installed).
+    ///
+    /// # Panics
+    /// As [`skip`](crate::skip).
     #[must_use]
     pub fn is_there() -> bool {
-        if Command::new("haproxy").arg("-v").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-            return true;
-        }
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs haproxy");
-        eprintln!("skipped: haproxy is not installed");
-        false
+        is_installed("haproxy", "-v")
     }
 
     /// Starts one that passes TCP connections on to that server. `bind` is what its configuration says of its listener

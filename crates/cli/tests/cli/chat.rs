@@ -1,7 +1,7 @@
 //! `serve chat`: rooms of terminals and browsers.
 
 use crate::harness::{Place, Served, command, run};
-use socketserver_testkit::{Client, PATIENCE, Python};
+use socketserver_testkit::{Client, PATIENCE, Python, is_installed};
 use std::process::Command;
 
 fn chat(args: &[&str]) -> Served {
@@ -245,9 +245,8 @@ fn what_has_no_rooms_is_refused() {
 /// What a browser is shown, and who may be shown it.
 #[test]
 fn the_page_is_for_this_host_alone() {
-    if Command::new("curl").arg("--version").output().is_err() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs curl");
-        return eprintln!("skipped: curl is not installed");
+    if !is_installed("curl", "--version") {
+        return;
     }
     let server = chat(&["ws://127.0.0.1:0/chat", "--host", "chat.example"]);
     let port = server.address().trim_end_matches("/chat").rsplit(':').next().unwrap().to_owned();
@@ -279,11 +278,8 @@ fn the_page_is_for_this_host_alone() {
 #[test]
 fn browsers_and_terminals_are_in_one_room() {
     let Some(python) = Python::find() else { return };
-    for program in ["chromedriver", "chromium"] {
-        if Command::new(program).arg("--version").output().is_err() {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs {program}");
-            return eprintln!("skipped: {program} is not installed");
-        }
+    if !["chromedriver", "chromium"].into_iter().all(|program| is_installed(program, "--version")) {
+        return;
     }
     let server = chat(&[":0", "ws://127.0.0.1:0"]);
     let [tcp, ws] = server.addresses() else { unreachable!() };

@@ -20,7 +20,7 @@ mod slow;
 mod steering;
 
 use rustix::process::Signal;
-use socketserver_testkit::{How, PATIENCE, Stage, Suite, play};
+use socketserver_testkit::{How, PATIENCE, Stage, Suite, allow_descriptors, play};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -82,10 +82,7 @@ fn main() -> ExitCode {
     if let Some(status) = play(roles::ALL) {
         return status;
     }
-    // For the many clients of several tests at a time.
-    if socketserver_sys::descriptor_limit().is_some_and(|limit| limit < DESCRIPTORS) {
-        socketserver_sys::set_descriptor_limit(DESCRIPTORS).unwrap();
-    }
+    allow_descriptors(DESCRIPTORS);
     let mut suite = Suite::default();
     cap::add(&mut suite);
     overload::add(&mut suite);

@@ -12,7 +12,7 @@ mod roles;
 mod serving;
 mod tasks;
 
-use socketserver_testkit::{How, Stage, Suite, play};
+use socketserver_testkit::{How, Stage, Suite, allow_descriptors, play};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
@@ -38,10 +38,7 @@ fn main() -> ExitCode {
     if let Some(status) = play(&[roles::ALL, tasks::ROLES].concat()) {
         return status;
     }
-    // For the many clients of several tests at a time.
-    if socketserver_sys::descriptor_limit().is_some_and(|limit| limit < DESCRIPTORS) {
-        socketserver_sys::set_descriptor_limit(DESCRIPTORS).unwrap();
-    }
+    allow_descriptors(DESCRIPTORS);
     let mut suite = Suite::default();
     serving::add(&mut suite);
     failures::add(&mut suite);

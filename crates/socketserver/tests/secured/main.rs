@@ -9,7 +9,7 @@ mod renewed;
 mod roles;
 
 use socketserver::client::{ClientTls, Connector};
-use socketserver_testkit::{How, OpenSsl, Stage, Suite, play};
+use socketserver_testkit::{How, OpenSsl, Stage, Suite, allow_descriptors, play};
 use std::process::ExitCode;
 
 const MODELS: [How; 7] =
@@ -39,10 +39,7 @@ fn main() -> ExitCode {
     if let Some(status) = play(roles::ALL) {
         return status;
     }
-    // For the many clients of several tests at a time.
-    if socketserver_sys::descriptor_limit().is_some_and(|limit| limit < DESCRIPTORS) {
-        socketserver_sys::set_descriptor_limit(DESCRIPTORS).unwrap();
-    }
+    allow_descriptors(DESCRIPTORS);
     let mut suite = Suite::default();
     peers::add(&mut suite);
     crowd::add(&mut suite);

@@ -1,6 +1,6 @@
 //! The native protocol, by a client that is written down from its description.
 
-use super::stage::Desk;
+use super::stage::{Desk, exactly};
 use crate::harness::{LONG, MODELS, PARALLEL, Place, Served};
 use rustix::process::Signal;
 use socketserver_testkit::{Client, Process, Python};
@@ -22,16 +22,6 @@ fn entered(served: &Served) -> Client {
     client.say([2, 0, 0, 0, 1, if methods & 2 > 0 { 2 } else { 1 }]);
     client.expect(b"\x02\0\0\0\0");
     client
-}
-
-fn exactly(client: &mut Client, count: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while bytes.len() < count {
-        let piece = client.hear(count - bytes.len()).unwrap();
-        assert!(!piece.is_empty(), "the end after {} bytes", bytes.len());
-        bytes.extend(piece);
-    }
-    bytes
 }
 
 /// The request of these words.

