@@ -2,7 +2,9 @@
 
 use crate::tasks::echo;
 use crate::within;
-use socketserver::{Accept, AsyncTransport, Closed, Observer, Peer, Reason, Report, Server, Stream};
+use socketserver::{
+    Accept, Async, AsyncTransport, Closed, Observer, Peer, Reason, Report, RunsOn, Server, Stream, Tasks,
+};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ impl Connect {
     }
 }
 
-pub(crate) fn in_memory() -> (Server<socketserver::Async>, Connect) {
+pub(crate) fn in_memory() -> (Server<Async>, Connect) {
     let (connect, source) = unbounded_channel();
     (Server::bind([]).unwrap().accept_from(Memory(source)).unwrap(), Connect(connect))
 }
@@ -55,6 +57,22 @@ pub(crate) fn took(start: Instant, hours: u32) {
     assert!(time <= took && took <= time + time / 8 + Duration::from_secs(1), "{took:?}");
 }
 
+/// Serves until the client is through. No handler fails meanwhile.
+pub(crate) async fn serves<H, K>(mut server: Server<Async>, handler: H, client: impl Future<Output = ()>) -> Report
+where
+    H: RunsOn<Tasks, K> + Send + Sync + 'static,
+{
+    let handle = server.handle();
+    let client = async {
+        client.await;
+        handle.shutdown();
+    };
+    let (report, ()) = tokio::join!(server.run(handler), client);
+    let report = report.unwrap();
+    assert_eq!(report.totals.failed, 0);
+    report
+}
+
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// Why connections ended, as it happens.
@@ -71,8 +89,7 @@ fn the_idle_deadline_is_by_a_paused_clock() {
     paused(|| async {
         let (server, source) = in_memory();
         let (tell, mut ends) = unbounded_channel();
-        let mut server = server.idle(8 * HOUR).observe(Ends(tell));
-        let handle = server.handle();
+        let server = server.idle(8 * HOUR).observe(Ends(tell));
         let client = async {
             let mut client = source.connect();
             // Each of them is less than the deadline.
@@ -85,18 +102,15 @@ fn the_idle_deadline_is_by_a_paused_clock() {
             assert_eq!(client.read(&mut [0; 10]).await.unwrap(), 0);
             took(start, 8);
             assert_eq!(ends.recv().await, Some(Reason::Idle));
-            handle.shutdown();
         };
-        let (report, ()) = tokio::join!(server.run(echo), client);
-        assert_eq!(report.unwrap().served, 1);
+        assert_eq!(serves(server, echo, client).await.served, 1);
     });
 }
 
 #[test]
 fn a_read_that_was_given_up_has_taken_nothing() {
     paused(|| async {
-        let (mut server, source) = in_memory();
-        let handle = server.handle();
+        let (server, source) = in_memory();
         let client = async {
             let mut client = source.connect();
             client.write_all(b"one\r\nha").await.unwrap();
@@ -107,9 +121,8 @@ fn a_read_that_was_given_up_has_taken_nothing() {
             let mut rest = String::new();
             client.read_to_string(&mut rest).await.unwrap();
             assert_eq!(rest, "half, last;, [10] [], InvalidData");
-            handle.shutdown();
         };
-        let serving = server.run(async |c: &mut Stream| {
+        let handler = async |c: &mut Stream| {
             let (mut line, mut bytes) = (String::from("old"), Vec::new());
             assert!(c.read_line_into(100, &mut line).await?);
             assert_eq!(line, "one");
@@ -125,9 +138,8 @@ fn a_read_that_was_given_up_has_taken_nothing() {
             let all = format!("{line}, {last}, {bytes:?} {:?}, {:?}", text.as_bytes(), error.kind());
             c.write_all(all.as_bytes()).await?;
             Ok(())
-        });
-        let (report, ()) = tokio::join!(serving, client);
-        assert_eq!(report.unwrap().totals.failed, 0);
+        };
+        serves(server, handler, client).await;
     });
 }
 
@@ -137,17 +149,15 @@ fn a_wait_beside_other_waits_is_as_long() {
     paused(|| async {
         let (server, source) = in_memory();
         let (tell, mut ends) = unbounded_channel();
-        let mut server = server.idle(8 * HOUR).observe(Ends(tell));
-        let handle = server.handle();
+        let server = server.idle(8 * HOUR).observe(Ends(tell));
         let client = async {
             let start = Instant::now();
             let client = source.connect();
             assert_eq!(ends.recv().await, Some(Reason::Idle));
             took(start, 8);
             drop(client);
-            handle.shutdown();
         };
-        let served = server.run(async |c: &mut Stream| {
+        let handler = async |c: &mut Stream| {
             let mut line = std::pin::pin!(c.read_line(100));
             loop {
                 tokio::select! {
@@ -155,9 +165,8 @@ fn a_wait_beside_other_waits_is_as_long() {
                     () = tokio::time::sleep(HOUR) => {}
                 }
             }
-        });
-        let (report, ()) = tokio::join!(served, client);
-        assert_eq!(report.unwrap().served, 1);
+        };
+        assert_eq!(serves(server, handler, client).await.served, 1);
     });
 }
 
@@ -166,8 +175,7 @@ fn the_write_deadline_is_by_a_paused_clock() {
     paused(|| async {
         let (server, source) = in_memory();
         let (tell, mut ends) = unbounded_channel();
-        let mut server = server.write_timeout(3 * HOUR).observe(Ends(tell));
-        let handle = server.handle();
+        let server = server.write_timeout(3 * HOUR).observe(Ends(tell));
         let client = async {
             let start = Instant::now();
             // It never reads.
@@ -175,15 +183,13 @@ fn the_write_deadline_is_by_a_paused_clock() {
             assert_eq!(ends.recv().await, Some(Reason::WriteTimeout));
             took(start, 3);
             drop(client);
-            handle.shutdown();
         };
-        let served = server.run(async |c: &mut Stream| {
+        let handler = async |c: &mut Stream| {
             loop {
                 c.write_all(b"all work and no play\n").await?;
             }
-        });
-        let (report, ()) = tokio::join!(served, client);
-        assert!(report.unwrap().is_clean());
+        };
+        assert!(serves(server, handler, client).await.is_clean());
     });
 }
 
@@ -191,17 +197,15 @@ fn the_write_deadline_is_by_a_paused_clock() {
 fn a_write_that_was_given_up_leaves_no_deadline_behind() {
     paused(|| async {
         let (server, source) = in_memory();
-        let mut server = server.write_timeout(3 * HOUR);
-        let handle = server.handle();
+        let server = server.write_timeout(3 * HOUR);
         let (tell, mut told) = unbounded_channel();
         let client = async {
             // It never reads.
             let client = source.connect();
             told.recv().await.unwrap();
             drop(client);
-            handle.shutdown();
         };
-        let served = server.run(async move |c: &mut Stream| {
+        let handler = async move |c: &mut Stream| {
             let much = [0; 10_000];
             assert!(tokio::time::timeout(2 * HOUR, c.write_all(&much)).await.is_err());
             let start = Instant::now();
@@ -209,17 +213,15 @@ fn a_write_that_was_given_up_leaves_no_deadline_behind() {
             took(start, 3);
             tell.send(())?;
             Ok(())
-        });
-        let (report, ()) = tokio::join!(served, client);
-        assert_eq!(report.unwrap().totals.failed, 0);
+        };
+        serves(server, handler, client).await;
     });
 }
 
 #[test]
 fn what_is_written_by_tokios_trait_leaves_without_a_flush() {
     paused(|| async {
-        let (mut server, source) = in_memory();
-        let handle = server.handle();
+        let (server, source) = in_memory();
         let client = async {
             let mut client = source.connect();
             client.write_all(b"one\ntwo\n").await.unwrap();
@@ -227,9 +229,8 @@ fn what_is_written_by_tokios_trait_leaves_without_a_flush() {
             client.read_exact(&mut replies).await.unwrap();
             assert_eq!(&replies, b"1st, 2nd.\n");
             drop(client);
-            handle.shutdown();
         };
-        let served = server.run(async |c: &mut Stream| {
+        let handler = async |c: &mut Stream| {
             for reply in [&b"1st, "[..], b"2nd.\n"] {
                 c.read_line(100).await?;
                 assert_eq!(AsyncWriteExt::write(c, reply).await?, reply.len());
@@ -237,9 +238,8 @@ fn what_is_written_by_tokios_trait_leaves_without_a_flush() {
             // It waits for something else, and nobody flushes.
             c.draining().await;
             Ok(())
-        });
-        let (report, ()) = tokio::join!(served, client);
-        assert_eq!(report.unwrap().totals.failed, 0);
+        };
+        serves(server, handler, client).await;
     });
 }
 
@@ -308,8 +308,7 @@ fn accepting_rests_by_a_paused_clock() {
         // Not the same any more as everybody else's.
         tokio::time::advance(HOUR).await;
         let (mut near, far) = duplex(1024);
-        let mut server = Server::bind([]).unwrap().accept_from(Exhausted([far].into(), 5)).unwrap();
-        let handle = server.handle();
+        let server = Server::bind([]).unwrap().accept_from(Exhausted([far].into(), 5)).unwrap();
         let start = Instant::now();
         let client = async {
             near.write_all(b"hello\n").await.unwrap();
@@ -317,9 +316,7 @@ fn accepting_rests_by_a_paused_clock() {
             // 5, 10, 20, 40, 80 ms, and the runtime's timers go by whole ones.
             let took = start.elapsed().as_millis();
             assert!((155..=160).contains(&took), "{took} ms");
-            handle.shutdown();
         };
-        let (report, ()) = tokio::join!(server.run(echo), client);
-        assert_eq!(report.unwrap().totals.exhausted, 5);
+        assert_eq!(serves(server, echo, client).await.totals.exhausted, 5);
     });
 }

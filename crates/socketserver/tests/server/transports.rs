@@ -1,6 +1,6 @@
 //! Async transports of one's own: what is written to them arrives, once, and they are told of the end.
 
-use crate::paused::{Ends, HOUR, in_memory, paused, took};
+use crate::paused::{Ends, HOUR, in_memory, paused, serves, took};
 use crate::within;
 use socketserver::framing::Line;
 use socketserver::{Accept, AsyncTransport, Channel, MessageHandler, Peer, Reason, Server, Stream};
@@ -30,8 +30,7 @@ fn serving(transport: impl AsyncTransport) -> Server<socketserver::Async> {
 #[test]
 fn what_was_taken_is_not_sent_again() {
     paused(|| async {
-        let (mut server, source) = in_memory();
-        let handle = server.handle();
+        let (server, source) = in_memory();
         let much: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         let expected = [b"first ", &much[..]].concat();
         let client = async {
@@ -41,17 +40,15 @@ fn what_was_taken_is_not_sent_again() {
             let mut replies = Vec::new();
             client.read_to_end(&mut replies).await.unwrap();
             assert!(replies == expected, "{} bytes of {}", replies.len(), expected.len());
-            handle.shutdown();
         };
-        let served = server.run(async move |c: &mut Stream| {
+        let handler = async move |c: &mut Stream| {
             c.read_line(100).await?;
             AsyncWriteExt::write_all(c, b"first ").await?;
             c.read_line(100).await?;
             AsyncWriteExt::write_all(c, &much).await?;
             Ok(())
-        });
-        let (report, ()) = tokio::join!(served, client);
-        assert_eq!(report.unwrap().totals.failed, 0);
+        };
+        serves(server, handler, client).await;
     });
 }
 

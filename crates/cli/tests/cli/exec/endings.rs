@@ -9,21 +9,49 @@ use socketserver_testkit::Client;
 const FAMILY: &str = "sh 'sleep 1000 & (sleep 1000 &); setsid sh -c \"sleep 1000 & sleep 1000\" & (setsid sh -c \"trap \\\"\\\" TERM; sleep 1000; sleep 1000\" &); echo started; sleep 1000'";
 const MEMBERS: usize = 8;
 
+/// A client whose command has started its family.
+#[track_caller]
+fn asks(desk: &Desk, served: &Served) -> Client {
+    let mut client = served.client();
+    client.say(FAMILY);
+    desk.has_processes(MEMBERS);
+    client
+}
+
+/// One leaves: that is told, and the family is gone.
+#[track_caller]
+fn leaves(desk: &Desk, served: &Served) {
+    drop(asks(desk, served));
+    assert!(served.line("exec ").contains("status=disconnected"));
+    desk.is_empty();
+}
+
+/// On each model a client asks for a command before the server drains. It is to hear of its end, which is `done`.
+#[track_caller]
+fn may_finish(wire: &str, hears: impl Fn(&mut Client)) {
+    let desk = Desk::new("");
+    for model in MODELS {
+        let served = desk.serve(&["--model", model, "--wire", wire, "--drain", LONG]);
+        let mut client = served.client();
+        client.say(format!("sh 'while [ ! -e {model} ]; do sleep 0.01; done; echo done'"));
+        desk.has_processes(1);
+        served.signal(Signal::TERM);
+        served.line("draining");
+        desk.write(model, "", 0o600);
+        hears(&mut client);
+        client.expect_gone();
+        assert_eq!(served.wait().status, Some(0));
+    }
+}
+
 #[test]
 fn who_leaves_ends_the_command_with_all_that_it_started() {
     let desk = Desk::new("");
     for model in MODELS {
         let served = desk.serve(&["--model", model]);
-        let mut leaves = served.client();
-        leaves.say(FAMILY);
-        desk.has_processes(MEMBERS);
-        drop(leaves);
-        assert!(served.line("exec ").contains("status=disconnected"));
-        desk.is_empty();
+        leaves(&desk, &served);
 
-        let mut resets = served.client();
-        resets.say(FAMILY);
-        desk.has_processes(MEMBERS);
+        let mut resets = asks(&desk, &served);
         // Requests that wait do not hide it.
         resets.say("sh true");
         resets.reset();
@@ -49,12 +77,7 @@ fn who_leaves_a_unix_socket_ends_the_command_too() {
         args[2] = place.address();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let served = Served::listening(command(&args), 1);
-        let mut leaves = served.client();
-        leaves.say(FAMILY);
-        desk.has_processes(MEMBERS);
-        drop(leaves);
-        assert!(served.line("exec ").contains("status=disconnected"));
-        desk.is_empty();
+        leaves(&desk, &served);
         assert_eq!(served.stop().status, Some(0));
     }
 }
@@ -99,38 +122,16 @@ fn forks_without_end_come_to_one() {
 
 #[test]
 fn a_drain_lets_a_command_finish() {
-    let desk = Desk::new("");
-    for model in MODELS {
-        let served = desk.serve(&["--model", model, "--drain", LONG]);
-        let mut client = served.client();
-        client.say(format!("sh 'while [ ! -e {model} ]; do sleep 0.01; done; echo done'"));
-        desk.has_processes(1);
-        served.signal(Signal::TERM);
-        served.line("draining");
-        desk.write(model, "", 0o600);
-        assert_eq!(result(&mut client), "done\n");
-        client.expect_gone();
-        assert_eq!(served.wait().status, Some(0));
-    }
+    may_finish("int32", |client| assert_eq!(result(client), "done\n"));
 }
 
 #[test]
 fn a_drain_lets_a_client_say_that_it_is_ready() {
-    let desk = Desk::new("");
-    for model in MODELS {
-        let served = desk.serve(&["--model", model, "--wire", "ready", "--drain", LONG]);
-        let mut client = served.client();
-        client.say(format!("sh 'while [ ! -e {model} ]; do sleep 0.01; done; echo done'"));
-        desk.has_processes(1);
-        served.signal(Signal::TERM);
-        served.line("draining");
-        desk.write(model, "", 0o600);
+    may_finish("ready", |client| {
         client.expect("5");
         client.say("ready");
         client.expect("done\n");
-        client.expect_gone();
-        assert_eq!(served.wait().status, Some(0));
-    }
+    });
 }
 
 #[test]
@@ -138,9 +139,7 @@ fn at_the_deadline_of_the_drain_it_is_ended_and_nothing_is_left() {
     let desk = Desk::new("");
     for model in MODELS {
         let served = desk.serve(&["--model", model, "--drain", "100ms"]);
-        let mut client = served.client();
-        client.say(FAMILY);
-        desk.has_processes(MEMBERS);
+        let mut client = asks(&desk, &served);
         let ended = served.stop();
         // Not later: the server itself sees to it.
         assert_eq!(desk.processes(), Vec::<u32>::new(), "{model}");
@@ -157,9 +156,7 @@ fn a_second_signal_ends_at_once() {
     let desk = Desk::new("");
     for model in PARALLEL {
         let served = desk.serve(&["--model", model, "--drain", LONG]);
-        let mut client = served.client();
-        client.say(FAMILY);
-        desk.has_processes(MEMBERS);
+        let _stays = asks(&desk, &served);
         served.signal(Signal::INT);
         served.line("draining");
         served.signal(Signal::INT);
@@ -173,9 +170,7 @@ fn a_killed_server_takes_its_commands_along() {
     let desk = Desk::new("");
     for model in MODELS {
         let served = desk.serve(&["--model", model]);
-        let mut clients: Vec<Client> = vec![served.client()];
-        clients[0].say(FAMILY);
-        desk.has_processes(MEMBERS);
+        let _stays = asks(&desk, &served);
         served.signal(Signal::KILL);
         desk.is_empty();
     }
