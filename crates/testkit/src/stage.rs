@@ -3,6 +3,7 @@ use crate::{Caller, Client, PATIENCE, Process};
 use rustix::process::{Pid, Signal};
 use socketserver::Endpoint;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -143,6 +144,19 @@ impl Stage {
     #[must_use]
     pub fn process(&self) -> Process {
         Process::of(self.child.id())
+    }
+
+    /// What sockets it holds while it serves nobody, on that model. One that has just made its last child ready may hold the
+    /// child's end of the feed for a moment longer: so what is held later need only be among these.
+    ///
+    /// # Panics
+    /// When its children are not ready in time.
+    #[must_use]
+    pub fn sockets_at_rest(&self, how: How) -> BTreeSet<String> {
+        if let How::Prefork(ready, _) = how {
+            self.process().settles("its children are ready", |process| process.children().len() == ready);
+        }
+        self.process().sockets()
     }
 
     /// Waits for the next line, among those not yet waited past, that begins so.

@@ -93,7 +93,7 @@ fn hooks(how: How, endpoint: &str) {
 
 fn verify(how: How, endpoint: &str) {
     let stage = Stage::open("verify", how, endpoint);
-    let before = crate::sockets_at_rest(&stage, how);
+    let before = stage.sockets_at_rest(how);
     for expected in ["in\n", "", "", "in\n"] {
         let mut client = stage.connect();
         client.end();

@@ -12,8 +12,7 @@ mod roles;
 mod serving;
 mod tasks;
 
-use socketserver_testkit::{How, Stage, Suite, allow_descriptors, play};
-use std::collections::BTreeSet;
+use socketserver_testkit::{How, Suite, allow_descriptors, play};
 use std::process::ExitCode;
 
 const MODELS: [How; 6] =
@@ -24,15 +23,6 @@ const FORKING: [How; 2] = [How::Forks(8), How::Prefork(2, 8)];
 const TASKS: [How; 2] = [How::Tasks(1), How::Tasks(2)];
 
 const DESCRIPTORS: u64 = 4_000;
-
-/// What sockets a server holds that serves nobody. One that has just made its last child ready may hold the child's end
-/// of the feed for a moment longer: so what is held later need only be among these.
-fn sockets_at_rest(stage: &Stage, how: How) -> BTreeSet<String> {
-    if let How::Prefork(ready, _) = how {
-        stage.process().settles("its children are ready", |process| process.children().len() == ready);
-    }
-    stage.process().sockets()
-}
 
 fn main() -> ExitCode {
     if let Some(status) = play(&[roles::ALL, tasks::ROLES].concat()) {

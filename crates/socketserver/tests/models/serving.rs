@@ -26,7 +26,7 @@ fn three_clients(how: How, endpoint: &str) {
     if let Endpoint::Tcp { port, .. } = stage.endpoint() {
         assert_ne!(*port, 0);
     }
-    let before = crate::sockets_at_rest(&stage, how);
+    let before = stage.sockets_at_rest(how);
     for name in ["Ada", "Bob", "Cid"] {
         let mut client = stage.connect();
         client.say(format!("echo {name}\n"));

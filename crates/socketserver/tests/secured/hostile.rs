@@ -30,7 +30,7 @@ fn leaves_nothing(role: &str, how: How, misbehave: impl Fn(&Stage, &OpenSsl) -> 
     };
     honest();
     // Children that are kept ready come and go, and each has one to hear of work.
-    let (sockets, threads) = (stage.process().sockets().len(), stage.process().threads());
+    let (sockets, threads) = (stage.sockets_at_rest(how).len(), stage.process().threads());
     let failed = misbehave(&stage, &openssl);
     honest();
     stage.process().settles("their sockets are closed", |process| process.sockets().len() <= sockets);
