@@ -1,11 +1,10 @@
 //! Who may ask: what proves it, what does not, and what is said of it.
 
 use super::native::python;
-use super::stage::{Desk, READABLE, root};
+use super::stage::{Desk, root};
 use crate::harness::{MODELS, PARALLEL, Place, Served, run};
-use socketserver_testkit::{Python, skip};
+use socketserver_testkit::Python;
 use std::fs;
-use std::os::unix::process::CommandExt;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -153,15 +152,10 @@ fn other_users_are_for_those_to_name_who_serve() {
     let (desk, place) = (Desk::new(""), Place::new());
     fs::set_permissions(place.path().parent().unwrap(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let address = format!("{}?mode=666", place.address());
-    let call = |uid: u32| {
-        let mut call = crate::harness::command(&["call", &place.address(), "sh", "id -u"]);
-        call.uid(uid).gid(uid).output().ok()
-    };
+    let call = |uid: u32| desk.command(uid, &["call", &place.address(), "sh", "id -u"]).output().unwrap();
     for (more, denied) in [(&[][..], true), (&["--allow-user", "65534"], false), (&["--allow-user", "nobody"], false)] {
         let served = desk.serve_native(&address, more);
-        let Some(output) = call(65534) else {
-            return skip(READABLE);
-        };
+        let output = call(65534);
         let said = String::from_utf8(output.stderr).unwrap();
         if denied {
             assert_eq!(output.status.code(), Some(255), "{said}");
@@ -172,8 +166,8 @@ fn other_users_are_for_those_to_name_who_serve() {
             assert!(served.line("exec ").contains("subject=uid=65534 status=exited"));
         }
         // Others are not meant.
-        assert_eq!(call(65533).unwrap().status.code(), Some(255));
-        assert_eq!(call(0).unwrap().status.code(), Some(0));
+        assert_eq!(call(65533).status.code(), Some(255));
+        assert_eq!(call(0).status.code(), Some(0));
     }
 }
 
@@ -191,9 +185,6 @@ fn a_server_of_another_user_is_told_nothing_unless_it_is_meant() {
         return;
     }
     let other = 65533;
-    if crate::harness::command(&["--version"]).uid(other).gid(other).output().is_err() {
-        return skip(READABLE);
-    }
     for path in [desk.path("commands.toml"), file.clone().into()] {
         rustix::fs::chown(&path, Some(rustix::fs::Uid::from_raw(other)), None).unwrap();
     }
@@ -201,8 +192,7 @@ fn a_server_of_another_user_is_told_nothing_unless_it_is_meant() {
     let mut args = desk.native_args(&address, &["--token-file", &file, "--allow-user", "0"]);
     let user = args.iter().position(|arg| arg == "--user").unwrap();
     args.drain(user..user + 2);
-    let mut command = crate::harness::command(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    command.uid(other).gid(other);
+    let command = desk.command(other, &args.iter().map(String::as_str).collect::<Vec<_>>());
     let served = Served::listening(command, 1);
     call(&[]).failed(255, &["user 65533", "`--server-user 65533`"]);
     call(&["--server-user", "65532"]).failed(255, &["user 65533"]);

@@ -5,7 +5,9 @@ use rustix::process::Signal;
 use socketserver_testkit::{Client, PATIENCE, Process, skip};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 use tempfile::TempDir;
@@ -23,9 +25,6 @@ pub(super) fn root() -> bool {
     }
     is_root()
 }
-
-/// What a test wants that starts the command as a user without privileges.
-pub(super) const READABLE: &str = "a directory where users without privileges can read the command";
 
 /// A directory with a file of commands, and with a mark that every process of these commands bears.
 pub(super) struct Desk {
@@ -50,6 +49,18 @@ impl Desk {
         );
         desk.write("commands.toml", &shell, 0o600);
         desk
+    }
+
+    /// The command, from where every user can start it: the tree may lie in somebody's home.
+    pub(super) fn command(&self, uid: u32, args: &[&str]) -> Command {
+        let program = self.path("socketserver");
+        if !program.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_socketserver"), &program).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut command = Command::new(program);
+        command.args(args).current_dir("/").uid(uid).gid(uid);
+        command
     }
 
     /// A file there.

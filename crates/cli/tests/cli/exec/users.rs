@@ -1,11 +1,9 @@
 //! Whose privileges commands have.
 
-use super::stage::{Desk, READABLE, ask, is_root, root, shell};
+use super::stage::{Desk, ask, is_root, root, shell};
 use crate::harness::{Place, Served, client, command, run};
-use socketserver_testkit::skip;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 #[test]
@@ -28,14 +26,11 @@ fn root_has_to_name_a_user_and_never_root_for_a_shell() {
 
 #[test]
 fn only_root_becomes_another_user() {
+    let desk = Desk::new("");
     for (user, words) in [("root", "`--user root`"), ("daemon", "only root can become another user")] {
-        let mut start = command(&["serve", "exec", ":0", "--wire", "int32", "--shell", "--user", user]);
-        if is_root() {
-            start.uid(65534).gid(65534);
-        }
-        let Ok(output) = start.output() else {
-            return skip(READABLE);
-        };
+        let start = ["serve", "exec", ":0", "--wire", "int32", "--shell", "--user", user];
+        let mut start = if is_root() { desk.command(65534, &start) } else { command(&start) };
+        let output = start.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && said.contains(words), "{said}");
     }
