@@ -1,6 +1,7 @@
-"""UDP echo with asyncio."""
+"""UDP echo with asyncio. `--uvloop`: on that loop."""
 
 import asyncio
+import sys
 
 
 class Echo(asyncio.DatagramProtocol):
@@ -18,4 +19,8 @@ async def main():
     await asyncio.Event().wait()
 
 
+if "--uvloop" in sys.argv:
+    import uvloop
+
+    uvloop.install()
 asyncio.run(main())

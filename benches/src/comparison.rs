@@ -1,6 +1,7 @@
 //! A candidate against a reference: visits in turn, ratios against the neighbours, a verdict.
 
 use std::io;
+use std::time::Instant;
 
 use crate::args::Options;
 use crate::cores::Cores;
@@ -22,7 +23,8 @@ pub(crate) struct Comparison {
     pub(crate) plan: &'static Plan,
     /// Where server and generators ran, if not where the head of the table says.
     pub(crate) note: Option<String>,
-    wanted: usize,
+    /// How many visits are to count.
+    pub(crate) wanted: usize,
     /// One more than candidates: `references[i]` came before `candidates[i]`, the next one after it.
     pub(crate) references: Vec<Visit>,
     pub(crate) candidates: Vec<Visit>,
@@ -43,8 +45,14 @@ pub(crate) enum Verdict {
     Failed(usize),
 }
 
-/// Visits reference, candidate, reference, … until enough count, or five times as many were made.
-pub(crate) fn run(row: &'static Row, plan: &'static Plan, options: &Options, cores: &Cores) -> io::Result<Comparison> {
+/// Visits reference, candidate, reference, … until enough count, or five times as many were made, or time is up.
+pub(crate) fn run(
+    row: &'static Row,
+    plan: &'static Plan,
+    options: &Options,
+    cores: &Cores,
+    until: Option<Instant>,
+) -> io::Result<Comparison> {
     let mut comparison = Comparison {
         row,
         plan,
@@ -60,6 +68,9 @@ pub(crate) fn run(row: &'static Row, plan: &'static Plan, options: &Options, cor
     };
     comparison.references.push(visit(plan.reference)?);
     while !comparison.enough() && comparison.candidates.len() < 5 * options.visits {
+        if !comparison.candidates.is_empty() && until.is_some_and(|until| Instant::now() >= until) {
+            break;
+        }
         comparison.candidates.push(visit(plan.candidate)?);
         comparison.references.push(visit(plan.reference)?);
     }
@@ -78,29 +89,29 @@ fn tell(row: &Row, peer: &str, visit: &Visit) {
 impl Comparison {
     /// Candidate to the mean of its neighbours, for each visit that counts.
     pub(crate) fn ratios(&self, measure: Measure) -> Vec<f64> {
-        self.counting(measure).map(|(candidate, reference)| candidate / reference).collect()
-    }
-
-    /// The candidate's figure and the mean of its neighbours, for each visit that counts.
-    fn counting(&self, measure: Measure) -> impl Iterator<Item = (f64, f64)> {
-        let neighbours = self.references.windows(2);
-        neighbours.zip(&self.candidates).filter_map(move |(references, candidate)| match references {
-            [before, after] => figures(measure, before, candidate, after),
+        let neighbours = self.references.windows(2).zip(&self.candidates);
+        let counting = neighbours.filter_map(|(references, candidate)| match references {
+            [before, after] => ratio(measure, before, candidate, after),
             _ => None,
-        })
+        });
+        counting.collect()
     }
 
     /// What the target is about: the ratios, or the candidate's own figures.
     fn judged(&self, goal: &Goal) -> Vec<f64> {
         match goal.target {
-            Target::OwnAtMost(_) => self.counting(goal.measure).map(|(candidate, _)| candidate).collect(),
+            // However steady the references were.
+            Target::OwnAtMost(_) => {
+                let good = self.candidates.iter().filter(|visit| visit.failure.is_none());
+                good.map(|visit| goal.measure.of(visit)).collect()
+            }
             _ => self.ratios(goal.measure),
         }
     }
 
     /// Whether as many visits count as are wanted, for every goal.
     fn enough(&self) -> bool {
-        self.plan.goals.iter().all(|goal| self.counting(goal.measure).count() >= self.wanted)
+        self.plan.goals.iter().all(|goal| self.judged(goal).len() >= self.wanted)
     }
 
     pub(crate) fn verdict(&self, goal: &Goal) -> Verdict {
@@ -132,14 +143,14 @@ impl Comparison {
     }
 }
 
-/// The candidate's figure and the mean of the references', if the visit counts.
-fn figures(measure: Measure, before: &Visit, candidate: &Visit, after: &Visit) -> Option<(f64, f64)> {
+/// The candidate's figure to the mean of the references', if the visit counts.
+fn ratio(measure: Measure, before: &Visit, candidate: &Visit, after: &Visit) -> Option<f64> {
     if [before, candidate, after].iter().any(|visit| visit.failure.is_some()) {
         return None;
     }
     let (before, candidate, after) = (measure.of(before), measure.of(candidate), measure.of(after));
     let steady = before > 0.0 && after > 0.0 && before.max(after) / before.min(after) <= STEADY;
-    steady.then_some((candidate, (before + after) / 2.0))
+    steady.then_some(candidate / ((before + after) / 2.0))
 }
 
 fn judge(target: Target, found: &Summary) -> Verdict {
@@ -159,19 +170,20 @@ fn judge(target: Target, found: &Summary) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod samples {
     use std::time::Duration;
 
     use super::*;
-    use crate::peer::Peer;
     use crate::row::ROWS;
 
-    fn visit(rate: f64) -> Visit {
+    /// Of that rate, and a CPU time to match.
+    pub(crate) fn visit(rate: f64) -> Visit {
         Visit {
             rate,
             cpu_each: Duration::from_secs_f64(1.0 / rate),
             p50: Duration::ZERO,
             p99: Duration::ZERO,
+            p999: Duration::ZERO,
             memory_each: 5000.0 / rate,
             generator: 0.5,
             generator_limited: false,
@@ -180,7 +192,7 @@ mod tests {
     }
 
     /// Of the first row, whose target is a rate of at least 1.0.
-    fn comparison(wanted: usize, references: &[f64], candidates: &[f64]) -> Comparison {
+    pub(crate) fn comparison(wanted: usize, references: &[f64], candidates: &[f64]) -> Comparison {
         let row = &ROWS[0];
         Comparison {
             row,
@@ -191,6 +203,13 @@ mod tests {
             candidates: candidates.iter().copied().map(visit).collect(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::comparison;
+    use super::*;
+    use crate::peer::Peer;
 
     fn goal(comparison: &Comparison) -> &'static Goal {
         &comparison.plan.goals[0]

@@ -17,6 +17,8 @@ pub(crate) struct Placement {
     server: Vec<usize>,
     /// One set for each generator.
     generators: Vec<Vec<usize>>,
+    /// For what is neither: cores that nobody else has, or else the first generator's.
+    spare: Vec<usize>,
 }
 
 impl Cores {
@@ -39,14 +41,20 @@ impl Cores {
     /// A server on that many cores and, where the machine has enough of them, as many generators on others.
     pub(crate) fn place(&self, server_cores: usize) -> Placement {
         if self.ours.len() < 2 {
-            return Placement { server: Vec::new(), generators: vec![Vec::new()] };
+            return Placement { server: Vec::new(), generators: vec![Vec::new()], spare: Vec::new() };
         }
         let server: Vec<usize> = self.ours.iter().copied().step_by(2).take(server_cores).collect();
         if server.len() < server_cores {
-            return Placement { server: self.ours.clone(), generators: vec![self.ours.clone()] };
+            let all = &self.ours;
+            return Placement { server: all.clone(), generators: vec![all.clone()], spare: all.clone() };
         }
-        let generators = self.ours.iter().skip(1).step_by(2).take(server_cores);
-        Placement { server, generators: generators.map(|core| vec![*core]).collect() }
+        let generators: Vec<usize> = self.ours.iter().copied().skip(1).step_by(2).take(server_cores).collect();
+        let taken = |core: &usize| server.contains(core) || generators.contains(core);
+        let mut spare: Vec<usize> = self.ours.iter().copied().filter(|core| !taken(core)).collect();
+        if spare.is_empty() {
+            spare.push(generators[0]);
+        }
+        Placement { server, generators: generators.into_iter().map(|core| vec![core]).collect(), spare }
     }
 
     /// For the head of the table.
@@ -72,6 +80,19 @@ impl Placement {
         let spawned = spawn();
         self.enter_generator(0)?;
         spawned
+    }
+
+    /// The same on spare cores.
+    pub(crate) fn on_spare_cores<T>(&self, spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.enter_spare()?;
+        let spawned = spawn();
+        self.enter_generator(0)?;
+        spawned
+    }
+
+    /// Takes the calling thread to spare cores.
+    pub(crate) fn enter_spare(&self) -> io::Result<()> {
+        pin(&self.spare)
     }
 
     /// Takes the calling thread to the cores of that generator.
@@ -120,15 +141,17 @@ mod tests {
 
     #[test]
     fn server_and_generators_are_apart_where_they_can_be() {
-        let placed = |server: &[usize], generators: &[&[usize]]| Placement {
+        let placed = |server: &[usize], generators: &[&[usize]], spare: &[usize]| Placement {
             server: server.to_vec(),
             generators: generators.iter().map(|cores| cores.to_vec()).collect(),
+            spare: spare.to_vec(),
         };
-        assert_eq!(place(&[5], 1), placed(&[], &[&[]]));
-        assert_eq!(place(&[4, 5, 6], 1), placed(&[4], &[&[5]]));
-        assert_eq!(place(&[0, 1], 2), placed(&[0, 1], &[&[0, 1]]));
-        assert_eq!(place(&[0, 1, 2], 2), placed(&[0, 2], &[&[1]]));
-        assert_eq!(place(&[0, 1, 2, 3, 4], 2), placed(&[0, 2], &[&[1], &[3]]));
+        assert_eq!(place(&[5], 1), placed(&[], &[&[]], &[]));
+        assert_eq!(place(&[4, 5], 1), placed(&[4], &[&[5]], &[5]));
+        assert_eq!(place(&[4, 5, 6], 1), placed(&[4], &[&[5]], &[6]));
+        assert_eq!(place(&[0, 1], 2), placed(&[0, 1], &[&[0, 1]], &[0, 1]));
+        assert_eq!(place(&[0, 1, 2], 2), placed(&[0, 2], &[&[1]], &[1]));
+        assert_eq!(place(&[0, 1, 2, 3, 4], 2), placed(&[0, 2], &[&[1], &[3]], &[4]));
     }
 
     #[test]

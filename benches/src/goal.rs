@@ -20,6 +20,8 @@ pub(crate) enum Measure {
     P50,
     /// The latency that 99 % of the messages do not exceed.
     P99,
+    /// The latency that 99.9 % of the messages do not exceed.
+    P999,
     /// Bytes by which the server's resident memory has grown, a connection or session.
     Memory,
 }
@@ -45,6 +47,7 @@ impl Measure {
             Self::Cpu => visit.cpu_each.as_secs_f64(),
             Self::P50 => visit.p50.as_secs_f64(),
             Self::P99 => visit.p99.as_secs_f64(),
+            Self::P999 => visit.p999.as_secs_f64(),
             Self::Memory => visit.memory_each,
         }
     }

@@ -7,14 +7,19 @@ mod args;
 mod comparison;
 mod cores;
 mod descriptors;
+mod fault;
+mod field;
 mod generators;
 mod goal;
+mod launch;
 mod machine;
 mod peer;
+mod report;
 mod row;
 mod server;
 mod stats;
 mod table;
+mod tree;
 mod visit;
 mod work;
 
@@ -29,8 +34,9 @@ fn main() -> ExitCode {
             println!("{}", args::HELP);
             return ExitCode::SUCCESS;
         }
-        Ok(Command::Peer(peer)) => peer.run().map(|()| Finding::Met),
+        Ok(Command::Peer(peer, behind)) => peer.run(behind).map(|()| Finding::Met),
         Ok(Command::Measure(options)) => measure(&options, &given),
+        Ok(Command::Report(options)) => report::run(&options, &given),
         Err(why) => {
             eprintln!("{why}\n\n{}", args::HELP);
             return ExitCode::from(2);
@@ -64,7 +70,7 @@ fn measure(options: &Options, given: &[String]) -> std::io::Result<Finding> {
     let mut found = Finding::Met;
     for row in options.rows() {
         for plan in row.comparisons {
-            let (lines, finding) = match comparison::run(row, plan, options, &cores) {
+            let (lines, finding) = match comparison::run(row, plan, options, &cores, None) {
                 Ok(comparison) => {
                     (table::lines(&comparison), if comparison.met() { Finding::Met } else { Finding::Missed })
                 }

@@ -1,5 +1,6 @@
 //! What is measured, and what is to be reached.
 
+use crate::field::FIELD;
 use crate::goal::Target::{About, AtLeast, AtMost, None, OwnAtMost};
 use crate::goal::{Goal, cpu, memory, p50, p99, rate};
 use crate::peer::{Peer, SESSIONS};
@@ -28,30 +29,40 @@ pub(crate) struct Plan {
     pub(crate) goals: &'static [Goal],
 }
 
-const fn row(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
+pub(crate) const fn row(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
     Row { name, work, server_cores: 1, tls: false, by_default: true, comparisons }
 }
 
-const fn tls(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
+pub(crate) const fn tls(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
     Row { name, work, server_cores: 1, tls: true, by_default: true, comparisons }
+}
+
+/// Measured only when it is named, or in the report.
+pub(crate) const fn by_name(row: Row) -> Row {
+    Row { by_default: false, ..row }
 }
 
 /// Peers among each other.
 const fn peers(name: &'static str, work: Work, comparisons: &'static [Plan]) -> Row {
-    Row { name, work, server_cores: 1, tls: false, by_default: false, comparisons }
+    by_name(row(name, work, comparisons))
 }
 
-const fn plan(candidate: Peer, reference: Peer, goals: &'static [Goal]) -> Plan {
+pub(crate) const fn plan(candidate: Peer, reference: Peer, goals: &'static [Goal]) -> Plan {
     Plan { candidate, reference, goals }
 }
 
 const ECHO: Work = Work::echo(50);
-const CONNECT: Work = Work::ConnectEchoClose { parallel: 16 };
+pub(crate) const CONNECT: Work = Work::ConnectEchoClose { parallel: 16 };
 const LINE: Work = Work::Echo { connections: 50, depth: 16, size: 64, form: Form::Lines };
-const FRAMED: Work = Work::Echo { connections: 50, depth: 16, size: 64, form: Form::Frames };
+pub(crate) const FRAMED: Work = Work::Echo { connections: 50, depth: 16, size: 64, form: Form::Frames };
 const BULK: Work = Work::Echo { connections: 8, depth: 1, size: 64 * 1024, form: Form::Bytes };
 
 /// All rows, in the order of the table.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(FIELD)
+}
+
+/// Those with targets, and what it takes to trust them.
 pub(crate) static ROWS: &[Row] = &[
     row(
         "echo",
@@ -219,6 +230,12 @@ pub(crate) static ROWS: &[Row] = &[
         ],
     ),
     row("spin", Work::echo(1), &[plan(Peer::OursTasksSpin, Peer::EpollEcho, &[p50(AtMost(0.5))])]),
+    // One that spun on would use all of its rest, of 0.4 s and more. This is what its one message and a wake-up or two cost.
+    row(
+        "spin-idle",
+        Work::Idle { connections: 1 },
+        &[plan(Peer::OursTasksSpin, Peer::EpollEcho, &[cpu(OwnAtMost(0.001))])],
+    ),
     row(
         "memory",
         Work::Idle { connections: 15_000 },

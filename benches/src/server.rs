@@ -1,17 +1,23 @@
 //! A server in a process of its own.
 
-use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::cores::Placement;
+use crate::launch::{Launch, Tells, launch};
 use crate::peer::Peer;
+use crate::tree;
+
+/// How long a server may take to start.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a server has used so far.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    /// Of all its threads, from the process clock.
+    /// Of all its threads, from the process clock; of all its processes, if it has one a connection.
     pub(crate) cpu: Duration,
     /// Bytes of resident memory.
     pub(crate) resident: u64,
@@ -22,16 +28,37 @@ pub(crate) struct Usage {
 pub(crate) struct ServerProcess {
     child: Child,
     address: SocketAddr,
+    /// It has a process for each connection.
+    forks: bool,
+    /// What it passes connections on to. Its use does not count.
+    _behind: Option<Box<Self>>,
 }
 
 impl ServerProcess {
-    /// Starts the peer on the server's cores and waits until it says where it listens.
+    /// Starts the peer on the server's cores and waits until it listens. Where it passes connections on, a server for that is
+    /// started first, on spare cores.
     pub(crate) fn start(peer: Peer, placement: &Placement) -> io::Result<Self> {
-        let mut command = command(peer)?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = placement.on_server_cores(|| command.spawn())?;
-        match announced(&mut child) {
-            Ok(address) => Ok(Self { child, address }),
+        Self::start_with(peer, placement, None)
+    }
+
+    /// The same, with at most so many descriptors.
+    pub(crate) fn start_with(peer: Peer, placement: &Placement, descriptors: Option<usize>) -> io::Result<Self> {
+        let behind = if peer.how().passes_on() {
+            let echo = launch(Peer::EpollEcho, None, None)?;
+            Some(Box::new(placement.on_spare_cores(|| Self::run(Peer::EpollEcho, echo, None))?))
+        } else {
+            None
+        };
+        let launch = launch(peer, behind.as_ref().map(|behind| behind.address), descriptors)?;
+        placement.on_server_cores(|| Self::run(peer, launch, behind))
+    }
+
+    fn run(peer: Peer, launch: Launch, behind: Option<Box<Self>>) -> io::Result<Self> {
+        let Launch { mut command, tells } = launch;
+        command.stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| io::Error::other(format!("{peer} did not start: {error}")))?;
+        match listens(&mut child, tells) {
+            Ok(address) => Ok(Self { child, address, forks: peer.forks(), _behind: behind }),
             Err(error) => {
                 end(&mut child);
                 Err(io::Error::other(format!("{peer} did not start: {error}")))
@@ -43,8 +70,45 @@ impl ServerProcess {
         self.address
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it serves: it tells where it listens before that, and what it takes to begin is no connection's share. Over TCP.
+    pub(crate) fn serves(&self) -> io::Result<()> {
+        let mut guest = TcpStream::connect(self.address)?;
+        guest.set_read_timeout(Some(PATIENCE))?;
+        // Whatever it speaks, it closes when the other side has.
+        guest.shutdown(Shutdown::Write)?;
+        match guest.read_to_end(&mut Vec::new()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// How much it has open: descriptors, and processes beside the first.
+    pub(crate) fn open(&self) -> io::Result<usize> {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count();
+        Ok(descriptors + if self.forks { tree::size(self.pid())? } else { 0 })
+    }
+
+    /// Waits until it has ended, so long at most; whether it has.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> io::Result<bool> {
+        let since = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if since.elapsed() >= limit {
+                return Ok(false);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(true)
+    }
+
     pub(crate) fn usage(&self) -> io::Result<Usage> {
         let pid = self.child.id();
+        if self.forks {
+            return Ok(Usage { cpu: tree::cpu(pid)?, resident: tree::resident(pid)? });
+        }
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let resident = resident(&status).ok_or_else(|| io::Error::other("no VmRSS: the server is gone"))?;
         Ok(Usage { cpu: socketserver_sys::process_cpu(pid)?, resident })
@@ -57,19 +121,6 @@ impl Drop for ServerProcess {
     }
 }
 
-/// This same program again, or Python: so a peer is never older than the runner.
-fn command(peer: Peer) -> io::Result<Command> {
-    if let Some(script) = peer.script() {
-        let mut command = Command::new("python3");
-        // It tells of every reset.
-        command.arg(script).stderr(Stdio::null());
-        return Ok(command);
-    }
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["peer", peer.name()]);
-    Ok(command)
-}
-
 /// The bytes of `VmRSS` in a `/proc/PID/status`, see proc_pid_status(5).
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -77,8 +128,39 @@ fn resident(status: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// The address out of the line `listening on 127.0.0.1:PORT`.
-fn announced(child: &mut Child) -> io::Result<SocketAddr> {
+/// Where it listens, as soon as it does.
+fn listens(child: &mut Child, tells: Tells) -> io::Result<SocketAddr> {
+    let since = Instant::now();
+    match tells {
+        Tells::Listening(address) => Ok(address),
+        Tells::Address => {
+            let line = first_line(child)?;
+            let said = || io::Error::other(format!("it said {:?} and not where it listens", line.trim_end()));
+            parse_announcement(&line).ok_or_else(said)
+        }
+        Tells::Port => {
+            let line = first_line(child)?;
+            let port = line.trim_end().parse();
+            let port: u16 = port.map_err(|_| io::Error::other(format!("it said {line:?}, which is no port")))?;
+            Ok(SocketAddr::from(([127, 0, 0, 1], port)))
+        }
+        Tells::Nothing(address) => {
+            // Whoever connected to find out would be a client, and counted.
+            while !is_listening(address.port())? {
+                if let Some(status) = child.try_wait()? {
+                    return Err(io::Error::other(format!("it ended: {status}")));
+                }
+                if since.elapsed() > PATIENCE {
+                    return Err(io::Error::other("it does not listen"));
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+            Ok(address)
+        }
+    }
+}
+
+fn first_line(child: &mut Child) -> io::Result<String> {
     let Some(output) = child.stdout.take() else {
         return Err(io::Error::other("it has no standard output"));
     };
@@ -86,8 +168,18 @@ fn announced(child: &mut Child) -> io::Result<SocketAddr> {
     if BufReader::new(output).read_line(&mut line)? == 0 {
         return Err(io::Error::other("it ended, and said why on standard error"));
     }
-    parse_announcement(&line)
-        .ok_or_else(|| io::Error::other(format!("it said {:?} and not where it listens", line.trim_end())))
+    Ok(line)
+}
+
+/// Whether somebody listens on that port of 127.0.0.1, see proc_net(5).
+fn is_listening(port: u16) -> io::Result<bool> {
+    let address = format!("0100007F:{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp")?;
+    // The number of a socket, its address, its peer's, its state: 0A is LISTEN.
+    Ok(table.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        fields.next() == Some(&address) && fields.nth(1) == Some("0A")
+    }))
 }
 
 fn parse_announcement(line: &str) -> Option<SocketAddr> {
@@ -123,10 +215,19 @@ mod tests {
     }
 
     #[test]
+    fn whether_somebody_listens() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(is_listening(address.port()).unwrap());
+        let client = TcpStream::connect(address).unwrap();
+        assert!(!is_listening(client.local_addr().unwrap().port()).unwrap());
+    }
+
+    #[test]
     fn a_server_starts_answers_and_is_gone() {
         let placement = Cores::choose(None).unwrap().place(1);
         let server = ServerProcess::start(Peer::PythonEcho, &placement).unwrap();
-        std::net::TcpStream::connect(server.address()).unwrap();
+        TcpStream::connect(server.address()).unwrap();
         let pid = server.child.id();
         assert!(server.usage().unwrap().resident > 1 << 20);
         drop(server);

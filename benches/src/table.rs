@@ -19,7 +19,7 @@ const COLUMNS: [&str; 10] = [
     "target",
     "verdict",
     "visits kept/dropped",
-    "p50/p99 of candidate",
+    "p50/p99/p99.9 of candidate",
 ];
 
 pub(crate) fn head() -> String {
@@ -58,18 +58,27 @@ counted as candidate's + reference's visits.";
 /// A line for each goal, then one for each measure that is shown beside them.
 pub(crate) fn lines(comparison: &Comparison) -> Vec<String> {
     let goals = comparison.plan.goals;
-    let beside: &[Measure] = match comparison.row.work {
-        Work::Echo { .. } | Work::Room { .. } | Work::ConnectEchoClose { .. } | Work::Packets { .. } => {
-            &[Measure::Rate, Measure::Cpu]
-        }
+    let beside = match comparison.row.work {
         Work::Idle { .. } | Work::Sessions { .. } => &[],
+        work => shown(work),
     };
     let beside = beside.iter().filter(|measure| goals.iter().all(|goal| goal.measure != **measure));
     let beside = beside.map(|measure| line(comparison, *measure, None));
     goals.iter().map(|goal| line(comparison, goal.measure, Some(goal))).chain(beside).collect()
 }
 
-fn line(comparison: &Comparison, measure: Measure, goal: Option<&Goal>) -> String {
+/// What tells of a server at that work.
+pub(crate) fn shown(work: Work) -> &'static [Measure] {
+    match work {
+        Work::Echo { .. } | Work::Room { .. } | Work::ConnectEchoClose { .. } | Work::Packets { .. } => {
+            &[Measure::Rate, Measure::Cpu]
+        }
+        Work::Idle { .. } | Work::Sessions { .. } => &[Measure::Memory],
+    }
+}
+
+/// One line of the table.
+pub(crate) fn line(comparison: &Comparison, measure: Measure, goal: Option<&Goal>) -> String {
     let plan = comparison.plan;
     let ratios = comparison.ratios(measure);
     let (kept, dropped) = (ratios.len(), comparison.candidates.len() - ratios.len());
@@ -90,17 +99,23 @@ fn line(comparison: &Comparison, measure: Measure, goal: Option<&Goal>) -> Strin
         verdict,
         format!("{kept}/{dropped}"),
         format!(
-            "{} / {}",
+            "{} / {} / {}",
             latency(&comparison.candidates, |visit| visit.p50),
-            latency(&comparison.candidates, |visit| visit.p99)
+            latency(&comparison.candidates, |visit| visit.p99),
+            latency(&comparison.candidates, |visit| visit.p999)
         ),
     ])
 }
 
 fn title(row: &Row, note: Option<&str>) -> String {
+    format!("{} ({})", row.name, what(row, note))
+}
+
+/// What is done in that row, and where if not where the head of the table says.
+pub(crate) fn what(row: &Row, note: Option<&str>) -> String {
     let note = note.map(|note| format!("; {note}")).unwrap_or_default();
     let tls = if row.tls { "TLS, " } else { "" };
-    format!("{} ({tls}{}{note})", row.name, work(row.work))
+    format!("{tls}{}{note}", work(row.work))
 }
 
 fn work(work: Work) -> String {
@@ -125,11 +140,14 @@ fn work(work: Work) -> String {
         Work::Sessions { sessions } => {
             format!("UDP, {} sessions, idle after one packet of 64 B", thousands(sessions as f64))
         }
-        Work::Idle { connections } => format!("{} connections, idle after one message", thousands(connections as f64)),
+        Work::Idle { connections } => {
+            let plural = if connections == 1 { "" } else { "s" };
+            format!("{} connection{plural}, idle after one message", thousands(connections as f64))
+        }
     }
 }
 
-fn name(measure: Measure, work: Work) -> &'static str {
+pub(crate) fn name(measure: Measure, work: Work) -> &'static str {
     match (measure, work) {
         (Measure::Rate, _) => "rate",
         (Measure::Cpu, Work::Room { .. }) => "CPU a delivery",
@@ -139,12 +157,13 @@ fn name(measure: Measure, work: Work) -> &'static str {
         (Measure::Cpu, Work::ConnectEchoClose { .. } | Work::Idle { .. }) => "CPU a connection",
         (Measure::P50, _) => "p50",
         (Measure::P99, _) => "p99",
+        (Measure::P999, _) => "p99.9",
         (Measure::Memory, Work::Sessions { .. }) => "memory a session",
         (Measure::Memory, _) => "memory a connection",
     }
 }
 
-fn target(goal: &Goal) -> String {
+pub(crate) fn target(goal: &Goal) -> String {
     match goal.target {
         Target::AtLeast(least) => format!("≥ {least}"),
         Target::AtMost(most) => format!("≤ {most}"),
@@ -154,7 +173,7 @@ fn target(goal: &Goal) -> String {
     }
 }
 
-fn verdict(comparison: &Comparison, goal: &Goal) -> String {
+pub(crate) fn verdict(comparison: &Comparison, goal: &Goal) -> String {
     let mut verdict = match comparison.verdict(goal) {
         Verdict::Informative => "–".to_owned(),
         Verdict::Met => "met".to_owned(),
@@ -171,17 +190,18 @@ fn verdict(comparison: &Comparison, goal: &Goal) -> String {
 }
 
 /// The median of the visits that went well, in its unit.
-fn typical(measure: Measure, visits: &[Visit]) -> String {
+pub(crate) fn typical(measure: Measure, visits: &[Visit]) -> String {
     let good = visits.iter().filter(|visit| visit.failure.is_none());
     let found = Summary::of(good.map(|visit| measure.of(visit)));
     found.map_or("–".to_owned(), |found| figure(measure, found.median))
 }
 
-fn figure(measure: Measure, value: f64) -> String {
+pub(crate) fn figure(measure: Measure, value: f64) -> String {
     match measure {
         Measure::Rate => format!("{}/s", thousands(value)),
         Measure::Cpu => format!("{:.2} µs", value * 1e6),
-        Measure::P50 | Measure::P99 => format!("{:.1} µs", value * 1e6),
+        Measure::P50 | Measure::P99 | Measure::P999 if value >= 0.01 => format!("{:.1} ms", value * 1e3),
+        Measure::P50 | Measure::P99 | Measure::P999 => format!("{:.1} µs", value * 1e6),
         Measure::Memory => bytes(value),
     }
 }
@@ -204,7 +224,7 @@ fn latency(visits: &[Visit], which: impl Fn(&Visit) -> Duration) -> String {
 }
 
 /// Three significant digits or so.
-fn digits(ratio: f64) -> String {
+pub(crate) fn digits(ratio: f64) -> String {
     let places = match ratio.abs() {
         10.0.. => 1,
         1.0.. => 2,
@@ -213,7 +233,7 @@ fn digits(ratio: f64) -> String {
     format!("{ratio:.places$}")
 }
 
-fn thousands(number: f64) -> String {
+pub(crate) fn thousands(number: f64) -> String {
     let plain = format!("{number:.0}");
     let mut grouped = String::new();
     for (place, digit) in plain.chars().enumerate() {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use socketserver_load::{Latency, Load, Outcome, Window};
 
-use crate::cores::Cores;
+use crate::cores::{Cores, Placement};
 use crate::peer::Peer;
 use crate::row::Row;
 use crate::server::{ServerProcess, Usage};
+use crate::work::Work;
 use crate::{descriptors, generators};
 
 /// What one visit found.
@@ -21,6 +22,7 @@ pub(crate) struct Visit {
     pub(crate) cpu_each: Duration,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
+    pub(crate) p999: Duration,
     /// Bytes by which the server's resident memory grew from its start to the end of the visit, a connection or session.
     pub(crate) memory_each: f64,
     /// The generator's CPU time as a share of its core; the busiest one's, if there are more.
@@ -36,25 +38,62 @@ pub(crate) struct Visit {
 ///
 /// When the server cannot be started, or the load cannot be run. What goes wrong between the two is in the visit.
 pub(crate) fn make(peer: Peer, row: &Row, duration: Duration, cores: &Cores) -> io::Result<Visit> {
+    watched(peer, row, duration, cores, |_| {})
+}
+
+/// The same; `watch` is told the server's process when the window opens.
+pub(crate) fn watched(
+    peer: Peer,
+    row: &Row,
+    duration: Duration,
+    cores: &Cores,
+    mut watch: impl FnMut(u32),
+) -> io::Result<Visit> {
     let work = row.work;
-    descriptors::ensure(work.connections())?;
+    descriptors::ensure(work.connections() * peer.descriptors())?;
     let placement = cores.place(row.server_cores);
     let server = ServerProcess::start(peer, &placement)?;
+    if !work.is_datagrams() {
+        server.serves()?;
+    }
     let fresh = server.usage()?;
-    let mut readings = Vec::with_capacity(2);
     let mut loads = work.loads(server.address(), duration, placement.generators());
     if row.tls {
         loads = loads.into_iter().map(Load::tls).collect();
     }
-    let outcomes = generators::run(&loads, &placement, |edge| {
+    observe(&server, &fresh, &loads, work, work.rest(duration), &placement, |edge| {
+        if edge == Window::Opened {
+            watch(server.pid());
+        }
+    })
+}
+
+/// Puts loads of that work on a server, and lets the connections rest so long at the end. Its memory is counted from `fresh` on.
+/// `watch` is told of the window, after the server's clocks were read.
+///
+/// # Errors
+///
+/// When the load cannot be run.
+pub(crate) fn observe(
+    server: &ServerProcess,
+    fresh: &Usage,
+    loads: &[Load],
+    work: Work,
+    rest: Duration,
+    placement: &Placement,
+    mut watch: impl FnMut(Window),
+) -> io::Result<Visit> {
+    let mut readings = Vec::with_capacity(2);
+    let outcomes = generators::run(loads, placement, |edge| {
         if edge == Window::Closed {
-            thread::sleep(work.rest(duration));
+            thread::sleep(rest);
         }
         readings.push(server.usage());
+        watch(edge);
     })?;
     let mut visit = Visit::of(&outcomes);
     match &readings[..] {
-        [Ok(opened), Ok(closed)] => visit.charge(&outcomes, work.clients(), [&fresh, opened, closed]),
+        [Ok(opened), Ok(closed)] => visit.charge(&outcomes, work.clients(), [fresh, opened, closed]),
         _ => visit.fail("the server is gone"),
     }
     Ok(visit)
@@ -72,6 +111,7 @@ impl Visit {
             cpu_each: Duration::ZERO,
             p50: latency.percentile(50.0),
             p99: latency.percentile(99.0),
+            p999: latency.percentile(99.9),
             memory_each: 0.0,
             generator: outcomes.iter().map(Outcome::utilization).fold(0.0, f64::max),
             generator_limited: outcomes.iter().any(Outcome::generator_limited),

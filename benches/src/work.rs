@@ -8,9 +8,12 @@ use socketserver_load::{ConnectClose, Load, Target};
 /// Before the window of each visit opens.
 const WARMUP: Duration = Duration::from_millis(300);
 
-/// The clients of idle connections come from 127.0.0.1 up to this one: so ports are quickly found, also while those of
+/// The clients of many connections come from 127.0.0.1 up to this one: so ports are quickly found, also while those of
 /// earlier visits are still in TIME_WAIT.
 const LAST_SOURCE: u8 = 64;
+
+/// So many connections are many.
+const MANY: usize = 5_000;
 
 /// Between the message numbers of two generators.
 const APART: u64 = 1 << 40;
@@ -61,6 +64,11 @@ impl Work {
         }
     }
 
+    /// Over UDP, and not over TCP.
+    pub(crate) fn is_datagrams(self) -> bool {
+        matches!(self, Self::Packets { .. } | Self::Sessions { .. })
+    }
+
     /// Among whom the server's memory is divided: as many as it knows of.
     pub(crate) fn clients(self) -> usize {
         match self {
@@ -69,22 +77,26 @@ impl Work {
         }
     }
 
+    /// How long it is measured, when others are for `duration`: where there are many connections it takes a while until each has
+    /// had a turn.
+    fn window(self, duration: Duration) -> Duration {
+        if self.connections() >= MANY { duration.max(Duration::from_secs(1)) } else { duration }
+    }
+
     /// The load of this work on a server, shared among that many generators.
     pub(crate) fn loads(self, address: SocketAddr, duration: Duration, generators: usize) -> Vec<Load> {
+        let sources = || (1..=LAST_SOURCE).map(|last| IpAddr::from([127, 0, 0, last]));
         let share = |generator| {
-            let target = match self {
-                Self::Packets { .. } | Self::Sessions { .. } => Target::Udp(address),
-                Self::Echo { .. } | Self::Room { .. } | Self::ConnectEchoClose { .. } | Self::Idle { .. } => {
-                    Target::Tcp(address)
-                }
-            };
+            let target = if self.is_datagrams() { Target::Udp(address) } else { Target::Tcp(address) };
             let load = Load::new(target).connections(self.connections() / generators);
+            let load = if self.connections() >= MANY { load.sources(sources()) } else { load };
             self.load(load, duration).numbered_from(generator as u64 * APART)
         };
         (0..generators).map(share).collect()
     }
 
     fn load(self, load: Load, duration: Duration) -> Load {
+        let duration = self.window(duration);
         match self {
             Self::Echo { depth, size, form, .. } => {
                 let load = load.depth(depth).size(size).warmup(WARMUP).duration(duration);
@@ -105,9 +117,7 @@ impl Work {
                 load.warmup(WARMUP).duration(duration).connect_per_request(ConnectClose::Reset)
             }
             Self::Sessions { sessions } => load.peers(sessions).requests(sessions as u64).depth(64),
-            Self::Idle { connections } => {
-                load.requests(connections as u64).sources((1..=LAST_SOURCE).map(|last| IpAddr::from([127, 0, 0, last])))
-            }
+            Self::Idle { connections } => load.requests(connections as u64),
         }
     }
 

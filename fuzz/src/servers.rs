@@ -77,7 +77,7 @@ pub fn first_bytes(data: &[u8]) {
 }
 
 /// The type of the record that each TLS client begins with (RFC 8446, section 5.1).
-const HANDSHAKE: u8 = 22;
+pub(crate) const HANDSHAKE: u8 = 22;
 
 /// Of these none can be run: no argument is as its pattern says.
 fn commands() -> Commands {

@@ -1,10 +1,12 @@
 //! tokio and nothing else: a task a connection, as its tutorial would have it.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Builder;
+use tokio::sync::Semaphore;
 
 use super::{BACKLOG, announce};
 
@@ -13,9 +15,23 @@ pub(super) fn echo(buffer: usize) -> io::Result<()> {
     on_one_thread(move |stream| echo_chunks(stream, buffer))
 }
 
-/// On that many threads that take each other's tasks.
-pub(super) fn multi_echo(workers: usize) -> io::Result<()> {
-    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+/// The same as [`echo`] for at most so many at a time; whoever comes then is closed at once.
+pub(super) fn capped(most: usize) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(most));
+    on_one_thread(move |stream| {
+        let place = places.clone().try_acquire_owned();
+        async move {
+            match place {
+                Ok(_place) => echo_chunks(stream, 4096).await,
+                Err(_) => Ok(()),
+            }
+        }
+    })
+}
+
+/// On a thread for each core it may use, which is what this runtime has by default; they take each other's tasks.
+pub(super) fn multi_echo() -> io::Result<()> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(|stream| echo_chunks(stream, 4096)))
 }
 

@@ -2,24 +2,24 @@
 
 use std::io;
 
-use socketserver::{Server, Threads, blocking};
+use socketserver::{Blocking, Forks, Model, Server, Threads, blocking};
 
 use super::announce;
 
+/// More than any load has; the models' own defaults are 200 and 40.
+const MOST: usize = 200;
+
 pub(super) fn echo() -> io::Result<()> {
-    serve(|stream| {
-        let mut buffer = [0; 4096];
-        loop {
-            match stream.read(&mut buffer)? {
-                0 => return Ok(()),
-                received => stream.write_all(&buffer[..received])?,
-            }
-        }
-    })
+    serve(Threads::default().max(MOST), echo_chunks)
+}
+
+/// The same, with a process a connection.
+pub(super) fn forks() -> io::Result<()> {
+    serve(Forks::new(MOST), echo_chunks)
 }
 
 pub(super) fn line() -> io::Result<()> {
-    serve(|stream| {
+    serve(Threads::default().max(MOST), |stream| {
         while let Some(line) = stream.read_until(b'\n', 4096)? {
             stream.write_all(&line)?;
         }
@@ -27,7 +27,17 @@ pub(super) fn line() -> io::Result<()> {
     })
 }
 
-fn serve<F>(handler: F) -> io::Result<()>
+pub(super) fn echo_chunks(stream: &mut blocking::Stream) -> socketserver::Result {
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => return Ok(()),
+            received => stream.write_all(&buffer[..received])?,
+        }
+    }
+}
+
+fn serve<F>(model: impl Model<Engine = Blocking>, handler: F) -> io::Result<()>
 where
     F: Fn(&mut blocking::Stream) -> socketserver::Result + Send + Sync + 'static,
 {
@@ -35,6 +45,6 @@ where
     for endpoint in server.endpoints() {
         announce(endpoint)?;
     }
-    server.serve(Threads::default().max(200), handler).map_err(io::Error::other)?;
+    server.serve(model, handler).map_err(io::Error::other)?;
     Ok(())
 }

@@ -9,15 +9,17 @@ use super::announce;
 
 /// Echoes chunks; also the server of `connect-tasks`, and with two shards of `shards`.
 pub(super) fn echo(shards: usize) -> io::Result<()> {
-    serve(Tasks::new(shards), async |stream: &mut Stream| {
-        let mut buffer = [0; 4096];
-        loop {
-            match stream.read(&mut buffer).await? {
-                0 => return Ok(()),
-                received => stream.write_all(&buffer[..received]).await?,
-            }
+    serve(Tasks::new(shards), echo_chunks)
+}
+
+pub(super) async fn echo_chunks(stream: &mut Stream) -> socketserver::Result {
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            received => stream.write_all(&buffer[..received]).await?,
         }
-    })
+    }
 }
 
 /// Echoes line by line.
@@ -46,15 +48,7 @@ pub(super) fn bulk() -> io::Result<()> {
 
 /// As `echo(1)`, busy-polling for 50 µs after work.
 pub(super) fn spin() -> io::Result<()> {
-    serve(Tasks::new(1).spin(Duration::from_micros(50)), async |stream: &mut Stream| {
-        let mut buffer = [0; 4096];
-        loop {
-            match stream.read(&mut buffer).await? {
-                0 => return Ok(()),
-                received => stream.write_all(&buffer[..received]).await?,
-            }
-        }
-    })
+    serve(Tasks::new(1).spin(Duration::from_micros(50)), echo_chunks)
 }
 
 /// Echoes and holds nothing while there is nothing to read: an array or a Vec of the handler's own would be in the task

@@ -1,16 +1,18 @@
-//! What was typed, as what is meant.
+//! What may be typed: the commands, and the flags of each.
 
 use crate::chat::Rooms;
 use crate::connect::Trust;
 use crate::exec::Remote;
+use crate::help::{CALLED, FRAMINGS, LISTENING, TALKED_TO, TARGETS};
+use crate::load;
+use crate::model::Model;
 use crate::tls::Tls;
+use crate::values::{Bytes, Limit, bytes, count, factor, hex, or_off, over_limit, rate, some_time, source, time};
 use clap::{Parser, Subcommand, ValueEnum};
 use socketserver::framing::AnyFraming;
 use socketserver::probe::Targets;
 use socketserver::{Cidr, Endpoint, OverLimit, ProxySource, Rate};
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// Say where to listen, how to run connections and what to do with each; everything else is done for you.
@@ -27,6 +29,7 @@ pub(crate) enum Command {
     Connect(Box<Connect>),
     Call(Box<Call>),
     Probe(Probe),
+    Load(Box<load::Args>),
 }
 
 /// Serve connections until TERM or INT.
@@ -42,7 +45,7 @@ pub(crate) enum Command {
 /// Exit status: 0 when every connection came to its own end, 1 when some were cut, 2 when it could not start, 128+N
 /// after a second signal N.
 #[derive(Debug, clap::Args)]
-#[command(after_help = ADDRESSES)]
+#[command(after_help = LISTENING)]
 pub(crate) struct Serve {
     /// What to do with each connection
     #[arg(value_enum)]
@@ -177,7 +180,7 @@ pub(crate) struct Serve {
 /// Exit status: 0 when the server closed, 1 when it could not be reached or broke off, 2 for bad arguments and local
 /// errors. For packets: 0 at the end, 1 when one was refused, as by ICMP where nobody has the port.
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("{FRAMINGS}\n{ADDRESSES}"))]
+#[command(after_help = format!("{FRAMINGS}\n{TALKED_TO}"))]
 pub(crate) struct Connect {
     /// Where to
     #[arg(value_name = "ADDR")]
@@ -277,64 +280,8 @@ pub(crate) struct Probe {
     pub(crate) json: bool,
 }
 
-/// Some bytes that were typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bytes(pub(crate) Vec<u8>);
-
-const TARGETS: &str = "\
-Addresses:
-  tcp://host:port, host:port   TCP
-  udp://host:port              UDP
-  :port, *:port                127.0.0.1
-  host:22,80,8000-8010         several ports, 65535 targets in all at most
-Times: 500ms, 2s, 5m; a bare number is seconds.
-Examples:
-  socketserver probe db.example:5432 --wait 30s     until the database takes connections
-  socketserver probe udp://127.0.0.1:53 --send-hex 0000010000010000000000000000020001
-                                                    a question that a name server answers
-  socketserver probe 192.0.2.7:1-1024 --json";
-
-const CALLED: &str = "\
-Addresses:
-  unix:/path, unix:@name       a Unix socket: the kernel says who asks
-  127.0.0.1:port, :port        TCP on this machine
-  tls://host:port              TLS over TCP, to anywhere
-Times: 500ms, 2s, 5m; a bare number is seconds.
-Examples:
-  socketserver call unix:/run/exec.sock disk
-  socketserver call tls://host.example:9000 tail web.log --token-file ~/exec.token";
-
-const FRAMINGS: &str = "\
-Framings:
-  line, crlf                   a line
-  u8, u16be, u32le, i32ne, …   a length of so many bits, then the message: in network byte order (be), in the other one
-                               (le), or in that of this machine (ne)
-  fixed=16                     messages of one length
-  delimiter=\\r\\n\\r\\n          the message, then these bytes
-  netstring, varint            `5:hello,`; a length as Protocol Buffers have it
-  u32be,max=10k,inclusive      options follow: max, skip-oversized, offset, header, adjustment, strip, inclusive; or=\\n for
-                               another delimiter";
-
 const LETTING_IN: &str = "Letting in";
 const DEADLINES: &str = "Deadlines";
-
-const ADDRESSES: &str = "\
-Addresses:
-  tcp://host:port, host:port   TCP
-  :port                        127.0.0.1
-  *:port                       every address, IPv6 and IPv4
-  tls://host:port              TLS over TCP
-  unix:/path?mode=600          a Unix socket, with the mode of its file
-  unix:@name                   an abstract Unix socket
-  udp://host:port              UDP: each packet is answered by itself
-  unixgram:/path, unixgram:@name
-                               a Unix datagram socket
-  ws://host:port/path          WebSocket, for `chat`; its page is at /
-  wss://host:port/path         the same over TLS
-  seqpacket:/path              a Unix socket that keeps messages apart, for `chat`
-  fd:3                         a listening socket that the command was started with
-Times: 500ms, 2s, 5m; a bare number is seconds. Counts: 200, 10k.
-Blocks of addresses: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32, several with commas between them.";
 
 #[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
 pub(crate) enum What {
@@ -362,148 +309,9 @@ pub(crate) enum Log {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Model {
-    /// With so many shards, or one a processor.
-    Tasks(Option<usize>),
-    Serial,
-    Threads(usize),
-    Forks(usize),
-}
-
-impl FromStr for Model {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, number) = match text.split_once('=') {
-            Some((name, number)) => (name, Some(number)),
-            None => (text, None),
-        };
-        let max = |default| number.map_or(Ok(default), count);
-        match name {
-            "tasks" => number.map(shards).transpose().map(Self::Tasks),
-            "serial" if number.is_some() => Err("`serial` takes no maximum: it serves one connection at a time".into()),
-            "serial" => Ok(Self::Serial),
-            "threads" => max(200).map(Self::Threads),
-            "forks" => max(40).map(Self::Forks),
-            _ => Err(format!(
-                "`{name}` is not a model; one of `tasks`, `tasks=4`, `serial`, `threads`, `threads=200`, `forks`, \
-                 `forks=40`"
-            )),
-        }
-    }
-}
-
-impl Model {
-    pub(crate) fn is_forks(self) -> bool {
-        matches!(self, Self::Forks(_))
-    }
-}
-
-/// A limit, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limit<T>(pub(crate) Option<T>);
-
-/// What `parse` understands, or `off`.
-pub(crate) fn or_off<T>(
-    parse: impl Fn(&str) -> Result<T, String> + Clone,
-) -> impl Fn(&str) -> Result<Limit<T>, String> + Clone {
-    move |text| match text {
-        "off" => Ok(Limit(None)),
-        _ => parse(text).map(|limit| Limit(Some(limit))).map_err(|wrong| format!("{wrong}; or `off`")),
-    }
-}
-
-/// Who speaks for others.
-fn source(text: &str) -> Result<ProxySource, String> {
-    text.parse().map_err(|wrong| format!("{wrong}; or `unix`"))
-}
-
-/// `500ms`, `2s`, `5m`, or a bare number of seconds.
-fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a time; for example `500ms`, `2s`, `5m`, or `2` for seconds");
-    match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong()),
-        Err(_) => humantime::parse_duration(text).map_err(|_| wrong()),
-    }
-}
-
-/// As [`time`], and more than none.
-pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
-    match time(text)? {
-        Duration::ZERO => Err(format!("`{text}` is no time at all; for example `500ms`, `2s`, `5m`")),
-        time => Ok(time),
-    }
-}
-
-/// `200`, `10k`, no more than a million of anything.
-pub(crate) fn count(text: &str) -> Result<usize, String> {
-    number(text, 1..=1_000_000)
-        .and_then(|number| usize::try_from(number).ok())
-        .ok_or_else(|| format!("`{text}` is not a count from 1 to 1000k; for example `200` or `10k`"))
-}
-
-/// `3`, and `0` for none.
-fn factor(text: &str) -> Result<u32, String> {
-    number(text, 0..=1_000_000)
-        .and_then(|number| u32::try_from(number).ok())
-        .ok_or_else(|| format!("`{text}` is not a factor from 0 to 1000k; for example `3`"))
-}
-
-/// How many runtimes share the work.
-fn shards(text: &str) -> Result<usize, String> {
-    number(text, 1..=1024)
-        .and_then(|number| usize::try_from(number).ok())
-        .ok_or_else(|| format!("`{text}` is not a number of shards from 1 to 1024; for example `tasks=4`"))
-}
-
-/// So many bytes: `500`, `10k`.
-fn bytes(text: &str) -> Result<u64, String> {
-    number(text, 1..=u64::MAX)
-        .ok_or_else(|| format!("`{text}` is not a number of bytes a second; for example `500` or `10k`"))
-}
-
-/// A whole number, a `k` behind it for thousands.
-fn number(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
-    let (digits, factor) = match text.strip_suffix(['k', 'K']) {
-        Some(digits) => (digits, 1000),
-        None => (text, 1),
-    };
-    let number = digits.parse::<u64>().ok()?.checked_mul(factor)?;
-    range.contains(&number).then_some(number)
-}
-
-/// `68656c6c6f`, white space between bytes.
-fn hex(text: &str) -> Result<Bytes, String> {
-    let wrong = |what: &str| format!("{what}; for example `68656c6c6f` or `68 65 6c 6c 6f`");
-    let mut bytes = Vec::new();
-    for word in text.split_ascii_whitespace() {
-        let digit = |digit: char| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let digits: Option<Vec<u8>> = word.chars().map(digit).collect();
-        let short = || word.chars().take(40).collect::<String>().escape_debug().to_string();
-        let digits = digits.ok_or_else(|| wrong(&format!("`{}` has other characters than 0-9 and a-f", short())))?;
-        if digits.len() % 2 != 0 {
-            return Err(wrong(&format!("`{}` is not whole bytes, of two digits each", short())));
-        }
-        bytes.extend(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]));
-    }
-    Ok(Bytes(bytes))
-}
-
-/// `100/s`, `5/m`.
-pub(crate) fn rate(text: &str) -> Result<Rate, String> {
-    text.parse().map_err(|wrong: socketserver::RateError| wrong.to_string())
-}
-
-/// `queue`, `close`, `busy=TEXT`. The text may hold whatever it likes.
-fn over_limit(text: &str) -> Result<OverLimit, String> {
-    match (text, text.strip_prefix("busy=")) {
-        ("queue", _) => Ok(OverLimit::Queue),
-        ("close", _) => Ok(OverLimit::Close),
-        (_, Some(words)) if !words.is_empty() => Ok(OverLimit::reply(words)),
-        ("busy" | "busy=", _) => Err(format!("`{text}` lacks what to say; for example `busy=try again later`")),
-        _ => Err(format!("`{text}` is not a policy; one of `queue`, `close`, `busy=TEXT`")),
-    }
+/// The first of these flags that was given: so that it can be refused where it has nothing to be for.
+pub(crate) fn first_given(flags: impl IntoIterator<Item = (&'static str, bool)>) -> Option<&'static str> {
+    flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
 }
 
 #[cfg(test)]
@@ -514,73 +322,5 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn times_and_counts() {
-        assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(time("2"), Ok(Duration::from_secs(2)));
-        assert_eq!(time("0.5"), Ok(Duration::from_millis(500)));
-        assert_eq!(time("5m"), Ok(Duration::from_secs(300)));
-        for wrong in ["", "-1", "inf", "NaN", "x", "2 parsecs"] {
-            assert!(time(wrong).unwrap_err().contains("500ms"), "{wrong}");
-        }
-        assert_eq!(count("10k"), Ok(10_000));
-        for wrong in ["", "0", "-1", "k", "1.5", "99999999999999999999", "9999999k"] {
-            assert!(count(wrong).unwrap_err().contains("10k"), "{wrong}");
-        }
-        assert_eq!(bytes("10k"), Ok(10_000));
-        assert_eq!(bytes("18446744073709551615"), Ok(u64::MAX));
-        for wrong in ["", "0", "1.5", "10kb", "18446744073709551615k"] {
-            assert!(bytes(wrong).unwrap_err().contains("10k"), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn limits() {
-        assert_eq!(or_off(some_time)("off"), Ok(Limit(None)));
-        assert_eq!(or_off(some_time)("2s"), Ok(Limit(Some(Duration::from_secs(2)))));
-        for wrong in ["0", "0ms", "never"] {
-            assert!(or_off(some_time)(wrong).unwrap_err().ends_with("; or `off`"), "{wrong}");
-        }
-        assert_eq!(rate("100/s").map(|rate| rate.to_string()), Ok("100/s".into()));
-        assert!(rate("fast").unwrap_err().contains("100/s"));
-        assert_eq!([factor("0"), factor("3")], [Ok(0), Ok(3)]);
-        for wrong in ["", "-1", "1.5", "x", "9999k"] {
-            assert!(factor(wrong).unwrap_err().contains("`3`"), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn bytes_in_hex() {
-        assert_eq!(hex("00fF"), Ok(Bytes(vec![0, 255])));
-        assert_eq!(hex(" 68 6569\t"), Ok(Bytes(b"hei".to_vec())));
-        assert_eq!(hex(""), Ok(Bytes(Vec::new())));
-        for wrong in ["f", "0 0", "0x00", "+1", "é0", &"g".repeat(1_000_000)] {
-            let said = hex(wrong).unwrap_err();
-            assert!(said.contains("68656c6c6f") && said.len() < 200, "{said}");
-        }
-    }
-
-    #[test]
-    fn policies() {
-        assert_eq!(over_limit("queue"), Ok(OverLimit::Queue));
-        assert_eq!(over_limit("close"), Ok(OverLimit::Close));
-        assert_eq!(over_limit("busy= a=b\n"), Ok(OverLimit::reply(" a=b\n")));
-        for wrong in ["busy", "busy=", "drop", "", "Close"] {
-            assert!(over_limit(wrong).unwrap_err().contains("busy="), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn models() {
-        assert_eq!("tasks".parse(), Ok(Model::Tasks(None)));
-        assert_eq!("tasks=2".parse(), Ok(Model::Tasks(Some(2))));
-        assert!("tasks=0".parse::<Model>().unwrap_err().contains("`tasks=4`"));
-        assert!("tasks=2k".parse::<Model>().unwrap_err().contains("1024"));
-        assert_eq!("threads".parse(), Ok(Model::Threads(200)));
-        assert_eq!("forks=8".parse(), Ok(Model::Forks(8)));
-        assert!("serial=2".parse::<Model>().unwrap_err().contains("one connection"));
-        assert!("thread".parse::<Model>().unwrap_err().contains("`threads`"));
     }
 }

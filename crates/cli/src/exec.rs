@@ -1,8 +1,9 @@
 //! `serve exec`: the arguments that it alone has, and what comes before and after serving.
 
-use crate::args::{Limit, Log, Serve, count, or_off, rate, some_time};
+use crate::args::{Log, Serve, first_given};
 use crate::serve;
 use crate::tls::Tls;
+use crate::values::{Limit, count, or_off, rate, some_time};
 use socketserver::{Endpoint, Failure, Rate, Report, Server};
 use socketserver_exec::{Allowed, Auth, Commands, Encoding, Exec, Limits, Runner, Size, Token, Wire, place, user};
 use std::path::PathBuf;
@@ -91,8 +92,8 @@ impl Remote {
             ("--output-limit", self.output_limit.is_some()),
             ("--max-commands", self.max_commands.is_some()),
         ];
-        match mine.into_iter().chain(self.native()).find(|(_, given)| *given) {
-            Some((flag, _)) => Err(format!("`{flag}` is for `serve exec` alone: nothing else runs commands").into()),
+        match first_given(mine.into_iter().chain(self.native())) {
+            Some(flag) => Err(format!("`{flag}` is for `serve exec` alone: nothing else runs commands").into()),
             None => Ok(()),
         }
     }
@@ -119,7 +120,7 @@ impl Remote {
     }
 
     fn classic(&self, wire: Wire, addresses: &[Endpoint]) -> Result<Speaks, Failure> {
-        if let Some((flag, _)) = self.native().into_iter().find(|(_, given)| *given) {
+        if let Some(flag) = first_given(self.native()) {
             return Err(
                 format!("`{flag}` is for the native protocol, without `--wire`: a classic wire asks nobody").into()
             );
@@ -139,14 +140,12 @@ impl Remote {
     }
 
     fn for_call(&self, addresses: &[Endpoint], tls: &Tls) -> Result<Speaks, Failure> {
-        for (flag, given) in [("--shell", self.shell), ("--encoding", self.encoding.is_some())] {
-            if given {
-                return Err(format!(
-                    "`{flag}` is for a classic wire, `--wire int32` or `--wire ready`: the native protocol runs the commands of \
-                     `--commands FILE`, and hands on what they say as it is"
-                )
-                .into());
-            }
+        if let Some(flag) = first_given([("--shell", self.shell), ("--encoding", self.encoding.is_some())]) {
+            return Err(format!(
+                "`{flag}` is for a classic wire, `--wire int32` or `--wire ready`: the native protocol runs the commands of \
+                 `--commands FILE`, and hands on what they say as it is"
+            )
+            .into());
         }
         match (tls.asks_clients(), self.allow_san.is_empty()) {
             (false, false) => Err("`--allow-san` wants `--tls-client-ca FILE`: no client shows a certificate unasked")?,
@@ -209,11 +208,13 @@ impl Prepared {
                  the user of this server; a Unix socket is for its owner alone, `--commands FILE` for what is written there",
             );
         }
-        let defaults = Limits::default();
-        let limits = Limits {
-            timeout: remote.timeout.map_or(defaults.timeout, |timeout| timeout.0),
-            output: remote.output_limit.unwrap_or(defaults.output),
-        };
+        let mut limits = Limits::new();
+        if let Some(timeout) = remote.timeout {
+            limits = limits.timeout(timeout.0);
+        }
+        if let Some(size) = remote.output_limit {
+            limits = limits.output(size);
+        }
         let exec = match speaks {
             Speaks::Classic(wire, allowed) => Exec::new(allowed, wire)?.encoding(remote.encoding.unwrap_or_default()),
             Speaks::Native(commands, auth) => Exec::native(commands, auth)?,

@@ -29,7 +29,9 @@ impl Log {
                     text.push_str(&match value {
                         Value::Null => continue,
                         // So that no value looks like two, or commands the terminal.
-                        Value::String(value) if !is_word(value) => format!(" {key}={value:?}"),
+                        Value::String(value) if !is_word(value) => {
+                            format!(" {key}={}", printable::text(&format!("{value:?}")))
+                        }
                         Value::String(value) => format!(" {key}={value}"),
                         value => format!(" {key}={value}"),
                     });
@@ -377,6 +379,7 @@ mod tests {
         assert_eq!(line("ls-日志"), "exec command=ls-日志");
         assert_eq!(line("ls -l"), r#"exec command="ls -l""#);
         assert_eq!(line("a\tb"), r#"exec command="a\tb""#);
+        assert_eq!(line("a\u{3164}b"), r#"exec command="a\u{3164}b""#);
         assert_eq!(line("a\u{1b}[2J\u{200e}"), r#"exec command="a\u{1b}[2J\u{200e}""#);
     }
 

@@ -1,4 +1,4 @@
-//! The `socketserver` command: thin, over the library's public interface alone.
+//! The `socketserver` command: thin, over the public interfaces of the library and its parts alone.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -7,12 +7,16 @@ mod call;
 mod chat;
 mod connect;
 mod exec;
+mod help;
+mod load;
 mod log;
+mod model;
 mod printable;
 mod probe;
 mod serve;
 mod talk;
 mod tls;
+mod values;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::run(&args),
         Command::Call(args) => call::run(*args),
         Command::Probe(args) => probe::run(args),
+        Command::Load(args) => load::run(&args),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What peers send, as it may be shown on a terminal, and to readers who have to be able to trust who said what.
 
+use socketserver_proto::printable::in_text;
 use std::fmt::Write;
 
-/// A text with every control character (those of 128 to 159 too) and whatever changes the direction of text written out, as
-/// `\u{1b}`. A tab stays.
+/// A text with whatever does not [just show](in_text) written out, as `\u{1b}`. A tab stays.
 pub(crate) fn text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     write_out(text, &mut shown);
@@ -54,15 +54,7 @@ pub(crate) fn lines(label: &str, message: &[u8]) -> String {
 
 /// Whether it is shown as it is.
 pub(crate) fn is_harmless(letter: char) -> bool {
-    match letter {
-        '\t' => true,
-        // Separators of lines and paragraphs; marks, embeddings, overrides and isolates of the bidirectional algorithm
-        // (UAX #9), and those controls of mirroring and shaping that Unicode has given up since.
-        '\u{2028}'..='\u{202e}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{206f}' => false,
-        // Annotations and tags, which nobody sees.
-        '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => false,
-        _ => !letter.is_control(),
-    }
+    letter == '\t' || in_text(letter)
 }
 
 #[cfg(test)]

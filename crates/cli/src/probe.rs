@@ -1,5 +1,6 @@
-use crate::args::{self, Bytes};
+use crate::args;
 use crate::complain;
+use crate::values::Bytes;
 use serde_json::json;
 use socketserver::Endpoint;
 use socketserver::probe::{Probe, State, Targets, Verdict};

@@ -1,5 +1,7 @@
-use crate::args::{Limit, Log, Model, Serve, What};
+use crate::args::{Log, Serve, What};
 use crate::builtin::{Answer, Packets};
+use crate::model::Model;
+use crate::values::Limit;
 use crate::{chat, complain, exec, talk};
 use socketserver::{Endpoint, Error, Failure, Forks, Observer, Report, RunsOn, Serial, Server, Signal, Tasks, Threads};
 use std::process::ExitCode;
@@ -60,7 +62,7 @@ fn answer(args: Serve, what: Answer) -> Result<ExitCode, Failure> {
     let keeps_messages = |at: &&Endpoint| at.path().is_some() || matches!(at, Endpoint::Seqpacket { .. });
     if let Some(at) = args.addresses.iter().find(keeps_messages) {
         Err(format!(
-            "whole messages come to `{at}`, and bytes and packets are answered: `chat` and `talk` take messages"
+            "whole messages come to `{at}`, and what is served here takes bytes and packets: `chat` and `talk` take messages"
         ))?;
     }
     let (log, model, spin) = (args.log, args.model, args.spin.0);

@@ -1,6 +1,6 @@
 //! `serve` over TLS: what it shows of itself, and whom it lets in.
 
-use crate::args::Log;
+use crate::args::{Log, first_given};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socketserver::{Endpoint, Failure, Host, Server, ServerTls, Signal, TlsVersion};
 use std::collections::BTreeSet;
@@ -123,7 +123,7 @@ impl Tls {
 
     /// The first flag of these that was given.
     fn given(&self) -> Option<&'static str> {
-        let given = [
+        first_given([
             ("--tls-cert", !self.tls_cert.is_empty()),
             ("--tls-key", !self.tls_key.is_empty()),
             ("--tls-self-signed", self.tls_self_signed),
@@ -131,8 +131,7 @@ impl Tls {
             ("--tls-optional-client-ca", !self.tls_optional_client_ca.is_empty()),
             ("--tls-min-version", self.tls_min_version.is_some()),
             ("--tls-alpn", !self.tls_alpn.is_empty()),
-        ];
-        given.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
+        ])
     }
 
     /// Has the server shake hands so, and HUP read the files again. A certificate that was made is told.

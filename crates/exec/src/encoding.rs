@@ -1,3 +1,4 @@
+use crate::Error;
 use encoding_rs::EncoderResult;
 use std::borrow::Cow;
 use std::fmt;
@@ -14,23 +15,23 @@ use std::str::FromStr;
 /// let gbk: Encoding = "gbk".parse()?;
 /// assert_eq!(gbk.decode(b"\xc4\xe3\xba\xc3").as_deref(), Some("你好"));
 /// assert_eq!(gbk.encode("你好 🦀".as_bytes().to_vec()), b"\xc4\xe3\xba\xc3 ?");
-/// assert!("klingon".parse::<Encoding>().unwrap_err().contains("`gbk`"));
-/// # Ok::<_, String>(())
+/// assert!("klingon".parse::<Encoding>().unwrap_err().to_string().contains("`gbk`"));
+/// # Ok::<_, socketserver_exec::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Encoding(Option<&'static encoding_rs::Encoding>);
 
 impl FromStr for Encoding {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(label: &str) -> Result<Self, String> {
+    fn from_str(label: &str) -> Result<Self, Error> {
         match encoding_rs::Encoding::for_label_no_replacement(label.as_bytes()) {
             Some(encoding) if encoding == encoding_rs::UTF_8 => Ok(Self(None)),
             // UTF-16 can be read and not be written there.
             Some(encoding) if encoding.output_encoding() == encoding => Ok(Self(Some(encoding))),
-            _ => Err(format!(
+            _ => Err(Error::new(format!(
                 "`{label}` is not an encoding that text can be written in; for example `gbk`, `gb18030`, `big5` or `utf-8`"
-            )),
+            ))),
         }
     }
 }

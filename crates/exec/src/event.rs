@@ -1,4 +1,5 @@
 use socketserver::Peer;
+use socketserver_proto::printable::in_name;
 use std::time::Duration;
 
 /// What became of a request: for the log, and for whoever wants to know later who ran what. Each request has one, also if
@@ -17,6 +18,15 @@ use std::time::Duration;
 /// | `rejected` | | no request at all: CR, LF or NUL, too long, HTTP, a frame out of order; the connection was ended |
 /// | `denied` | | whoever was there has not proved who it is; there was no request |
 /// | `throttled` | | too many were denied from there, so it was refused at once |
+///
+/// ```
+/// use socketserver_exec::Event;
+/// fn line(event: &Event<'_>) -> String {
+///     let subject = event.subject.unwrap_or("somebody");
+///     format!("{subject} at {}: {} {:?}, {}", event.peer, event.status, event.detail, event.command)
+/// }
+/// # let _ = line;
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Event<'a> {
@@ -63,10 +73,11 @@ pub(crate) fn printable(request: &[u8], text: Option<&str>) -> String {
     let mut shown = String::new();
     for c in text.chars() {
         let length = shown.len();
-        if is_obeyed(c) {
-            shown.extend(c.escape_default());
-        } else {
+        // Nobody is to take a client's word for a command, or one command for another.
+        if in_name(c) {
             shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
         }
         if shown.len() > Event::SHOWN {
             shown.truncate(length);
@@ -74,18 +85,6 @@ pub(crate) fn printable(request: &[u8], text: Option<&str>) -> String {
         }
     }
     shown
-}
-
-/// Whether terminals or readers of lines do something with it but show it: neither is to take a client's word for a command.
-fn is_obeyed(c: char) -> bool {
-    match c {
-        // Separators of lines and paragraphs; marks, embeddings, overrides and isolates of the bidirectional algorithm
-        // (UAX #9), and those controls of mirroring and shaping that Unicode has given up since.
-        '\u{2028}'..='\u{202e}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{206f}' => true,
-        // Annotations and tags, which nobody sees.
-        '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
-        _ => c.is_control(),
-    }
 }
 
 #[cfg(test)]
@@ -96,8 +95,8 @@ mod tests {
     fn a_request_is_shown_printable_and_bounded() {
         assert_eq!(printable(b"", Some("ls 日志 \x1b[31m\u{202e}")), "ls 日志 \\u{1b}[31m\\u{202e}");
         assert_eq!(printable(b"a\n\xff", None), "a\\n\u{fffd}");
-        // Marks that turn the direction of what follows, and tags, which nobody sees.
-        assert_eq!(printable(b"", Some("\u{200f}\u{61c}\u{206b}\u{e0041}")), "\\u{200f}\\u{61c}\\u{206b}\\u{e0041}");
+        // What turns the direction of what follows, and what nobody sees.
+        assert_eq!(printable(b"", Some("\u{200f}\u{e0041}r\u{200d}m")), "\\u{200f}\\u{e0041}r\\u{200d}m");
         for long in ["x".repeat(5000), "世".repeat(2000), "\u{1b}".repeat(4000)] {
             let shown = printable(b"", Some(&long)).len();
             assert!(shown <= Event::SHOWN && shown > Event::SHOWN - 8, "{shown}");

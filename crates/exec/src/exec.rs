@@ -16,6 +16,7 @@ use std::io;
 /// assert_eq!(job.argv(), ["/bin/sh", "-c", "--", "ls | wc -l"]);
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Allowed {
     /// The commands of a file.
     Commands(Commands),

@@ -1,4 +1,4 @@
-#![doc = include_str!("../../../docs/exec.md")]
+#![doc = include_str!("../docs/exec.md")]
 #![forbid(unsafe_code)]
 
 mod audit;
@@ -25,7 +25,7 @@ mod talk;
 pub mod user;
 mod wire;
 
-pub use auth::{Auth, Binding, Certificate, Channel, Token};
+pub use auth::{Auth, Token};
 pub use call::{CallError, Caller, Client};
 pub use commands::Commands;
 pub use encoding::Encoding;
@@ -37,6 +37,6 @@ pub use limits::{Limits, Size};
 pub use outcome::{Outcome, Status};
 pub use run::{Output, Run, Turn};
 pub use runner::Runner;
-pub use socketserver_proto::exec::{Exit, Fate, Why};
+pub use socketserver_proto::exec::{Exit, Fate, Why, WireError};
 pub use supervisor::supervise_if_asked;
 pub use wire::Wire;

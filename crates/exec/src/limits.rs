@@ -1,3 +1,4 @@
+use crate::Error;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,11 +10,15 @@ use std::time::Duration;
 /// ```
 /// use socketserver_exec::Limits;
 /// use std::time::Duration;
-/// let limits = Limits::default();
+/// let limits = Limits::new();
 /// assert_eq!(limits.timeout, Some(Duration::from_secs(30)));
 /// assert_eq!(limits.output.to_string(), "16 MiB");
+/// let limits = limits.timeout(Duration::from_secs(5)).output("64KiB".parse()?);
+/// assert_eq!((limits.timeout, limits.output.bytes()), (Some(Duration::from_secs(5)), 65_536));
+/// # Ok::<_, socketserver_exec::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Limits {
     /// Then the command and all that it has started is ended. `None`: it may take for ever; 30 s by default.
     pub timeout: Option<Duration>,
@@ -22,9 +27,31 @@ pub struct Limits {
     pub output: Size,
 }
 
+impl Limits {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { timeout: Some(Duration::from_secs(30)), output: Size(16 << 20) }
+    }
+
+    /// Another [`timeout`](Self#structfield.timeout); `None` is none.
+    #[must_use]
+    pub fn timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.timeout = time.into();
+        self
+    }
+
+    /// Another limit of the [`output`](Self#structfield.output).
+    #[must_use]
+    pub fn output(mut self, size: Size) -> Self {
+        self.output = size;
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Some(Duration::from_secs(30)), output: Size(16 << 20) }
+        Self::new()
     }
 }
 
@@ -34,15 +61,30 @@ impl Default for Limits {
 /// use socketserver_exec::Size;
 /// assert_eq!("64KiB".parse::<Size>()?.bytes(), 65_536);
 /// assert_eq!("500k".parse::<Size>()?.to_string(), "500000 bytes");
-/// assert!("1TiB".parse::<Size>().unwrap_err().contains("`16MiB`"));
-/// # Ok::<_, String>(())
+/// assert!("1TiB".parse::<Size>().unwrap_err().to_string().contains("`16MiB`"));
+/// # Ok::<_, socketserver_exec::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(u64);
 
 impl Size {
     /// As much as can be said: four bytes for each fit into a signed length of 32 bits, whatever they are encoded in.
     const MAX: u64 = 256 << 20;
+
+    /// So many.
+    ///
+    /// ```
+    /// use socketserver_exec::Size;
+    /// assert_eq!(Size::new(1 << 20)?, "1MiB".parse()?);
+    /// assert!(Size::new(0).is_err());
+    /// # Ok::<_, socketserver_exec::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// None, or more than 256 MiB.
+    pub fn new(bytes: u64) -> Result<Self, Error> {
+        if (1..=Self::MAX).contains(&bytes) { Ok(Self(bytes)) } else { Err(Error::not_a_size(bytes)) }
+    }
 
     /// How many.
     #[must_use]
@@ -52,9 +94,9 @@ impl Size {
 }
 
 impl FromStr for Size {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
         let factor = match text[digits.len()..].trim_start() {
             "" => Some(1),
@@ -65,10 +107,7 @@ impl FromStr for Size {
             _ => None,
         };
         let number = || digits.parse::<u64>().ok()?.checked_mul(factor?);
-        number()
-            .filter(|bytes| (1..=Self::MAX).contains(bytes))
-            .map(Self)
-            .ok_or_else(|| format!("`{text}` is not a size from 1 to 256MiB; for example `16MiB`, `64KiB` or `500k`"))
+        number().and_then(|bytes| Self::new(bytes).ok()).ok_or_else(|| Error::not_a_size(text))
     }
 }
 
@@ -118,7 +157,7 @@ mod tests {
             [Ok(1), Ok(16 << 20), Ok(2_000_000), Ok(256 << 20)]
         );
         for wrong in ["", "0", "-1", "MiB", "1.5MiB", "257MiB", "18446744073709551615MiB", "off"] {
-            assert!(size(wrong).unwrap_err().contains("`16MiB`"), "{wrong}");
+            assert!(size(wrong).unwrap_err().to_string().contains("`16MiB`"), "{wrong}");
         }
         assert_eq!(
             ["1", "1024", "1000"].map(|text| text.parse::<Size>().unwrap().to_string()),

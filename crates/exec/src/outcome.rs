@@ -2,7 +2,13 @@ use socketserver_proto::exec::Fate;
 use std::time::Duration;
 
 /// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// ```
+/// use socketserver_exec::Status;
+/// assert_eq!((Status::Killed(9).as_str(), Status::Killed(9).number()), ("killed", Some(9)));
+/// assert_eq!((Status::TimedOut.as_str(), Status::TimedOut.number()), ("timed-out", None));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
     /// It exited with this status.

@@ -16,7 +16,18 @@ use std::process::Child;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Where a command said something.
+/// Where a command said something: what a [`Run`] hands out, and what a [`Client`](crate::Client) is told.
+///
+/// ```
+/// use socketserver_exec::Output;
+/// let mut heard = (Vec::new(), Vec::new());
+/// let mut sink = |output, bytes: &[u8]| match output {
+///     Output::Stdout => heard.0.extend_from_slice(bytes),
+///     Output::Stderr => heard.1.extend_from_slice(bytes),
+/// };
+/// sink(Output::Stderr, b"no such file");
+/// assert_eq!(heard, (vec![], b"no such file".to_vec()));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Output {
     /// On its standard output.
@@ -26,7 +37,25 @@ pub enum Output {
 }
 
 /// What [`Run::turn`] came to.
-#[derive(Debug)]
+///
+/// ```standalone_crate
+/// use rustix::event::{PollFd, PollFlags, poll};
+/// use socketserver_exec::{Job, Limits, Runner, Status, Turn, supervise_if_asked};
+/// fn main() -> std::io::Result<()> {
+///     supervise_if_asked();
+///     let mut run = Runner::new()?.start(&Job::new(["/bin/true"]), Limits::default())?;
+///     let outcome = loop {
+///         match run.turn(&mut |_, _| {})? {
+///             Turn::Over(outcome) => break outcome,
+///             Turn::Again => {}
+///             Turn::Wait => drop(poll(&mut [PollFd::new(&run, PollFlags::IN)], None)?),
+///         }
+///     };
+///     assert_eq!(outcome.status, Status::Exited(0));
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone, Copy)]
 pub enum Turn {
     /// Nothing is to be done until its descriptor is readable.
     Wait,

@@ -130,12 +130,24 @@ impl Runner {
 
     /// Starts no more, and waits until nothing is left of any command: no process, and no supervisor. It ends none that has a
     /// [`Run`]. `false`: that took longer than this.
+    ///
+    /// ```standalone_crate
+    /// use socketserver_exec::{Runner, supervise_if_asked};
+    /// use std::time::Duration;
+    /// fn main() -> std::io::Result<()> {
+    ///     supervise_if_asked();
+    ///     // However long it takes.
+    ///     assert!(Runner::new()?.end(Duration::MAX));
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub fn end(&self, time: Duration) -> bool {
         drop(self.alive().take());
-        let until = Instant::now() + time;
+        // What is beyond the clock is never.
+        let until = Instant::now().checked_add(time);
         loop {
-            let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
+            let left = until.and_then(|until| Timespec::try_from(until.saturating_duration_since(Instant::now())).ok());
             let mut gone = [PollFd::new(&self.0.all_gone, PollFlags::empty())];
             match rustix::event::poll(&mut gone, left.as_ref()) {
                 Err(rustix::io::Errno::INTR) => {}

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use socket2::SockAddr;
 
+use crate::ConnectClose;
 use crate::errors::Failure;
-use crate::load::{ConnectClose, Plan};
 use crate::meter::Meter;
 use crate::payload::Payload;
+use crate::plan::Plan;
 use crate::poller::{Poller, Ready};
 use crate::socket::{Begun, CHUNK, RETRY, begin};
 use crate::tls::Tls;
@@ -73,15 +74,17 @@ struct Engine<'a> {
 enum Slot {
     /// To be started as soon as the load allows.
     Idle,
-    /// Taken from the budget, but the listener's backlog was full.
-    Waiting,
+    /// Taken from the budget at that time, but the listener's backlog was full.
+    Waiting(Instant),
     Busy(Request),
 }
 
 struct Request {
     wire: Wire,
     number: u64,
+    /// Since when its latency counts.
     since: Instant,
+    begun: Instant,
     established: bool,
     sent: usize,
     verified: usize,
@@ -106,48 +109,67 @@ impl Engine<'_> {
                 }
                 return Ok(());
             }
-            // Slots stay vacant only after something went wrong or when the budget is used up: a tick is soon enough.
-            let mut patience = self.meter.patience(now);
-            if self.start_vacant() {
-                patience = patience.min(RETRY);
+            if let Some(before) = self.meter.overdue(now) {
+                self.time_out(before);
             }
-            self.wait(patience)?;
+            let waits = self.start_vacant();
+            self.wait(waits)?;
             for place in 0..self.poller.len() {
                 self.serve(self.poller.ready(place));
             }
         }
     }
 
-    fn wait(&mut self, patience: Duration) -> Result<(), LoadError> {
-        self.poller.wait(patience).map_err(LoadError::system("wait for events"))
+    /// Waits for events. `waits`: some slots wait for something of which there are none.
+    fn wait(&mut self, waits: bool) -> Result<(), LoadError> {
+        let now = Instant::now();
+        let mut patience = self.meter.patience(now);
+        if waits {
+            patience = patience.min(RETRY);
+        }
+        // What is due while no slot is vacant starts when one is.
+        let has_room = self.vacant > 0;
+        let due = if has_room { self.meter.until_due(now) } else { None };
+        let waited = self.poller.wait_until_due(patience, due);
+        if !has_room {
+            self.meter.was_full();
+        }
+        waited.map_err(LoadError::system("wait for events"))
     }
 
-    /// Starts every vacant slot; whether some are still vacant.
+    /// Starts what may be started in vacant slots. Whether some stay vacant that are to be tried again soon: after something went
+    /// wrong a tick is soon enough.
     fn start_vacant(&mut self) -> bool {
-        if self.vacant > 0 {
-            for token in 0..self.slots.len() {
-                if !matches!(self.slots[token], Slot::Busy(_)) {
-                    self.start(token);
-                }
+        if self.vacant == 0 {
+            return false;
+        }
+        let mut waits = false;
+        for token in 0..self.slots.len() {
+            if !matches!(self.slots[token], Slot::Busy(_)) {
+                self.start(token);
+                waits |= matches!(self.slots[token], Slot::Waiting(_));
             }
         }
-        self.vacant > 0
+        waits || (self.vacant > 0 && !self.meter.is_open_loop())
     }
 
     /// Begins the next request in a vacant slot.
     fn start(&mut self, token: usize) {
-        if matches!(self.slots[token], Slot::Idle) {
-            if self.meter.take(1) == 0 {
-                return;
+        let now = Instant::now();
+        let since = match self.slots[token] {
+            Slot::Waiting(since) => since,
+            _ if self.meter.take(1, now) == 0 => return,
+            _ => {
+                self.active += 1;
+                self.meter.leaves(now)
             }
-            self.active += 1;
-        }
-        self.slots[token] = match self.connect(token) {
+        };
+        self.slots[token] = match self.connect(token, since, now) {
             Ok(Some(request)) => {
                 self.vacant -= 1;
                 Slot::Busy(request)
             }
-            Ok(None) => Slot::Waiting,
+            Ok(None) => Slot::Waiting(since),
             Err(failure) => {
                 self.active -= 1;
                 self.meter.failed(failure);
@@ -156,16 +178,28 @@ impl Engine<'_> {
         };
     }
 
+    /// Gives up the requests that have begun before that.
+    fn time_out(&mut self, before: Instant) {
+        for slot in &mut self.slots {
+            if matches!(slot, Slot::Busy(request) if request.begun < before) {
+                *slot = Slot::Idle;
+                self.active -= 1;
+                self.vacant += 1;
+                self.meter.failed(Failure::Timeout);
+            }
+        }
+    }
+
     /// Connects and sends at once: over loopback the handshake is done when connect(2) returns.
-    fn connect(&mut self, token: usize) -> Result<Option<Request>, Failure> {
-        let since = Instant::now();
+    fn connect(&mut self, token: usize, since: Instant, begun: Instant) -> Result<Option<Request>, Failure> {
         let socket = match begin(self.address, self.plan.source(token)) {
             Ok(Begun::Socket(socket)) => socket,
             Ok(Begun::BacklogFull) => return Ok(None),
             Err(error) => return Err(Failure::from(&error)),
         };
         let wire = Wire::new(socket, self.tls)?;
-        let mut request = Request { wire, number: self.started, since, established: false, sent: 0, verified: 0 };
+        let mut request =
+            Request { wire, number: self.started, since, begun, established: false, sent: 0, verified: 0 };
         self.started += 1;
         self.send(&mut request)?;
         let unsent = request.sent < self.payload.len() || request.wire.is_tls();
@@ -177,11 +211,16 @@ impl Engine<'_> {
         self.compose(request.number);
         let sent = request.wire.send(&self.message[request.sent..])?;
         request.sent += sent;
-        if sent > 0 && !request.established {
-            request.established = true;
-            self.meter.opened();
-        }
+        self.establish(request, sent > 0);
         Ok(())
+    }
+
+    /// Counts the connection once it is of use: something left, and with TLS hands were shaken.
+    fn establish(&mut self, request: &mut Request, has_moved: bool) {
+        if has_moved && !request.established && !request.wire.is_shaking_hands() {
+            request.established = true;
+            self.meter.opened(Some(request.begun.elapsed()));
+        }
     }
 
     fn serve(&mut self, ready: Ready) {
@@ -219,13 +258,17 @@ impl Engine<'_> {
         }
         loop {
             let received = match request.wire.receive(&mut self.incoming) {
-                Ok(None) => return Ok(Step::Waiting),
+                Ok(None) => {
+                    self.establish(request, request.sent > 0);
+                    return Ok(Step::Waiting);
+                }
                 // Only a half-closed request reads on when it has everything.
                 Ok(Some(0)) if request.verified == self.payload.len() => return Ok(Step::Over),
                 Ok(Some(0)) => return Err(Failure::EarlyClose),
                 Ok(Some(received)) => received,
                 Err(failure) => return Err(failure),
             };
+            self.establish(request, true);
             if let Step::Over = self.take(request, received)? {
                 return Ok(Step::Over);
             }

@@ -10,10 +10,10 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use socketserver_sys::{Inbox, Local, Outbox, tell_errors, tell_local};
 
 use crate::errors::Failure;
-use crate::load::Plan;
 use crate::meter::Meter;
 use crate::packets::{AT_A_TIME, QUEUE};
 use crate::payload::Payload;
+use crate::plan::Plan;
 use crate::poller::Poller;
 use crate::{LoadError, Outcome, Target};
 
@@ -52,7 +52,7 @@ pub(crate) fn run<'a>(
 ) -> Result<Outcome, LoadError> {
     let socket = open().map_err(LoadError::system("open a socket that speaks from many addresses"))?;
     poller.add(&socket, 0, true).map_err(LoadError::system("watch a socket"))?;
-    meter.opened();
+    meter.opened(None);
     meter.begin();
     let mut engine = Engine {
         plan,
@@ -175,7 +175,7 @@ impl Engine<'_> {
     /// Starts messages until as many are in flight as may be, each from the next peer.
     fn top_up(&mut self, now: Instant) -> Result<(), Failure> {
         let room = self.plan.depth - self.asked.waiting.len();
-        for _ in 0..self.meter.take(room as u64) {
+        for _ in 0..self.meter.take(room as u64, now) {
             let number = self.plan.first + self.composed;
             let peer = peer(self.composed % self.peers);
             self.composed += 1;

@@ -1,5 +1,6 @@
 //! Why a load could not be run.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -20,13 +21,13 @@ pub struct LoadError(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Invalid(&'static str),
+    Invalid(Cow<'static, str>),
     System(&'static str, io::Error),
 }
 
 impl LoadError {
-    pub(crate) fn invalid(why: &'static str) -> Self {
-        Self(Kind::Invalid(why))
+    pub(crate) fn invalid(why: impl Into<Cow<'static, str>>) -> Self {
+        Self(Kind::Invalid(why.into()))
     }
 
     /// For `map_err`: what was attempted, and then the error.
@@ -35,11 +36,13 @@ impl LoadError {
     }
 
     /// What was asked for makes no sense: no connections, a message of no bytes, a line with a newline inside.
+    #[must_use]
     pub fn is_invalid(&self) -> bool {
         matches!(self.0, Kind::Invalid(_))
     }
 
     /// The operating system refused something that the generator needs, such as one more descriptor.
+    #[must_use]
     pub fn is_system(&self) -> bool {
         matches!(self.0, Kind::System(..))
     }

@@ -25,7 +25,8 @@ pub struct Errors {
     pub refused: u64,
     /// The peer reset the connection, or closed it while something was being sent (`ECONNRESET`, `EPIPE`).
     pub reset: u64,
-    /// Waiting for something when the run was given up for lack of progress, or `ETIMEDOUT`.
+    /// Waiting for something when its [time](crate::Load::timeout) was up or the run was given up for lack of progress, or
+    /// `ETIMEDOUT`. Of UDP a packet that is lost is no failure of its socket: see [`Outcome::lost`](crate::Outcome::lost).
     pub timeout: u64,
     /// A byte came that is not the one expected there, or one that was not expected at all.
     pub mismatch: u64,
@@ -33,6 +34,8 @@ pub struct Errors {
     pub early_close: u64,
     /// The server did not speak TLS, or not as it should.
     pub tls: u64,
+    /// The server did not agree to speak WebSocket (RFC 6455), or spoke it wrongly.
+    pub websocket: u64,
     /// Anything else, such as no local port left (`EADDRNOTAVAIL`).
     pub other: u64,
 }
@@ -46,18 +49,33 @@ pub(crate) enum Failure {
     Mismatch,
     EarlyClose,
     Tls,
+    WebSocket,
     Other,
 }
 
 impl Errors {
     /// All of them.
+    #[must_use]
     pub fn total(&self) -> u64 {
         self.kinds().iter().map(|(count, _)| count).sum()
     }
 
     /// Whether there were none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.total() == 0
+    }
+
+    /// Adds all of `other`'s.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.refused += other.refused;
+        self.reset += other.reset;
+        self.timeout += other.timeout;
+        self.mismatch += other.mismatch;
+        self.early_close += other.early_close;
+        self.tls += other.tls;
+        self.websocket += other.websocket;
+        self.other += other.other;
     }
 
     pub(crate) fn count(&mut self, failure: Failure) {
@@ -68,12 +86,13 @@ impl Errors {
             Failure::Mismatch => &mut self.mismatch,
             Failure::EarlyClose => &mut self.early_close,
             Failure::Tls => &mut self.tls,
+            Failure::WebSocket => &mut self.websocket,
             Failure::Other => &mut self.other,
         };
         *counter += 1;
     }
 
-    fn kinds(&self) -> [(u64, &'static str); 7] {
+    fn kinds(&self) -> [(u64, &'static str); 8] {
         [
             (self.refused, "refused"),
             (self.reset, "reset"),
@@ -81,6 +100,7 @@ impl Errors {
             (self.mismatch, "mismatch"),
             (self.early_close, "early close"),
             (self.tls, "TLS"),
+            (self.websocket, "WebSocket"),
             (self.other, "other"),
         ]
     }

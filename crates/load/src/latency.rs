@@ -39,6 +39,7 @@ impl Latency {
     }
 
     /// The latency that `percent` of all replies did not exceed; 0 to 100.
+    #[must_use]
     pub fn percentile(&self, percent: f64) -> Duration {
         if self.0.is_empty() {
             return Duration::ZERO;
@@ -47,11 +48,13 @@ impl Latency {
     }
 
     /// The longest.
+    #[must_use]
     pub fn max(&self) -> Duration {
         Duration::from_nanos(self.0.max())
     }
 
     /// The shortest.
+    #[must_use]
     pub fn min(&self) -> Duration {
         if self.0.is_empty() {
             return Duration::ZERO;
@@ -60,6 +63,7 @@ impl Latency {
     }
 
     /// The arithmetic mean.
+    #[must_use]
     pub fn mean(&self) -> Duration {
         if self.0.is_empty() {
             return Duration::ZERO;
@@ -68,11 +72,13 @@ impl Latency {
     }
 
     /// How many were recorded.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.0.len()
     }
 
     /// Whether none was recorded.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

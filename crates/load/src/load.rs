@@ -1,22 +1,24 @@
 //! What load to put on a server.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use socket2::SockAddr;
+use socketserver_proto::Rate;
+use socketserver_proto::framing::AnyFraming;
 
 use crate::meter::Meter;
 use crate::payload::{Form, Payload};
+use crate::plan::{Plan, Replies};
 use crate::poller::Poller;
-use crate::tls::Tls;
+use crate::progress::{Observer, Progress, Watch};
+use crate::tls::{Tls, Trust};
+use crate::websocket::Request;
 use crate::{LoadError, Outcome, Target, connect, crowd, echo, packets, room};
-
-/// How long a run is when neither its duration nor its number of requests was given.
-const DEFAULT_DURATION: Duration = Duration::from_secs(1);
-
-/// What the system takes in one call (`UDP_MAX_SEGMENTS`, and the largest packet over IPv4).
-const MOST_IN_TRAIN: usize = 64;
-const LARGEST_TRAIN: usize = 65_507;
 
 /// A load to put on a server: build it, then [`run`](Self::run) it.
 ///
@@ -40,37 +42,6 @@ pub struct Load {
     target: Target,
     message: Message,
     plan: Plan,
-}
-
-/// What the engines need to know of a load.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) connections: usize,
-    pub(crate) depth: usize,
-    pub(crate) duration: Option<Duration>,
-    pub(crate) requests: Option<u64>,
-    pub(crate) warmup: Duration,
-    pub(crate) stall: Duration,
-    pub(crate) connect: Option<ConnectClose>,
-    /// How many packets go together.
-    pub(crate) trains: Option<usize>,
-    /// How many addresses packets come from.
-    pub(crate) peers: Option<usize>,
-    /// The connections are members of a room.
-    pub(crate) room: bool,
-    /// The connections are TLS.
-    pub(crate) tls: bool,
-    /// The number of the first message.
-    pub(crate) first: u64,
-    /// What connections are bound to in turn; nothing when empty.
-    pub(crate) sources: Vec<SockAddr>,
-}
-
-impl Plan {
-    /// What the connection of this token is bound to.
-    pub(crate) fn source(&self, token: usize) -> Option<&SockAddr> {
-        self.sources.get(token % self.sources.len().max(1))
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -122,65 +93,121 @@ pub enum Window {
 
 impl Load {
     /// A load on `target` with the defaults told above.
+    #[must_use]
     pub fn new(target: impl Into<Target>) -> Self {
         Self {
             target: target.into(),
             message: Message { size: 64, fixed: None, form: Form::Bytes },
-            plan: Plan {
-                connections: 1,
-                depth: 1,
-                duration: None,
-                requests: None,
-                warmup: Duration::ZERO,
-                stall: Duration::from_secs(10),
-                connect: None,
-                trains: None,
-                peers: None,
-                room: false,
-                tls: false,
-                first: 0,
-                sources: Vec::new(),
-            },
+            plan: Plan::default(),
         }
     }
 
     /// Connections open at a time; default 1. They are all opened before anything is sent.
+    #[must_use]
     pub fn connections(mut self, connections: usize) -> Self {
         self.plan.connections = connections;
         self
     }
 
     /// Messages in flight on each connection; default 1. Ignored with [`connect_per_request`](Self::connect_per_request).
+    #[must_use]
     pub fn depth(mut self, depth: usize) -> Self {
         self.plan.depth = depth;
         self
     }
 
     /// Bytes of each message, its newline included and its length not; default 64. Each message differs from every other as far as its size allows.
+    #[must_use]
     pub fn size(mut self, bytes: usize) -> Self {
         self.message.size = bytes;
         self
     }
 
     /// Sends these bytes each time instead of made-up ones. With equal messages a doubled one may go unseen.
+    #[must_use]
     pub fn message(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.message.fixed = Some(bytes.into());
         self
     }
 
     /// Every message is a line: it ends in `\n` and has no other newline.
+    #[must_use]
     pub fn lines(mut self) -> Self {
         self.message.form = Form::Line;
+        self.plan.replies = Replies::Bytes;
         self
     }
 
     /// Every message is a frame: its length, 4 bytes in network byte order, then the message. The length is verified too.
+    #[must_use]
     pub fn framed(mut self) -> Self {
         self.message.form = Form::Framed;
+        self.plan.replies = Replies::Bytes;
+        self
+    }
+
+    /// Every message is a frame of this framing, and a reply is one whose message is the same, however its frame may be written
+    /// (as a line that ends in CRLF in place of LF). [`size`](Self::size) is of the message alone. With a
+    /// [connection a request](Self::connect_per_request) the frame has to be the same too. Not for UDP, where a packet is a
+    /// message, nor for a [room](Self::room).
+    ///
+    /// ```no_run
+    /// use socketserver_load::{Load, Target};
+    ///
+    /// let target = Target::Tcp("127.0.0.1:8080".parse()?);
+    /// let outcome = Load::new(target).framing("netstring".parse()?).size(100).run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn framing(mut self, framing: AnyFraming) -> Self {
+        self.plan.replies = Replies::Frames(framing);
+        self
+    }
+
+    /// The messages go over WebSocket (RFC 6455), as binary ones, once the server has agreed to speak it at `path`; `host` is
+    /// what it is told that it was asked as. Replies may be text or binary, in one frame or several; pings are answered.
+    /// Connections stay, and there are no framings beside it.
+    ///
+    /// ```no_run
+    /// use socketserver_load::{Load, Target};
+    ///
+    /// let target = Target::Tcp("127.0.0.1:8081".parse()?);
+    /// let outcome = Load::new(target).websocket("localhost:8081", "/echo").connections(100).run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn websocket(mut self, host: impl Into<String>, path: impl Into<String>) -> Self {
+        self.plan.replies = Replies::WebSocket(Request { host: host.into(), path: path.into() });
+        self
+    }
+
+    /// Sends messages at this rate, whatever comes back: an open loop. The latency of each counts from when it was to leave, so
+    /// that a server which stalls is not asked less for that, and what had to wait meanwhile shows in the latency ("coordinated
+    /// omission" is what hides it). Default: each connection sends the next when a reply has come, a closed loop.
+    ///
+    /// The messages go to the connections in turn. No more than [`connections`](Self::connections) times [`depth`](Self::depth) are in
+    /// flight; what is due beyond that is [held](crate::OpenLoop::held) until there is room, and its latency grows. Not for a
+    /// [room](Self::room), many [peers](Self::peers) and [trains](Self::trains).
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.plan.rate = Some(rate);
+        self
+    }
+
+    /// How long a reply may take from when its message left, and a connection until it is of use; default: without end but for
+    /// the [stall](Self::stall) bound, which does not hold beside it, or, in an open loop, as long as that bound. It is
+    /// looked at eight times in that time.
+    ///
+    /// A connection of which a message has no reply is given up: it counts as one [time-out](crate::Errors::timeout), and all that it
+    /// had in flight as [lost](crate::Outcome::lost). Over UDP the packet is lost, and its socket goes on.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.plan.timeout = Some(limit);
         self
     }
 
     /// How long to measure, after the warm-up; default 1 s, or unbounded when [`requests`](Self::requests) is given.
+    #[must_use]
     pub fn duration(mut self, duration: Duration) -> Self {
         self.plan.duration = Some(duration);
         self
@@ -188,12 +215,14 @@ impl Load {
 
     /// Stop after this many messages in the measured window, and start no more than these; whichever of this and
     /// [`duration`](Self::duration) comes first. With a connection a request, failed ones count too.
+    #[must_use]
     pub fn requests(mut self, requests: u64) -> Self {
         self.plan.requests = Some(requests);
         self
     }
 
     /// How long to run before anything is counted; default 0.
+    #[must_use]
     pub fn warmup(mut self, warmup: Duration) -> Self {
         self.plan.warmup = warmup;
         self
@@ -201,6 +230,7 @@ impl Load {
 
     /// Give up when nothing at all has come back for this long; default 10 s. Everything then waiting is a
     /// [timeout](crate::Errors::timeout).
+    #[must_use]
     pub fn stall(mut self, limit: Duration) -> Self {
         self.plan.stall = limit;
         self
@@ -208,6 +238,7 @@ impl Load {
 
     /// Make a connection for each message: connect, send one, read its echo, close as told, and again;
     /// [`connections`](Self::connections) of them in parallel.
+    #[must_use]
     pub fn connect_per_request(mut self, close: ConnectClose) -> Self {
         self.plan.connect = Some(close);
         self
@@ -216,6 +247,7 @@ impl Load {
     /// UDP packets leave in trains of so many, each sent at once and cut up by the system (`UDP_SEGMENT`, `udp(7)`), and are
     /// received in trains (`UDP_GRO`); default: each by itself. The next train leaves when there is room for all of it, so
     /// [`depth`](Self::depth) is at least as many. At most 64, and 65,507 bytes together.
+    #[must_use]
     pub fn trains(mut self, packets: usize) -> Self {
         self.plan.trains = Some(packets);
         self
@@ -246,6 +278,7 @@ impl Load {
     /// assert_eq!((outcome.messages, outcome.opened), (3, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn peers(mut self, peers: usize) -> Self {
         self.plan.peers = Some(peers);
         self
@@ -267,6 +300,7 @@ impl Load {
     /// println!("{:.0} deliveries a second", outcome.rate());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn room(mut self) -> Self {
         self.plan.room = true;
         self
@@ -287,13 +321,23 @@ impl Load {
     /// println!("{:.0} handshakes a second", outcome.rate());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn tls(mut self) -> Self {
-        self.plan.tls = true;
+        self.plan.tls = Some(Trust::Anybody);
+        self
+    }
+
+    /// The connections are TLS as these settings say, and the server shows a certificate for that name; see
+    /// [`tls`](Self::tls), which believes anybody. Each handshake is a full one: no session goes on.
+    #[must_use]
+    pub fn tls_with(mut self, config: Arc<ClientConfig>, name: ServerName<'static>) -> Self {
+        self.plan.tls = Some(Trust::Given(config, name));
         self
     }
 
     /// Numbers the messages from here on; default 0. Loads that run on one server at a time want their numbers far
     /// apart, so that a reply meant for another load is a mismatch too. A message shows 48 bits of its number.
+    #[must_use]
     pub fn numbered_from(mut self, first: u64) -> Self {
         self.plan.first = first;
         self
@@ -303,6 +347,7 @@ impl Load {
     ///
     /// One address has as many connections to a server as there are ephemeral ports, see `ip_local_port_range` in
     /// `ip(7)`, and finding the last of them takes the kernel long. Every address of 127.0.0.0/8 is this machine's.
+    #[must_use]
     pub fn sources(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let unspecific = |address| SockAddr::from(SocketAddr::new(address, 0));
         self.plan.sources = addresses.into_iter().map(unspecific).collect();
@@ -326,18 +371,38 @@ impl Load {
     ///
     /// As [`run`](Self::run).
     pub fn run_watched(&self, mut watch: impl FnMut(Window)) -> Result<Outcome, LoadError> {
+        self.run_with(&mut watch)
+    }
+
+    /// The same, and tells `observe` about each so long how it comes along, from when all connections are open, and once more at
+    /// the end. [`Break`](ControlFlow::Break) ends the load early, and the outcome is of what there was so far. It is called
+    /// on the thread that makes the load: what it takes is missing there.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_observed(
+        &self,
+        every: Duration,
+        observe: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Outcome, LoadError> {
+        self.run_with(&mut Observer { every, observe })
+    }
+
+    fn run_with(&self, watch: &mut dyn Watch) -> Result<Outcome, LoadError> {
         let payload = self.payload()?;
-        let plan = self.plan(payload.len())?;
+        let plan = self.plan.resolve(&self.target, payload.len())?;
         let crowd = plan.peers.map(|peers| Ok((peers, crowd::check(&plan, peers, &self.target)?))).transpose()?;
         if plan.room {
             room::check(&plan, &self.target)?;
         }
         let address = self.target.address();
         let address: SockAddr = address.map_err(LoadError::system("use that address"))?;
-        let poller = Poller::new().map_err(LoadError::system("make an epoll instance"))?;
-        let tls = plan.tls.then(Tls::new).transpose();
+        let poller = if plan.rate.is_some() { Poller::with_alarm() } else { Poller::new() };
+        let poller = poller.map_err(LoadError::system("make an epoll instance"))?;
+        let tls = plan.tls.as_ref().map(Tls::new).transpose();
         let tls = tls.map_err(|error| LoadError::system("speak TLS")(std::io::Error::other(error)))?;
-        let meter = Meter::new(&plan, &mut watch);
+        let meter = Meter::new(&plan, watch);
         if let Some((peers, server)) = crowd {
             return crowd::run(&plan, peers, &payload, server, poller, meter);
         }
@@ -355,6 +420,9 @@ impl Load {
         if size == 0 {
             return Err(LoadError::invalid("a message needs at least one byte"));
         }
+        if let Replies::Frames(framing) = &self.plan.replies {
+            return Payload::in_frames(fixed.as_deref(), size, framing);
+        }
         if *form == Form::Framed && u32::try_from(size).is_err() {
             return Err(LoadError::invalid("a length of 4 bytes tells of 4 GiB at most"));
         }
@@ -365,44 +433,5 @@ impl Load {
             return Err(LoadError::invalid("a line ends in a newline and has no other"));
         }
         Ok(Payload::fixed(bytes, *form))
-    }
-
-    fn plan(&self, size: usize) -> Result<Plan, LoadError> {
-        let mut plan = self.plan.clone();
-        if plan.connections == 0 {
-            return Err(LoadError::invalid("it needs at least one connection"));
-        }
-        if plan.depth == 0 {
-            return Err(LoadError::invalid("it needs at least one message in flight"));
-        }
-        if !plan.sources.is_empty() && matches!(self.target, Target::Unix(_)) {
-            return Err(LoadError::invalid("a client of a Unix socket has no IP address"));
-        }
-        if plan.tls && (plan.room || matches!(self.target, Target::Udp(_))) {
-            return Err(LoadError::invalid("over UDP, and in a room, there is no TLS"));
-        }
-        if let Some(packets) = plan.trains {
-            self.check_trains(packets, size)?;
-        }
-        if plan.stall.is_zero() {
-            return Err(LoadError::invalid("the stall bound must not be zero"));
-        }
-        if plan.duration.is_none() && plan.requests.is_none() {
-            plan.duration = Some(DEFAULT_DURATION);
-        }
-        Ok(plan)
-    }
-
-    fn check_trains(&self, packets: usize, size: usize) -> Result<(), LoadError> {
-        if !matches!(self.target, Target::Udp(_)) {
-            return Err(LoadError::invalid("only UDP packets go in trains"));
-        }
-        if !(1..=MOST_IN_TRAIN).contains(&packets) || packets.saturating_mul(size) > LARGEST_TRAIN {
-            return Err(LoadError::invalid("a train has 1 to 64 packets, and at most 65,507 bytes"));
-        }
-        if self.plan.depth < packets {
-            return Err(LoadError::invalid("as many packets as a train has need to be in flight"));
-        }
-        Ok(())
     }
 }

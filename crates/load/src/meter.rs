@@ -5,18 +5,27 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::errors::Failure;
-use crate::load::Plan;
+use crate::plan::Plan;
+use crate::progress::{Interval, Watch};
+use crate::schedule::Schedule;
 use crate::{Outcome, Window};
 
 /// Counts a run.
 pub(crate) struct Meter<'a> {
     plan: &'a Plan,
-    watch: &'a mut dyn FnMut(Window),
+    watch: &'a mut dyn Watch,
     started: Instant,
     phase: Phase,
     progress: Instant,
     /// Messages that may still be started; `None` without a bound, as in the warm-up.
     budget: Option<u64>,
+    schedule: Option<Schedule>,
+    /// When to look for messages that nobody has answered, if ever.
+    next_look: Option<Instant>,
+    /// What is told of next, if anybody wants to know.
+    interval: Option<Interval>,
+    /// Whoever is told wants no more.
+    stopped: bool,
     outcome: Outcome,
 }
 
@@ -28,15 +37,19 @@ enum Phase {
 }
 
 impl<'a> Meter<'a> {
-    pub(crate) fn new(plan: &'a Plan, watch: &'a mut dyn FnMut(Window)) -> Self {
+    pub(crate) fn new(plan: &'a Plan, watch: &'a mut dyn Watch) -> Self {
         let now = Instant::now();
         Self {
             plan,
+            interval: watch.every().map(|every| Interval::new(every, now)),
             watch,
             started: now,
             phase: Phase::Warmup,
             progress: now,
             budget: None,
+            schedule: plan.rate.map(Schedule::new),
+            next_look: None,
+            stopped: false,
             outcome: Outcome::default(),
         }
     }
@@ -45,6 +58,13 @@ impl<'a> Meter<'a> {
     pub(crate) fn begin(&mut self) {
         self.started = Instant::now();
         self.progress = self.started;
+        self.next_look = self.plan.timeout.map(|limit| self.started + limit);
+        if let Some(schedule) = &mut self.schedule {
+            schedule.begin(self.started);
+        }
+        if let Some(interval) = &mut self.interval {
+            interval.restart(self.started);
+        }
         self.turn(self.started, 0);
     }
 
@@ -53,39 +73,66 @@ impl<'a> Meter<'a> {
         if matches!(self.phase, Phase::Warmup) && now >= self.started + self.plan.warmup {
             self.open(in_flight);
         }
+        if self.interval.as_ref().and_then(Interval::end).is_some_and(|end| now >= end) {
+            self.tell(now, in_flight);
+        }
         let over = match self.phase {
             Phase::Warmup => false,
             Phase::Open { since, .. } => {
                 let late = self.plan.duration.is_some_and(|limit| now - since >= limit);
-                let done = self.plan.requests.is_some_and(|n| self.outcome.messages >= n);
-                late || done || (self.budget == Some(0) && in_flight == 0)
+                late || self.is_done() || (self.budget == Some(0) && in_flight == 0)
             }
             Phase::Closed => true,
         };
-        !over
+        !(over || self.stopped)
+    }
+
+    /// Whether all has come back that was asked for: what a server does from then on is no matter here.
+    pub(crate) fn is_done(&self) -> bool {
+        self.plan.requests.is_some_and(|n| self.outcome.messages >= n)
     }
 
     fn open(&mut self, in_flight: u64) {
         self.budget = self.plan.requests.map(|n| n.saturating_sub(in_flight));
-        (self.watch)(Window::Opened);
+        if let Some(schedule) = &mut self.schedule {
+            schedule.open();
+        }
+        self.watch.edge(Window::Opened);
         // Read after the watcher has run, which may take its time.
         self.phase = Phase::Open { since: Instant::now(), cpu: thread_cpu() };
     }
 
+    /// Tells of the interval that has ended.
+    fn tell(&mut self, now: Instant, in_flight: u64) {
+        let elapsed = match self.phase {
+            Phase::Open { since, .. } => now.saturating_duration_since(since),
+            Phase::Warmup | Phase::Closed => Duration::ZERO,
+        };
+        if let Some(interval) = &mut self.interval {
+            let progress = interval.restart(now).told(now, elapsed, self.outcome.errors.clone(), in_flight);
+            self.stopped |= self.watch.progress(progress).is_break();
+        }
+    }
+
     /// Closes the window and hands out the figures.
     pub(crate) fn finish(mut self, in_flight: u64) -> Outcome {
+        let now = Instant::now();
         if let Phase::Open { since, cpu } = self.phase {
-            self.outcome.elapsed = since.elapsed();
+            self.outcome.elapsed = now.saturating_duration_since(since);
             self.outcome.cpu = thread_cpu().saturating_sub(cpu);
+            self.tell(now, in_flight);
             self.phase = Phase::Closed;
-            (self.watch)(Window::Closed);
+            self.watch.edge(Window::Closed);
         }
         self.outcome.in_flight = in_flight;
+        let unsent = self.due(now);
+        self.outcome.open_loop = self.schedule.map(|schedule| schedule.kept(unsent));
         self.outcome
     }
 
     /// How many of `wanted` messages may be started; they count as started.
-    pub(crate) fn take(&mut self, wanted: u64) -> u64 {
+    pub(crate) fn take(&mut self, wanted: u64, now: Instant) -> u64 {
+        let wanted = self.schedule.as_ref().map_or(wanted, |schedule| wanted.min(schedule.due(now)));
         match &mut self.budget {
             None => wanted,
             Some(left) => {
@@ -96,8 +143,45 @@ impl<'a> Meter<'a> {
         }
     }
 
-    pub(crate) fn opened(&mut self) {
+    /// A message that was taken leaves; tells since when its latency counts. In an open loop each has a time of its own.
+    pub(crate) fn leaves(&mut self, now: Instant) -> Instant {
+        self.schedule.as_mut().map_or(now, |schedule| schedule.leave(now))
+    }
+
+    /// Whether messages have times of their own.
+    pub(crate) fn is_open_loop(&self) -> bool {
+        self.schedule.is_some()
+    }
+
+    /// Messages whose time has come, and that may still be started.
+    pub(crate) fn due(&self, now: Instant) -> u64 {
+        let due = self.schedule.as_ref().map_or(0, |schedule| schedule.due(now));
+        self.budget.map_or(due, |left| due.min(left))
+    }
+
+    /// Until now no message could leave, for as many as may be were in flight.
+    pub(crate) fn was_full(&mut self) {
+        if let Some(schedule) = &mut self.schedule {
+            schedule.was_full(Instant::now());
+        }
+    }
+
+    /// When it is time to look for messages that nobody has answered: those are overdue that left before what is told.
+    pub(crate) fn overdue(&mut self, now: Instant) -> Option<Instant> {
+        let limit = self.plan.timeout?;
+        if self.next_look.is_none_or(|next| now < next) {
+            return None;
+        }
+        self.next_look = Some(now + (limit / 8).max(Duration::from_millis(1)));
+        now.checked_sub(limit)
+    }
+
+    /// A connection was established, within that time if that is of interest.
+    pub(crate) fn opened(&mut self, within: Option<Duration>) {
         self.outcome.opened += 1;
+        if let Some(within) = within {
+            self.outcome.connect.record(within);
+        }
     }
 
     pub(crate) fn received(&mut self, now: Instant, bytes: usize) {
@@ -118,26 +202,41 @@ impl<'a> Meter<'a> {
         let nanos = u64::try_from((now - since).as_nanos()).unwrap_or(u64::MAX);
         self.outcome.messages += counted;
         self.outcome.latency.record_many(nanos, counted);
+        if let Some(interval) = &mut self.interval {
+            interval.completed(nanos, counted);
+        }
     }
 
     pub(crate) fn failed(&mut self, failure: impl Into<Failure>) {
         self.outcome.errors.count(failure.into());
     }
 
-    /// Nothing came for so long that the run is to be given up.
-    pub(crate) fn stalled(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.progress) >= self.plan.stall
+    /// Messages that nobody will answer any more.
+    pub(crate) fn lost(&mut self, messages: u64) {
+        self.outcome.lost += messages;
     }
 
-    /// How long there is nothing to do unless a socket becomes ready.
+    /// Nothing came for so long that the run is to be given up. Where each message has a limit of its own that is enough.
+    pub(crate) fn stalled(&self, now: Instant) -> bool {
+        self.plan.timeout.is_none() && now.saturating_duration_since(self.progress) >= self.plan.stall
+    }
+
+    /// How long there is nothing to do unless a socket becomes ready, or, in an open loop, a message is due.
     pub(crate) fn patience(&self, now: Instant) -> Duration {
         let edge = match self.phase {
             Phase::Warmup => Some(self.started + self.plan.warmup),
             Phase::Open { since, .. } => self.plan.duration.map(|limit| since + limit),
             Phase::Closed => None,
         };
-        let stall = self.progress + self.plan.stall;
-        edge.map_or(stall, |edge| edge.min(stall)).saturating_duration_since(now)
+        let limit = self.next_look.unwrap_or(self.progress + self.plan.stall);
+        let told = self.interval.as_ref().and_then(Interval::end);
+        edge.into_iter().chain(told).fold(limit, Instant::min).saturating_duration_since(now)
+    }
+
+    /// How long it is until the next message is due, in an open loop that has not sent all.
+    pub(crate) fn until_due(&self, now: Instant) -> Option<Duration> {
+        let schedule = self.schedule.as_ref()?;
+        (self.budget != Some(0)).then(|| schedule.next().saturating_duration_since(now))
     }
 }
 

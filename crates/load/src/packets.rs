@@ -1,4 +1,4 @@
-//! Datagram sockets, each with a fixed number of packets in flight.
+//! Datagram sockets, and packets that come back on them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,16 +8,19 @@ use socket2::{SockAddr, Socket, Type};
 use socketserver_sys::{Inbox, Outbox, join_trains};
 
 use crate::errors::Failure;
-use crate::load::Plan;
+use crate::lanes::{Lane, Lanes};
 use crate::meter::Meter;
 use crate::payload::Payload;
-use crate::poller::Poller;
+use crate::plan::Plan;
+use crate::poller::{Poller, Ready};
 use crate::{LoadError, Outcome};
 
 /// Received in one call at most.
 pub(crate) const AT_A_TIME: usize = 64;
 /// Room for what comes back, as much as most systems give (`net.core.rmem_max`). They count it twice, see `socket(7)`.
 pub(crate) const QUEUE: usize = 212_992;
+/// Of how many packets a late reply is known as one, on each socket; of older ones it is taken for a wrong one.
+const MOST_GIVEN_UP: usize = 1024;
 /// How large a train is at most.
 const TRAIN: usize = 65_535;
 
@@ -29,29 +32,12 @@ pub(crate) fn run<'a>(
     poller: Poller,
     meter: Meter<'a>,
 ) -> Result<Outcome, LoadError> {
-    let mut engine =
-        Engine { plan, payload, poller, meter, flows: Vec::with_capacity(plan.connections), alive: 0, in_flight: 0 };
+    let mut engine = Engine::new(plan, payload, poller, meter, ());
     engine.open_all(address);
-    engine.meter.begin();
-    for token in 0..engine.flows.len() {
-        engine.with(token, |engine, flow| engine.top_up(flow, Instant::now()));
-    }
-    let result = engine.rounds();
-    let Engine { meter, in_flight, .. } = engine;
-    let outcome = meter.finish(in_flight);
-    result.map(|()| outcome)
+    engine.run()
 }
 
-struct Engine<'a> {
-    plan: &'a Plan,
-    payload: &'a Payload,
-    poller: Poller,
-    meter: Meter<'a>,
-    /// By token; a lost one is `None`.
-    flows: Vec<Option<Flow>>,
-    alive: usize,
-    in_flight: u64,
-}
+type Engine<'a> = Lanes<'a, Flow>;
 
 /// A socket that is connected to the server.
 struct Flow {
@@ -60,78 +46,83 @@ struct Flow {
     /// Packets composed so far.
     composed: u64,
     /// Those that have not come back, the oldest first.
-    waiting: VecDeque<(u64, Instant)>,
+    waiting: VecDeque<Packet>,
+    /// Those whose time is up, the oldest first: what comes of them now is late, and no fault.
+    given_up: VecDeque<u64>,
     inbox: Inbox,
     outbox: Outbox,
     /// The one that is being composed.
     message: Vec<u8>,
 }
 
+struct Packet {
+    number: u64,
+    /// Since when its latency counts.
+    since: Instant,
+    sent: Instant,
+}
+
+impl Lane for Flow {
+    type Shared = ();
+
+    fn waiting(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
+    /// In whole trains, if they go in trains.
+    fn start(&mut self, engine: &mut Engine<'_>, room: u64, now: Instant) -> Result<(), Failure> {
+        let train = engine.plan.trains.unwrap_or(1) as u64;
+        for at in 0..engine.meter.take(room - room % train, now) {
+            let number = engine.plan.first + self.composed * engine.plan.connections as u64 + self.token as u64;
+            self.composed += 1;
+            self.message.clear();
+            engine.payload.append(number, &mut self.message);
+            self.outbox.join(at % train > 0);
+            self.outbox.push(&self.message, None, None);
+            self.waiting.push_back(Packet { number, since: engine.meter.leaves(now), sent: now });
+            engine.in_flight += 1;
+        }
+        self.send()
+    }
+
+    fn serve(&mut self, engine: &mut Engine<'_>, _: Ready) -> Result<(), Failure> {
+        self.send()?;
+        engine.receive_all(self)
+    }
+
+    /// Gives up the packets that are late; others take their places.
+    fn time_out(&mut self, engine: &mut Engine<'_>, before: Instant) -> Result<(), Failure> {
+        let lost = self.give_up(before);
+        engine.meter.lost(lost);
+        engine.in_flight -= lost;
+        if engine.meter.is_open_loop() { Ok(()) } else { engine.top_up(self, Instant::now()) }
+    }
+}
+
 impl Engine<'_> {
     fn open_all(&mut self, address: &SockAddr) {
+        let size = if self.plan.trains.is_some() { TRAIN } else { self.payload.len() + 1 };
         for token in 0..self.plan.connections {
             let opened = open(address, self.plan.source(token)).and_then(|socket| {
                 if self.plan.trains.is_some() {
                     join_trains(&socket, true)?;
                 }
                 self.poller.add(&socket, token, true)?;
-                Ok(socket)
+                Ok(Flow {
+                    socket,
+                    token,
+                    composed: 0,
+                    waiting: VecDeque::new(),
+                    given_up: VecDeque::new(),
+                    inbox: Inbox::new(AT_A_TIME.min(self.plan.depth), size),
+                    outbox: Outbox::default(),
+                    message: Vec::new(),
+                })
             });
-            match opened {
-                Ok(socket) => {
-                    self.meter.opened();
-                    self.alive += 1;
-                    let size = if self.plan.trains.is_some() { TRAIN } else { self.payload.len() + 1 };
-                    let inbox = Inbox::new(AT_A_TIME.min(self.plan.depth), size);
-                    self.flows.push(Some(Flow {
-                        socket,
-                        token,
-                        composed: 0,
-                        waiting: VecDeque::new(),
-                        inbox,
-                        outbox: Outbox::default(),
-                        message: Vec::new(),
-                    }));
-                }
-                Err(error) => {
-                    self.meter.failed(&error);
-                    self.flows.push(None);
-                }
+            if opened.is_ok() {
+                self.meter.opened(None);
             }
-        }
-    }
-
-    fn rounds(&mut self) -> Result<(), LoadError> {
-        loop {
-            let now = Instant::now();
-            if !self.meter.turn(now, self.in_flight) || self.alive == 0 {
-                return Ok(());
-            }
-            if self.meter.stalled(now) {
-                self.give_up();
-                return Ok(());
-            }
-            self.poller.wait(self.meter.patience(now)).map_err(LoadError::system("wait for events"))?;
-            for place in 0..self.poller.len() {
-                let ready = self.poller.ready(place);
-                self.with(ready.token, |engine, flow| {
-                    flow.send()?;
-                    engine.receive_all(flow)
-                });
-            }
-        }
-    }
-
-    /// Does something with a socket, and loses it if that fails.
-    fn with(&mut self, token: usize, work: impl FnOnce(&mut Self, &mut Flow) -> Result<(), Failure>) {
-        let Some(mut flow) = self.flows[token].take() else { return };
-        match work(self, &mut flow) {
-            Ok(()) => self.flows[token] = Some(flow),
-            Err(failure) => {
-                self.meter.failed(failure);
-                self.alive -= 1;
-                self.in_flight -= flow.waiting.len() as u64;
-            }
+            self.push(opened.map_err(|error| Failure::from(&error)));
         }
     }
 
@@ -144,48 +135,41 @@ impl Engine<'_> {
                 Err(error) => return Err(Failure::from(&error)),
             };
             let now = Instant::now();
-            let Flow { inbox, waiting, .. } = flow;
+            let Flow { inbox, waiting, given_up, .. } = flow;
             for at in 0..count {
                 for bytes in inbox.packet(at).parts() {
-                    let since = verify(waiting, bytes, self.payload).ok_or(Failure::Mismatch)?;
+                    let Some(since) = verify(waiting, bytes, self.payload) else {
+                        let late = given_up.iter().position(|number| self.payload.is(*number, bytes));
+                        given_up.remove(late.ok_or(Failure::Mismatch)?);
+                        continue;
+                    };
                     self.meter.received(now, self.payload.len());
                     self.meter.completed(now, since, 1);
                     self.in_flight -= 1;
                 }
             }
-            self.top_up(flow, now)?;
+            if !self.meter.is_open_loop() {
+                self.top_up(flow, now)?;
+            }
             if count < flow.inbox.capacity() {
                 return Ok(());
             }
         }
     }
-
-    /// Starts packets until the socket has its number in flight; in whole trains, if they go in trains.
-    fn top_up(&mut self, flow: &mut Flow, now: Instant) -> Result<(), Failure> {
-        let room = self.plan.depth - flow.waiting.len();
-        let train = self.plan.trains.unwrap_or(1);
-        for at in 0..self.meter.take((room - room % train) as u64) {
-            let number = self.plan.first + flow.composed * self.plan.connections as u64 + flow.token as u64;
-            flow.composed += 1;
-            flow.message.clear();
-            self.payload.append(number, &mut flow.message);
-            flow.outbox.join(at % train as u64 > 0);
-            flow.outbox.push(&flow.message, None, None);
-            flow.waiting.push_back((number, now));
-            self.in_flight += 1;
-        }
-        flow.send()
-    }
-
-    /// Nothing moves: all that wait have timed out.
-    fn give_up(&mut self) {
-        for _ in self.flows.iter().flatten().filter(|flow| !flow.waiting.is_empty()) {
-            self.meter.failed(Failure::Timeout);
-        }
-    }
 }
 
 impl Flow {
+    /// Gives up what has left before that; tells how many.
+    fn give_up(&mut self, before: Instant) -> u64 {
+        let mut lost = 0;
+        while self.waiting.front().is_some_and(|oldest| oldest.sent < before) {
+            self.given_up.extend(self.waiting.pop_front().map(|oldest| oldest.number));
+            lost += 1;
+        }
+        self.given_up.drain(..self.given_up.len().saturating_sub(MOST_GIVEN_UP));
+        lost
+    }
+
     /// Sends what is composed, as much as the socket takes; it tells when it takes more.
     fn send(&mut self) -> Result<(), Failure> {
         let mut failed = None;
@@ -195,10 +179,10 @@ impl Flow {
 }
 
 /// When the packet was sent that this is the echo of; `None`: it is of none.
-fn verify(waiting: &mut VecDeque<(u64, Instant)>, bytes: &[u8], payload: &Payload) -> Option<Instant> {
+fn verify(waiting: &mut VecDeque<Packet>, bytes: &[u8], payload: &Payload) -> Option<Instant> {
     // In order, but for servers that handle several at a time.
-    let place = waiting.iter().position(|(number, _)| payload.is(*number, bytes))?;
-    waiting.remove(place).map(|(_, since)| since)
+    let place = waiting.iter().position(|packet| payload.is(packet.number, bytes))?;
+    waiting.remove(place).map(|packet| packet.since)
 }
 
 fn open(address: &SockAddr, source: Option<&SockAddr>) -> io::Result<Socket> {

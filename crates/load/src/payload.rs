@@ -1,5 +1,9 @@
 //! What is sent.
 
+use socketserver_proto::framing::{AnyFraming, Framing, Scan, Step};
+
+use crate::LoadError;
+
 /// Prime, so that shifted patterns differ at every place; with every byte value below it.
 const RAW_PERIOD: usize = 251;
 
@@ -20,71 +24,133 @@ pub(crate) enum Form {
     Framed,
 }
 
-/// The messages of a load, by their number.
+/// The messages of a load, by their number, with what tells them apart before and behind each.
 #[derive(Debug, Clone)]
-pub(crate) enum Payload {
+pub(crate) struct Payload {
+    before: Vec<u8>,
+    body: Body,
+    behind: Vec<u8>,
+}
+
+/// The messages alone.
+#[derive(Debug, Clone)]
+enum Body {
     /// The same bytes each time.
     Fixed(Vec<u8>),
-    /// Each its own: what is before all of them, the number, lowest bits first, then a pattern shifted by the number, then
-    /// what is behind all of them.
-    Distinct { before: Vec<u8>, body: usize, period: usize, pattern: Vec<u8>, behind: &'static [u8] },
+    /// Each its own, of one size: the number, lowest bits first, then a pattern shifted by the number.
+    Distinct { size: usize, period: usize, pattern: Vec<u8> },
 }
 
 impl Payload {
     /// The same `message` each time. A line has its newline.
     pub(crate) fn fixed(message: &[u8], form: Form) -> Self {
-        Self::Fixed([&prefix(message.len(), form), message].concat())
+        Self { before: prefix(message.len(), form), body: Body::Fixed(message.to_vec()), behind: Vec::new() }
     }
 
     pub(crate) fn distinct(size: usize, form: Form) -> Self {
-        let (first, period) = if form == Form::Line { (b'!', LINE_PERIOD) } else { (0, RAW_PERIOD) };
-        let behind: &[u8] = if form == Form::Line { b"\n" } else { b"" };
-        let pattern = (0..size + period).map(|place| first + (place % period) as u8).collect();
-        Self::Distinct { before: prefix(size, form), body: size - behind.len(), period, pattern, behind }
+        let before = prefix(size, form);
+        match form {
+            Form::Line => Self { before, body: Body::distinct(size - 1, true), behind: b"\n".to_vec() },
+            Form::Bytes | Form::Framed => Self { before, body: Body::distinct(size, false), behind: Vec::new() },
+        }
+    }
+
+    /// The same `message` each time, or, of so many bytes, each its own; as the framing has them.
+    ///
+    /// # Errors
+    ///
+    /// The framing has no such messages.
+    pub(crate) fn in_frames(message: Option<&[u8]>, size: usize, framing: &AnyFraming) -> Result<Self, LoadError> {
+        let body = match (message, framing) {
+            (Some(message), _) => Body::Fixed(message.to_vec()),
+            // Those that search for an end must not find it in a message.
+            (None, AnyFraming::Line(_)) => Body::distinct(size, true),
+            (None, AnyFraming::Delimiter(delimiter)) if delimiter.all().all(|one| !one.iter().all(is_made_up)) => {
+                Body::distinct(size, true)
+            }
+            (None, AnyFraming::Delimiter(_)) => {
+                return Err(LoadError::invalid(
+                    "that delimiter may stand in a message that is made up: give the message",
+                ));
+            }
+            (None, _) => Body::distinct(size, false),
+        };
+        let (mut message, mut frame) = (Vec::new(), Vec::new());
+        body.append(0, &mut message);
+        framing.encode(&message, &mut frame).map_err(|error| LoadError::invalid(error.to_string()))?;
+        // What stands before and behind a message is the same for all of one size.
+        match framing.decode(&frame, &mut Scan::default()) {
+            Ok(Step::Message { body: at, len }) if len == frame.len() && frame[at.clone()] == message => {
+                Ok(Self { behind: frame[at.end..].to_vec(), before: frame[..at.start].to_vec(), body })
+            }
+            _ => {
+                Err(LoadError::invalid(format!("messages do not come out of the framing `{framing}` as they went in")))
+            }
+        }
     }
 
     /// Bytes of each on the wire.
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Fixed(bytes) => bytes.len(),
-            Self::Distinct { before, body, behind, .. } => before.len() + body + behind.len(),
+        self.before.len() + self.size() + self.behind.len()
+    }
+
+    /// Bytes of each message alone.
+    pub(crate) fn size(&self) -> usize {
+        match &self.body {
+            Body::Fixed(bytes) => bytes.len(),
+            Body::Distinct { size, .. } => *size,
         }
     }
 
-    /// Appends message `number` to `out`.
+    /// Appends message `number` to `out`, as it is on the wire.
     pub(crate) fn append(&self, number: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.before);
+        self.body.append(number, out);
+        out.extend_from_slice(&self.behind);
+    }
+
+    /// Whether these bytes are message `number`, as it is on the wire.
+    pub(crate) fn is(&self, number: u64, bytes: &[u8]) -> bool {
+        let body = bytes.strip_prefix(&*self.before).and_then(|rest| rest.strip_suffix(&*self.behind));
+        body.is_some_and(|body| self.is_message(number, body))
+    }
+
+    /// Whether these bytes are message `number` alone.
+    pub(crate) fn is_message(&self, number: u64, bytes: &[u8]) -> bool {
+        match &self.body {
+            Body::Fixed(message) => message == bytes,
+            Body::Distinct { size, period, pattern } => {
+                let (head, len, tail) = parts(*size, *period, pattern, number);
+                bytes.split_at_checked(len).is_some_and(|(begin, rest)| *begin == head[..len] && *rest == *tail)
+            }
+        }
+    }
+}
+
+impl Body {
+    fn distinct(size: usize, is_text: bool) -> Self {
+        let (first, period) = if is_text { (b'!', LINE_PERIOD) } else { (0, RAW_PERIOD) };
+        let pattern = (0..size + period).map(|place| first + (place % period) as u8).collect();
+        Self::Distinct { size, period, pattern }
+    }
+
+    fn append(&self, number: u64, out: &mut Vec<u8>) {
         match self {
             Self::Fixed(bytes) => out.extend_from_slice(bytes),
-            Self::Distinct { .. } => {
-                for part in self.parts(number, &head(number)) {
-                    out.extend_from_slice(part);
-                }
+            Self::Distinct { size, period, pattern } => {
+                let (head, len, tail) = parts(*size, *period, pattern, number);
+                out.extend_from_slice(&head[..len]);
+                out.extend_from_slice(tail);
             }
         }
     }
+}
 
-    /// Whether these bytes are message `number`.
-    pub(crate) fn is(&self, number: u64, mut bytes: &[u8]) -> bool {
-        self.parts(number, &head(number)).iter().all(|part| match bytes.split_at_checked(part.len()) {
-            Some((begin, rest)) if begin == *part => {
-                bytes = rest;
-                true
-            }
-            _ => false,
-        }) && bytes.is_empty()
-    }
-
-    /// What is before message `number`, its head, its pattern, and what is behind it.
-    fn parts<'a>(&'a self, number: u64, head: &'a [u8; HEAD]) -> [&'a [u8]; 4] {
-        match self {
-            Self::Fixed(bytes) => [bytes, &[], &[], &[]],
-            Self::Distinct { before, body, period, pattern, behind } => {
-                let head = &head[..HEAD.min(*body)];
-                let shift = (number % *period as u64) as usize;
-                [before, head, &pattern[shift..shift + body - head.len()], behind]
-            }
-        }
-    }
+/// What is at the head of message `number`, and behind that.
+fn parts(size: usize, period: usize, pattern: &[u8], number: u64) -> ([u8; HEAD], usize, &[u8]) {
+    let head = HEAD.min(size);
+    let shift = (number % period as u64) as usize;
+    (self::head(number), head, &pattern[shift..shift + size - head])
 }
 
 /// What is before a message of that size.
@@ -93,6 +159,11 @@ fn prefix(size: usize, form: Form) -> Vec<u8> {
         Form::Framed => u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes().to_vec(),
         Form::Bytes | Form::Line => Vec::new(),
     }
+}
+
+/// Whether a text that is made up may have this byte.
+fn is_made_up(byte: &u8) -> bool {
+    (b'!'..b'!' + LINE_PERIOD as u8).contains(byte)
 }
 
 /// Six bits a byte from `0` to `o`: no newline among them.
@@ -140,7 +211,7 @@ mod tests {
         ] {
             let bytes = message(&payload, 7);
             assert!(payload.is(7, &bytes));
-            assert_eq!(payload.is(8, &bytes), matches!(payload, Payload::Fixed(_)));
+            assert_eq!(payload.is(8, &bytes), matches!(payload.body, Body::Fixed(_)));
             assert!(!payload.is(7, &bytes[1..]) && !payload.is(7, &[&bytes[..], b"x"].concat()) && !payload.is(7, b""));
             let mut spoilt = bytes;
             *spoilt.last_mut().unwrap() ^= 1;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use socket2::{SockAddr, Socket};
 
 use crate::errors::Failure;
-use crate::load::Plan;
 use crate::meter::Meter;
 use crate::payload::Payload;
+use crate::plan::Plan;
 use crate::poller::Poller;
 use crate::socket::{CHUNK, open, receive, send};
 use crate::{LoadError, Outcome, Target};
@@ -93,7 +93,7 @@ impl Engine<'_> {
                 Ok(socket)
             });
             self.sockets.push(opened.map_err(|error| Failure::from(&error))?);
-            self.meter.opened();
+            self.meter.opened(None);
         }
         Ok(())
     }
@@ -117,8 +117,11 @@ impl Engine<'_> {
     fn round(&mut self) -> Result<(), Failure> {
         for place in 0..self.poller.len() {
             let ready = self.poller.ready(place);
-            // Until a read comes back short, or to the end when there is one.
-            while ready.readable && self.read(ready.token)?.is_some_and(|read| read == CHUNK || ready.closing) {}
+            // Until a read comes back short, or to the end when there is one, or until all has come that was asked for.
+            while ready.readable
+                && !self.meter.is_done()
+                && self.read(ready.token)?.is_some_and(|read| read == CHUNK || ready.closing)
+            {}
         }
         self.forget();
         if self.outside == 0 {
@@ -199,7 +202,7 @@ impl Engine<'_> {
     fn top_up(&mut self, now: Instant) {
         let members = self.plan.connections as u64;
         let room = (self.plan.depth - self.in_flight.len()) as u64;
-        for _ in 0..self.meter.take(room * members).div_ceil(members) {
+        for _ in 0..self.meter.take(room * members, now).div_ceil(members) {
             let number = self.plan.first + self.first + self.in_flight.len() as u64;
             self.payload.append(number, &mut self.bytes);
             self.in_flight.push_back(Message { at: now, left: self.plan.connections });

@@ -17,17 +17,37 @@ use socket2::Socket;
 use crate::errors::Failure;
 use crate::socket::{receive, wait};
 
-/// The name that the server is asked for.
+/// The name that a server is asked for whose certificate nobody looks at.
 const NAME: &str = "localhost";
 
-/// What all connections of a load begin with: TLS 1.3, one suite, one group, no session that goes on.
+/// Whom a load believes that it is the server.
+#[derive(Debug, Clone)]
+pub(crate) enum Trust {
+    /// Anybody, over TLS 1.3 with one suite and one group.
+    Anybody,
+    /// Whom the settings say, if it is the one of that name.
+    Given(Arc<ClientConfig>, ServerName<'static>),
+}
+
+/// What all connections of a load begin with. No session goes on.
 pub(crate) struct Tls {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
 
 impl Tls {
-    pub(crate) fn new() -> Result<Self, rustls::Error> {
+    pub(crate) fn new(trust: &Trust) -> Result<Self, rustls::Error> {
+        match trust {
+            Trust::Anybody => Self::with_anybody(),
+            Trust::Given(config, name) => {
+                let mut config = ClientConfig::clone(config);
+                config.resumption = Resumption::disabled();
+                Ok(Self { config: Arc::new(config), name: name.clone() })
+            }
+        }
+    }
+
+    fn with_anybody() -> Result<Self, rustls::Error> {
         let mut provider = ring::default_provider();
         // The cheapest that every server has.
         provider.cipher_suites = vec![ring::cipher_suite::TLS13_AES_128_GCM_SHA256];
@@ -114,6 +134,11 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Whether hands are not shaken yet.
+    pub(crate) fn is_shaking_hands(&self) -> bool {
+        self.session.is_handshaking()
     }
 
     /// Whether records wait for the socket to take them.

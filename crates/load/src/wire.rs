@@ -54,6 +54,11 @@ impl Wire {
         self.tls.as_ref().is_some_and(|tls| tls.is_behind())
     }
 
+    /// Whether TLS is not ready yet.
+    pub(crate) fn is_shaking_hands(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_shaking_hands())
+    }
+
     /// Whether it may fall behind later.
     pub(crate) fn is_tls(&self) -> bool {
         self.tls.is_some()

@@ -1,6 +1,10 @@
 //! Messages from many addresses through one socket, against servers that behave, and against some that do not.
 #![allow(clippy::unwrap_used, reason = "a test's servers and clients fail by panicking")]
 
+#[path = "common/run.rs"]
+mod run;
+
+use run::run;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc;
@@ -20,13 +24,6 @@ fn serve(mut answer: impl FnMut(&UdpSocket, &mut [u8], SocketAddr) + Send + 'sta
         }
     });
     Target::Udp(address)
-}
-
-/// Runs a load that must be over soon, whatever the server does.
-fn run(load: Load) -> Outcome {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || drop(sender.send(load.run())));
-    receiver.recv_timeout(Duration::from_secs(30)).expect("the load is over in time").unwrap()
 }
 
 #[track_caller]

@@ -1,27 +1,21 @@
 //! The generator against servers that behave, and against servers that do not.
 #![allow(clippy::unwrap_used, reason = "a test's servers and clients fail by panicking")]
 
+#[path = "common/run.rs"]
+mod run;
+#[path = "common/serve.rs"]
+mod serve;
+
+use run::run;
+use serve::serve;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use socketserver_load::{ConnectClose, Errors, Load, Outcome, Target, Window};
-
-/// Serves each connection on a thread of its own; the threads end with the test process.
-fn serve(handler: impl Fn(TcpStream) + Clone + Send + 'static) -> Target {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            let handler = handler.clone();
-            thread::spawn(move || handler(stream));
-        }
-    });
-    Target::Tcp(address)
-}
 
 /// Echoes until the client is gone, in pieces of at most `chunk` bytes, with `spoil` run over each of them.
 fn echo(mut stream: impl Read + Write, chunk: usize, mut spoil: impl FnMut(&mut [u8])) {
@@ -38,13 +32,6 @@ fn echo_server() -> Target {
     serve(|stream| echo(stream, 4096, |_| {}))
 }
 
-/// Runs a load that must be over soon, whatever the server does.
-fn run(load: Load) -> Outcome {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || drop(sender.send(load.run())));
-    receiver.recv_timeout(Duration::from_secs(30)).expect("the load is over in time").unwrap()
-}
-
 fn short(target: Target) -> Load {
     Load::new(target).stall(Duration::from_millis(200))
 }
@@ -52,6 +39,16 @@ fn short(target: Target) -> Load {
 #[track_caller]
 fn assert_clean(outcome: &Outcome) {
     assert!(outcome.errors.is_empty(), "{}", outcome.errors);
+}
+
+#[test]
+fn times_beyond_the_clock_are_no_limits() {
+    let load = Load::new(echo_server()).requests(10).duration(Duration::MAX).stall(Duration::MAX);
+    for load in [load.clone(), load.timeout(Duration::MAX)] {
+        let outcome = run(load);
+        assert_clean(&outcome);
+        assert_eq!(outcome.messages, 10);
+    }
 }
 
 #[test]
@@ -258,6 +255,21 @@ fn a_server_that_closes_early() {
     let Errors { early_close, reset, .. } = outcome.errors;
     assert_eq!(early_close + reset, 2, "{}", outcome.errors);
     assert_eq!(outcome.errors.total(), 2);
+}
+
+#[test]
+fn a_close_behind_the_last_reply_is_no_fault() {
+    let target = serve(|mut stream| {
+        let mut messages = [0; 128];
+        stream.read_exact(&mut messages).unwrap();
+        stream.write_all(&messages).unwrap();
+    });
+    // Now and then reply and close are seen together.
+    for _ in 0..100 {
+        let outcome = run(Load::new(target.clone()).depth(2).requests(2));
+        assert_clean(&outcome);
+        assert_eq!(outcome.messages, 2);
+    }
 }
 
 #[test]

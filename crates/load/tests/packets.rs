@@ -1,10 +1,13 @@
 //! Packets, one by one and in trains, against servers that behave, and against one that does not.
 #![allow(clippy::unwrap_used, reason = "a test's servers and clients fail by panicking")]
 
+#[path = "common/run.rs"]
+mod run;
+
+use run::run;
 use std::net::UdpSocket;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use socketserver_load::{Load, LoadError, Outcome, Target};
@@ -45,13 +48,6 @@ fn serve_trains() -> (Target, Receiver<usize>) {
         }
     });
     (Target::Udp(address), told)
-}
-
-/// Runs a load that must be over soon, whatever the server does.
-fn run(load: Load) -> Outcome {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || drop(sender.send(load.run())));
-    receiver.recv_timeout(Duration::from_secs(30)).expect("the load is over in time").unwrap()
 }
 
 #[track_caller]

@@ -1,14 +1,17 @@
 //! A room of members, against servers that behave, and against some that do not.
 #![allow(clippy::unwrap_used, reason = "a test's servers and clients fail by panicking")]
 
+#[path = "common/run.rs"]
+mod run;
+
+use run::run;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use socketserver_load::{Load, Outcome, Target};
+use socketserver_load::{Load, Target};
 
 /// Says each line that somebody says to all others, as `tell` says it: it is given the number of the line, and of the one who
 /// is told.
@@ -36,13 +39,6 @@ fn serve(tell: impl Fn(u64, usize, &mut TcpStream, &[u8]) + Send + Sync + 'stati
         }
     });
     Target::Tcp(address)
-}
-
-/// Runs a load that must be over soon, whatever the server does.
-fn run(load: Load) -> Outcome {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || drop(sender.send(load.run())));
-    receiver.recv_timeout(Duration::from_secs(30)).expect("the load is over in time").unwrap()
 }
 
 fn room(target: Target) -> Load {

@@ -1,11 +1,17 @@
 //! The generator over TLS, against servers that speak it and servers that do not.
 #![allow(clippy::unwrap_used, reason = "a test's servers and clients fail by panicking")]
 
+#[path = "common/run.rs"]
+mod run;
+#[path = "common/serve.rs"]
+mod serve;
+
+use run::run;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -23,18 +29,8 @@ fn config(versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
     Arc::new(builder.with_single_cert(vec![made.cert.der().clone()], key).unwrap())
 }
 
-/// Serves each connection on a thread of its own; the threads end with the test process.
 fn serve(config: Arc<ServerConfig>, handler: impl Fn(Stream) + Clone + Send + 'static) -> Target {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            let session = ServerConnection::new(config.clone()).unwrap();
-            let handler = handler.clone();
-            thread::spawn(move || handler(StreamOwned::new(session, stream)));
-        }
-    });
-    Target::Tcp(address)
+    serve::serve(move |stream| handler(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream)))
 }
 
 fn tls13() -> Arc<ServerConfig> {
@@ -54,13 +50,6 @@ fn echo(stream: &mut Stream, chunk: usize, spoil: impl Fn(&mut [u8])) {
 
 fn echo_server() -> Target {
     serve(tls13(), |mut stream| echo(&mut stream, 4096, |_| {}))
-}
-
-/// Runs a load that must be over soon, whatever the server does.
-fn run(load: Load) -> Outcome {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || drop(sender.send(load.run())));
-    receiver.recv_timeout(Duration::from_secs(30)).expect("the load is over in time").unwrap()
 }
 
 #[track_caller]

@@ -7,6 +7,13 @@
 //! - [`exec`]: the native protocol of remote execution.
 //! - [`accept`]: what a failed `accept(2)` means for the loop that called it.
 //! - [`backoff`]: how long that loop waits while the process is out of descriptors or memory.
+//! - [`cidr`]: who is meant by a block of addresses, and as whom an address counts.
+//! - [`pace`]: how often something may happen.
+//! - [`peers`]: what is known of those who send packets, in memory of a fixed size.
+//! - [`printable`]: which characters of others' words may be shown as they are.
+//! - [`permits`], [`census`], [`queue`], [`wait`]: how connections and threads are counted, messages wait, and a handler for
+//!   its peer, without losing a wake-up; [`word`] is what they are made of. They are here to be modelled, and are the library's
+//!   own: they may change with any version.
 //!
 //! ```
 //! use socketserver_proto::{Endpoint, Host};
@@ -21,6 +28,7 @@
 
 pub mod accept;
 pub mod backoff;
+pub mod census;
 pub mod cidr;
 pub mod endpoint;
 pub mod exec;
@@ -28,8 +36,12 @@ pub mod framing;
 pub mod pace;
 pub mod peers;
 pub mod permits;
+pub mod printable;
 pub mod proxy;
+pub mod queue;
 mod quoted;
+pub mod wait;
+pub mod word;
 
 pub use accept::{AcceptFailure, classify};
 pub use backoff::Backoff;

@@ -1,40 +1,8 @@
 //! How connections are counted, in words that threads and processes share: exactly, and without losing a wake-up.
 //!
-//! Nothing here waits: each function tells what its caller has to do. `cargo test` under `--cfg loom` tries every order in
-//! which threads can come through.
+//! Nothing here waits: each function tells what its caller has to do.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::SeqCst;
-
-/// A word that several sides change: an [`AtomicU64`], or a model of one.
-pub trait Word {
-    /// What it is.
-    fn load(&self) -> u64;
-    /// Makes it this, and tells what it was.
-    fn swap(&self, value: u64) -> u64;
-    /// Changes it as told. `Err`: it was to stay as it is.
-    ///
-    /// # Errors
-    /// What it is, when `change` gives nothing.
-    fn update(&self, change: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64>;
-    /// Of two sides that each change a word and then look at the other's, one at least sees the change.
-    fn fence();
-}
-
-impl Word for AtomicU64 {
-    fn load(&self) -> u64 {
-        self.load(SeqCst)
-    }
-    fn swap(&self, value: u64) -> u64 {
-        self.swap(value, SeqCst)
-    }
-    fn update(&self, change: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64> {
-        self.fetch_update(SeqCst, SeqCst, change)
-    }
-    fn fence() {
-        std::sync::atomic::fence(SeqCst);
-    }
-}
+use crate::word::Word;
 
 /// Permits to hold a connection. Whoever takes one has made sure that [there is one](Self::is_there_one), and nobody else
 /// takes any meanwhile: so never more than the maximum are given out.
@@ -164,6 +132,8 @@ impl<W: Word> Places<'_, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::SeqCst;
 
     #[test]
     fn permits_are_counted_and_who_waits_is_woken_once() {
@@ -198,48 +168,14 @@ mod tests {
     }
 }
 
-/// Every order in which threads can come through: `RUSTFLAGS="--cfg loom" cargo test -p socketserver-proto --release permits`.
+/// Every order in which threads can come through.
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
-    use loom::sync::atomic::AtomicU64 as Modelled;
-    use loom::sync::{Arc, Condvar, Mutex};
+    use crate::word::model::{Bell, Modelled};
+    use loom::sync::{Arc, Mutex};
     use loom::thread;
-
-    impl Word for Modelled {
-        fn load(&self) -> u64 {
-            self.load(SeqCst)
-        }
-        fn swap(&self, value: u64) -> u64 {
-            self.swap(value, SeqCst)
-        }
-        fn update(&self, change: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64> {
-            self.fetch_update(SeqCst, SeqCst, change)
-        }
-        fn fence() {
-            loom::sync::atomic::fence(SeqCst);
-        }
-    }
-
-    /// Stands for an eventfd: readable until it is cleared.
-    #[derive(Default)]
-    struct Bell(Mutex<bool>, Condvar);
-
-    impl Bell {
-        fn ring(&self) {
-            *self.0.lock().unwrap() = true;
-            self.1.notify_all();
-        }
-        fn clear(&self) {
-            *self.0.lock().unwrap() = false;
-        }
-        fn wait(&self) {
-            let mut rung = self.0.lock().unwrap();
-            while !*rung {
-                rung = self.1.wait(rung).unwrap();
-            }
-        }
-    }
+    use std::sync::atomic::Ordering::SeqCst;
 
     struct Server {
         /// Held by whoever lets somebody in.

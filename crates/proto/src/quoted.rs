@@ -1,6 +1,7 @@
 //! A piece of what somebody typed, as an error shows it: short, and with nothing in it that a
 //! terminal obeys.
 
+use crate::printable::in_name;
 use std::fmt::{self, Write as _};
 
 /// How much of a string an error shows.
@@ -26,7 +27,9 @@ impl fmt::Display for Shown<'_> {
         for c in chars.by_ref().take(SHOWN_CHARS) {
             match c {
                 '"' | '\'' | '\\' => f.write_char(c)?,
-                _ => write!(f, "{}", c.escape_debug())?,
+                _ if in_name(c) || c.is_control() => write!(f, "{}", c.escape_debug())?,
+                // Some of what nobody sees are letters, which the above would show.
+                _ => write!(f, "{}", c.escape_unicode())?,
             }
         }
         if chars.next().is_some() {

@@ -22,7 +22,7 @@ fn main() -> socketserver::Result {
     peers.push(deaf.local_addr()?);
 
     let mut socket = client::datagram_socket("udp://*:0")?;
-    socket.set_timeout(Some(Duration::from_secs(1)));
+    socket.set_timeout(Duration::from_secs(1));
     let mut left: BTreeSet<_> = peers.into_iter().collect();
     let mut buf = [0; 1500];
     for _attempt in 0..3 {

@@ -25,13 +25,13 @@ fn main() -> socketserver::Result {
     assert_eq!(c.read_until(b'\n', 100)?.as_deref(), Some(&b"world\n"[..]));
 
     // A deadline of our own: the server has nothing to say until we do.
-    c.set_idle(Some(Duration::from_millis(50)));
+    c.set_idle(Duration::from_millis(50));
     let error = c.read_line(100).expect_err("nobody has asked anything");
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     println!("a silent server: {error}");
 
     // Half-close: we have said everything, and still hear what the server says.
-    c.set_idle(Some(Duration::from_secs(10)));
+    c.set_idle(Duration::from_secs(10));
     c.close_write()?;
     assert_eq!(c.read_to_end(100)?, b"and that was all");
 

@@ -1,4 +1,4 @@
-#![doc = include_str!("../../../docs/overview.md")]
+#![doc = include_str!("../docs/overview.md")]
 // What is not there without it leads to the words that say so.
 #![cfg_attr(
     not(feature = "tokio"),
@@ -12,6 +12,8 @@
 [`Tasks`]: #a-server
 [`client::task`]: #a-server"
 )]
+// Which feature an item is of stands beside it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod admission;
@@ -113,28 +115,30 @@ pub mod blocking {
 mod documents {
     /// They show TLS, which is a feature.
     #[cfg(feature = "tls")]
-    #[doc = include_str!("../../../README.md")]
+    #[doc = include_str!("../README.md")]
     struct Readme;
     #[cfg(feature = "tls")]
-    #[doc = include_str!("../../../README.zh-CN.md")]
+    #[doc = include_str!("../README.zh-CN.md")]
     struct ReadmeInChinese;
-    #[doc = include_str!("../../../docs/models.md")]
+    #[doc = include_str!("../docs/models.md")]
     struct Models;
-    #[doc = include_str!("../../../docs/limits.md")]
+    #[doc = include_str!("../docs/limits.md")]
     struct Limits;
-    #[doc = include_str!("../../../docs/proxy.md")]
+    #[doc = include_str!("../docs/proxy.md")]
     struct Proxies;
-    #[doc = include_str!("../../../docs/messages.md")]
+    #[doc = include_str!("../docs/messages.md")]
     struct Messages;
     /// It shows observers that are features.
     #[cfg(all(feature = "tracing", feature = "metrics"))]
-    #[doc = include_str!("../../../docs/events.md")]
+    #[doc = include_str!("../docs/events.md")]
     struct Events;
     #[cfg(feature = "tls")]
-    #[doc = include_str!("../../../docs/tls.md")]
+    #[doc = include_str!("../docs/tls.md")]
     struct Tls;
-    #[doc = include_str!("../../../docs/coming-from-python.md")]
+    #[doc = include_str!("../docs/coming-from-python.md")]
     struct ComingFromPython;
+    #[doc = include_str!("../docs/coming-from-python.zh-CN.md")]
+    struct ComingFromPythonInChinese;
 }
 
 /// What the sealed traits are made of; not for use.

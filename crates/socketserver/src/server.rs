@@ -64,7 +64,7 @@ pub struct Server<E = AnyEngine> {
 /// assert_eq!(server.serve_one(hello, Duration::from_secs(10))?, Served::Stopped);
 /// # Ok::<_, socketserver::Failure>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Served {
     /// One connection was served to its end.

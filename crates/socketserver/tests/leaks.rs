@@ -1,7 +1,7 @@
 //! What comes and goes leaves nothing behind. One test, so that nothing else opens descriptors meanwhile.
 
 use socketserver::{Channel, Error, Running, Server, Stream, Tasks, Threads, blocking};
-use socketserver_testkit::{Caller, Client, Process};
+use socketserver_testkit::{Caller, Client, LeakCheck, Process};
 use std::net::TcpListener;
 
 fn echo(c: &mut blocking::Stream) -> socketserver::Result {
@@ -28,18 +28,17 @@ type Spawn = fn(Server) -> Result<Running, Error>;
 #[test]
 fn failing_binds_and_many_servers_leak_nothing() {
     let me = Process::me();
-    let threads = me.threads();
-
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let held = format!("tcp://{}", taken.local_addr().unwrap());
-    let before = me.descriptors().len();
+    let check = LeakCheck::begin(me);
     for _ in 0..1024 {
         assert!(Server::bind(["tcp://127.0.0.1:0", "unix:@socketserver-failing", &held]).is_err());
     }
-    assert_eq!(me.descriptors().len(), before);
+    assert_eq!(check.leaked(), [""; 0]);
 
     let place = tempfile::tempdir().unwrap();
     let socket = place.path().join("socket");
+    let check = check.without_file(&socket);
     let unix = format!("unix:{}", socket.display());
     let [unixgram, seqpacket] = ["unixgram", "seqpacket"].map(|scheme| unix.replace("unix", scheme));
     let streams: [Spawn; 2] =
@@ -61,10 +60,9 @@ fn failing_binds_and_many_servers_leak_nothing() {
                 }
                 server.stop().unwrap();
             }
-            assert_eq!(me.descriptors().len(), before, "{address}");
-            // `/proc` may show a thread for a moment after it was joined.
-            me.settles("its threads have ended", |me| me.threads() == threads);
-            assert!(!socket.exists());
+            // `/proc` may show a thread for a moment after it was joined; all else is gone at once.
+            assert!(check.leaked().iter().all(|what| what.contains(" threads, ")), "{address} {:?}", check.leaked());
+            check.end();
         }
     }
 }

@@ -26,7 +26,7 @@ mod linux {
     pub use account::Account;
     pub use cpu::process_cpu;
     pub use credentials::{Credentials, peer_credentials};
-    pub use descriptor::{SharedFd, WithFd, disown, inherit, receive_descriptor, send_descriptor, unsent};
+    pub use descriptor::{SharedFd, WithFd, disown, inherit, receive_descriptor, send_descriptor, unsent, untaken};
     pub use descriptor::{descriptor_limit, set_descriptor_limit};
     pub use fork::{Child, Ended, Fork, Forked, exit_child, fork, thread_count};
     pub use packets::{

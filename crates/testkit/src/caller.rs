@@ -1,11 +1,9 @@
-use crate::PATIENCE;
+use crate::{PATIENCE, address};
 use socket2::{Domain, SockAddr, Socket, Type};
-use socketserver::{Endpoint, Host, UnixName};
-use std::ffi::OsStr;
+use socketserver::Endpoint;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 
 /// A client that sends packets and knows nothing of the framework: a plain socket, connected, so that it hears nobody but
 /// the server, and from no other address than the one that it asked. Every wait has a limit.
@@ -37,22 +35,10 @@ impl Caller {
     /// # Errors
     /// What `socket(2)`, `bind(2)` and `connect(2)` say.
     pub fn of(endpoint: &Endpoint) -> io::Result<Self> {
-        match endpoint {
-            Endpoint::Udp { host, port } => {
-                let addr = match host {
-                    Host::Any => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port),
-                    Host::Ip(ip) => SocketAddr::new(*ip, *port),
-                    host => format!("{host}:{port}").to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?,
-                };
-                Self::new(Domain::for_address(addr), Type::DGRAM, None, &addr.into())
-            }
-            Endpoint::Unixgram { name, .. } => {
-                // No name at all: then the kernel gives one.
-                Self::new(Domain::UNIX, Type::DGRAM, Some(SockAddr::unix("")?), &unix(name)?)
-            }
-            Endpoint::Seqpacket { name, .. } => Self::new(Domain::UNIX, Type::SEQPACKET, None, &unix(name)?),
-            other => Err(io::Error::other(format!("{other} takes no packets"))),
-        }
+        let (domain, kind, server) = address::of_packets(endpoint)?;
+        // No name at all: then the kernel gives one.
+        let source = if matches!(endpoint, Endpoint::Unixgram { .. }) { Some(SockAddr::unix("")?) } else { None };
+        Self::new(domain, kind, source, &server)
     }
 
     /// A socket at `source` that sends to the server's port at `asked`: a machine has all of 127.0.0.0/8 to itself, and a
@@ -151,14 +137,6 @@ impl Caller {
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()?.as_socket()
-    }
-}
-
-fn unix(name: &UnixName) -> io::Result<SockAddr> {
-    match name {
-        UnixName::Path(path) => SockAddr::unix(path),
-        UnixName::Abstract(name) => SockAddr::unix(OsStr::from_bytes(&[b"\0", &name[..]].concat())),
-        other => Err(io::Error::other(format!("{other:?} is no name"))),
     }
 }
 

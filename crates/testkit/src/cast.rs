@@ -18,7 +18,7 @@ use std::time::Duration;
 /// assert_eq!("forks=8".parse(), Ok(How::Forks(8)));
 /// assert_eq!(How::Prefork(3, 8).to_string(), "prefork=3,8");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum How {
     /// [`Serial`].
     Serial,
@@ -32,6 +32,39 @@ pub enum How {
     Tasks(usize),
     /// [`Server::run`], in a runtime of the role's own, of one thread.
     Run,
+}
+
+impl How {
+    /// Serves on this model, with any handler that every model runs, until the server is stopped. Threads that have nothing
+    /// to do end after 200 ms, so that a test sees them go.
+    ///
+    /// # Errors
+    /// As [`Server::serve`].
+    pub fn serve<H, B, A>(self, server: &mut Server, handler: H) -> Result<Report>
+    where
+        H: RunsOn<Serial, B> + RunsOn<Threads, B> + RunsOn<Forks, B> + RunsOn<Tasks, A> + Send + Sync + 'static,
+    {
+        Ok(match self {
+            Self::Serial => server.serve(Serial::default(), handler),
+            Self::Threads(max) => server.serve(Threads::new(max).keep_alive(Duration::from_millis(200)), handler),
+            Self::Forks(max) => server.serve(Forks::new(max), handler),
+            Self::Prefork(ready, max) => server.serve(Forks::new(max).prefork(ready), handler),
+            Self::Tasks(shards) => server.serve(Tasks::new(shards), handler),
+            Self::Run => return run_here(server, handler),
+        }?)
+    }
+
+    /// How many threads at most, and how many children, a server has that handles nothing.
+    pub(crate) fn at_rest(self) -> (usize, usize) {
+        match self {
+            // The thread that serves, and the one that watches; `Threads` keeps one that waits.
+            Self::Serial => (2, 0),
+            Self::Threads(_) => (3, 0),
+            Self::Tasks(shards) => (1 + shards, 0),
+            Self::Forks(_) | Self::Run => (1, 0),
+            Self::Prefork(ready, _) => (1, ready),
+        }
+    }
 }
 
 impl fmt::Display for How {
@@ -63,6 +96,14 @@ impl FromStr for How {
             _ => Err(format!("`{text}` is not a model")),
         }
     }
+}
+
+fn run_here<H, K>(server: &mut Server, handler: H) -> Result<Report>
+where
+    H: RunsOn<Tasks, K> + Send + Sync + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(server.run(handler))?)
 }
 
 /// What a role is given: the model and the address to play it with.
@@ -199,14 +240,7 @@ impl Cast {
         H: RunsOn<Serial, B> + RunsOn<Threads, B> + RunsOn<Forks, B> + RunsOn<Tasks, A> + Send + Sync + 'static,
     {
         Self::listening(server);
-        Ok(match self.how {
-            How::Serial => server.serve(Serial::default(), handler),
-            How::Threads(max) => server.serve(Threads::new(max).keep_alive(Duration::from_millis(200)), handler),
-            How::Forks(max) => server.serve(Forks::new(max), handler),
-            How::Prefork(ready, max) => server.serve(Forks::new(max).prefork(ready), handler),
-            How::Tasks(shards) => server.serve(Tasks::new(shards), handler),
-            How::Run => return Self::run_here(server, handler),
-        }?)
+        self.how.serve(server, handler)
     }
 
     /// Serves in a runtime of the role's own, as [`How::Run`] does, with a handler that no other model need run.
@@ -218,15 +252,7 @@ impl Cast {
         H: RunsOn<Tasks, K> + Send + Sync + 'static,
     {
         Self::listening(&server);
-        Self::run_here(&mut server, handler)
-    }
-
-    fn run_here<H, K>(server: &mut Server, handler: H) -> Result<Report>
-    where
-        H: RunsOn<Tasks, K> + Send + Sync + 'static,
-    {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(server.run(handler))?)
+        run_here(&mut server, handler)
     }
 
     /// Serves with a model of the role's own choice; a [`Part`] has to be [`Played`].

@@ -1,17 +1,36 @@
-use crate::PATIENCE;
-use socket2::{Domain, SockAddr, Socket, Type};
-use socketserver::{Endpoint, Host, UnixName};
-use std::ffi::OsStr;
+use crate::{PATIENCE, address};
+use socket2::{Socket, Type};
+use socketserver::Endpoint;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 /// A client that knows nothing of the framework: a plain socket, well-behaved or not. Every wait has a limit.
+///
+/// What else clients do wrong is in [`misbehaving`](crate::misbehaving).
+///
+/// ```
+/// use socketserver::{Serial, Server, blocking};
+/// use socketserver_testkit::Client;
+///
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Serial::default(), |c: &mut blocking::Stream| {
+///     while let Some(line) = c.read_until(b'\n', 100)? {
+///         c.write_all(&line)?;
+///     }
+///     Ok(())
+/// })?;
+/// let mut client = Client::connect(&server.handle().endpoints()[0])?;
+/// client.say("hello\n");
+/// client.expect("hello\n");
+/// client.end();
+/// client.expect_end();
+/// server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 #[derive(Debug)]
 pub struct Client {
-    socket: Socket,
+    pub(crate) socket: Socket,
 }
 
 impl Client {
@@ -32,23 +51,7 @@ impl Client {
     }
 
     fn connect_as(endpoint: &Endpoint, source: Option<Ipv4Addr>) -> io::Result<Self> {
-        // Whatever is to be spoken over it, it is a plain socket.
-        let (domain, addr) = if let Some((host, port)) = endpoint.tcp() {
-            let addr = match host {
-                Host::Any => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
-                Host::Ip(ip) => SocketAddr::new(*ip, port),
-                host => format!("{host}:{port}").to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?,
-            };
-            (Domain::for_address(addr), SockAddr::from(addr))
-        } else {
-            match endpoint {
-                Endpoint::Unix { name: UnixName::Path(path), .. } => (Domain::UNIX, SockAddr::unix(path)?),
-                Endpoint::Unix { name: UnixName::Abstract(name), .. } => {
-                    (Domain::UNIX, SockAddr::unix(OsStr::from_bytes(&[b"\0", &name[..]].concat()))?)
-                }
-                other => return Err(io::Error::other(format!("{other} cannot be connected to"))),
-            }
-        };
+        let (domain, addr) = address::of_stream(endpoint)?;
         let socket = Socket::new(domain, Type::STREAM, None)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;

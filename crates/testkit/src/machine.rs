@@ -1,5 +1,6 @@
 //! What a test wants of the machine that it runs on.
 
+use socketserver_sys::{descriptor_limit, set_descriptor_limit};
 use std::fmt;
 use std::process::{Command, Stdio};
 
@@ -36,12 +37,37 @@ pub fn is_installed(program: &str, version: &str) -> bool {
 }
 
 /// Lets this process, and those that it starts, have so many descriptors open at least: for the many clients of several
-/// tests at a time.
+/// tests at a time. Call it first in `main`.
+///
+/// ```
+/// socketserver_testkit::allow_descriptors(1024);
+/// ```
 ///
 /// # Panics
-/// When the hard limit is lower, `getrlimit(2)`.
+/// When the hard limit is lower, `getrlimit(2)`: that is to be raised outside (`ulimit -Hn`).
 pub fn allow_descriptors(count: u64) {
-    if socketserver_sys::descriptor_limit().is_some_and(|limit| limit < count) {
-        socketserver_sys::set_descriptor_limit(count).expect("the hard limit is as high");
+    if descriptor_limit().is_some_and(|limit| limit < count) {
+        limit_descriptors(count);
     }
+}
+
+/// Lets this process have no more than so many descriptors open: whatever asks for another is refused (`EMFILE`). It is
+/// the same for everything in the process, so a server that is to run out of them wants one of its own, as a
+/// [role](crate::Role) has. What is open stays open.
+///
+/// ```
+/// use std::{fs::File, net::TcpListener};
+///
+/// socketserver_testkit::limit_descriptors(64);
+/// let all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+/// assert!(all.len() < 64 && TcpListener::bind("127.0.0.1:0").is_err());
+/// drop(all);
+/// assert!(TcpListener::bind("127.0.0.1:0").is_ok());
+/// # Ok::<_, std::io::Error>(())
+/// ```
+///
+/// # Panics
+/// When that is more than the hard limit.
+pub fn limit_descriptors(count: u64) {
+    set_descriptor_limit(count).unwrap_or_else(|error| panic!("a limit of {count} descriptors: {error}"));
 }

@@ -1,9 +1,8 @@
 use crate::cast::{How, assign};
-use crate::{Caller, Client, PATIENCE, Process};
+use crate::{Caller, Client, LeakCheck, PATIENCE, Process};
 use rustix::process::{Pid, Signal};
 use socketserver::Endpoint;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -16,6 +15,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Stage {
     child: Child,
+    how: How,
     endpoints: Vec<Endpoint>,
     lines: Receiver<String>,
     seen: RefCell<Vec<String>>,
@@ -104,7 +104,7 @@ impl Stage {
                 }
             }
         });
-        Self { child, endpoints: Vec::new(), lines, seen: RefCell::default() }
+        Self { child, how, endpoints: Vec::new(), lines, seen: RefCell::default() }
     }
 
     /// Where it listens.
@@ -146,17 +146,27 @@ impl Stage {
         Process::of(self.child.id())
     }
 
-    /// What sockets it holds while it serves nobody, on that model. One that has just made its last child ready may hold the
-    /// child's end of the feed for a moment longer: so what is held later need only be among these.
+    /// Begins to watch what the server holds, once it rests; for that it must have done what its clients will have it do.
     ///
     /// # Panics
-    /// When its children are not ready in time.
+    /// When it does not come to rest.
     #[must_use]
-    pub fn sockets_at_rest(&self, how: How) -> BTreeSet<String> {
-        if let How::Prefork(ready, _) = how {
-            self.process().settles("its children are ready", |process| process.children().len() == ready);
-        }
-        self.process().sockets()
+    pub fn leak_check(&self) -> LeakCheck {
+        self.leak_check_with(0)
+    }
+
+    /// As [`leak_check`](Self::leak_check), where the handler, or what it does beside, keeps so many threads more than
+    /// the model does.
+    ///
+    /// # Panics
+    /// When it does not come to rest.
+    #[must_use]
+    pub fn leak_check_with(&self, more_threads: usize) -> LeakCheck {
+        let (threads, ready) = self.how.at_rest();
+        // Children are kept ready for connections alone.
+        let packets = |endpoint| matches!(endpoint, &Endpoint::Udp { .. } | &Endpoint::Unixgram { .. });
+        let children = if self.endpoints.iter().all(packets) { 0 } else { ready };
+        LeakCheck::begin_at_rest(self.process(), threads + more_threads, children)
     }
 
     /// Waits for the next line, among those not yet waited past, that begins so.

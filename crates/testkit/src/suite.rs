@@ -1,43 +1,6 @@
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use crate::How;
+use crate::{Carrier, How};
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
-use tempfile::TempDir;
-
-/// What carries the bytes, or the packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
-    /// Over the loopback, on a port of its own for each server.
-    Tcp,
-    /// In a directory of its own for each server.
-    Unix,
-    /// Packets over the loopback, on a port of its own for each server.
-    Udp,
-    /// Packets, in a directory of its own for each server.
-    Unixgram,
-}
-
-impl Carrier {
-    /// Those of connections.
-    pub const STREAMS: [Self; 2] = [Self::Tcp, Self::Unix];
-    /// Those of packets.
-    pub const PACKETS: [Self; 2] = [Self::Udp, Self::Unixgram];
-
-    /// An address for a server, and what has to live as long.
-    fn endpoint(self) -> (String, Option<TempDir>) {
-        let in_directory = |scheme: &str| {
-            let dir = tempfile::tempdir().unwrap();
-            (format!("{scheme}:{}", dir.path().join("s").display()), Some(dir))
-        };
-        match self {
-            Self::Tcp => ("tcp://127.0.0.1:0".into(), None),
-            Self::Udp => ("udp://127.0.0.1:0".into(), None),
-            Self::Unix => in_directory("unix"),
-            Self::Unixgram => in_directory("unixgram"),
-        }
-    }
-}
 
 /// A test of one model over one carrier: it is given an address to serve on.
 pub type Test = fn(How, &str);

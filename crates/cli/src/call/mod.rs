@@ -56,6 +56,10 @@ fn call(args: Call, shown: &mut Shown) -> Result<Exit, Failed> {
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, end)
             .map_err(|error| Failed::Here(format!("signals cannot be waited for: {error}")))?;
     }
+    if !matches!(args.address, Endpoint::Unix { .. } | Endpoint::Tcp { .. } | Endpoint::Tls { .. }) {
+        let text = format!("no commands are run over `{}`, but over `unix:…`, `tcp://…` and `tls://…`", args.address);
+        return Err(Failed::Here(text));
+    }
     let connector = args.trust.connector(&args.address).map_err(|error| Failed::Here(error.to_string()))?;
     let mut caller = Caller::new().connector(connector).timeout(args.timeout.and_then(|timeout| timeout.0));
     if let Some(file) = &args.token_file {

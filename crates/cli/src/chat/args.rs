@@ -1,6 +1,7 @@
 //! What `serve chat` alone understands.
 
-use crate::args::{Limit, or_off, rate};
+use crate::args::first_given;
+use crate::values::{Limit, or_off, rate};
 use socketserver::{Failure, Rate};
 
 const CHAT: &str = "Rooms (chat)";
@@ -21,9 +22,9 @@ pub(crate) struct Rooms {
 impl Rooms {
     /// For the other handlers: none of it may have been given.
     pub(crate) fn is_for_chat_alone(&self) -> Result<(), Failure> {
-        let given = [("--member-rate", self.member_rate.is_some()), ("--host", !self.host.is_empty())];
-        match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(format!("`{flag}` is for `serve chat` alone: nothing else has members").into()),
+        let mine = [("--member-rate", self.member_rate.is_some()), ("--host", !self.host.is_empty())];
+        match first_given(mine) {
+            Some(flag) => Err(format!("`{flag}` is for `serve chat` alone: nothing else has members").into()),
             None => Ok(()),
         }
     }

@@ -9,7 +9,9 @@ mod said;
 
 pub(crate) use args::Rooms;
 
-use crate::args::{Limit, Model, Serve};
+use crate::args::Serve;
+use crate::model::Model;
+use crate::values::Limit;
 use crate::{printable, serve};
 use lines::Lines;
 use names::{Name, Names};

@@ -2,8 +2,8 @@
 
 use super::line::{self, Line};
 use super::{unheard, unreachable};
-use crate::args::Limit;
 use crate::complain;
+use crate::values::Limit;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socketserver::Endpoint;

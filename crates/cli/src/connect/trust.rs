@@ -1,5 +1,6 @@
-//! Whom `connect` and `call` trust over TLS, and who they are there.
+//! Whom `connect`, `call` and `load` trust over TLS, and who they are there.
 
+use crate::args::first_given;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use socketserver::client::{ClientTls, Connector};
 use socketserver::{Endpoint, Failure, Fingerprint};
@@ -44,10 +45,19 @@ impl Trust {
     /// # Errors
     /// Arguments that do not go together, or have nothing to be for, and files that cannot be read.
     pub(crate) fn connector(&self, address: &Endpoint) -> Result<Connector, Failure> {
+        let tls = self.client_tls(address)?;
+        Ok(tls.map_or_else(Connector::new, |tls| Connector::new().tls(tls)))
+    }
+
+    /// How to shake hands there; `None` where there is no TLS.
+    ///
+    /// # Errors
+    /// As [`connector`](Self::connector).
+    pub(crate) fn client_tls(&self, address: &Endpoint) -> Result<Option<ClientTls>, Failure> {
         if !address.is_tls() {
             return match self.given() {
                 Some(flag) => Err(format!("`{flag}` is for `tls://…`, and `{address}` has no TLS").into()),
-                None => Ok(Connector::new()),
+                None => Ok(None),
             };
         }
         if self.insecure_fingerprint.is_some() && !self.ca.is_empty() {
@@ -75,20 +85,19 @@ impl Trust {
         if let Some(certificate) = &self.tls_cert {
             tls = tls.certificate(certificate, self.tls_key.as_ref().unwrap_or(certificate));
         }
-        Ok(Connector::new().tls(tls))
+        Ok(Some(tls))
     }
 
     /// The first flag of these that was given.
     fn given(&self) -> Option<&'static str> {
-        let given = [
+        first_given([
             ("--ca", !self.ca.is_empty()),
             ("--insecure-fingerprint", self.insecure_fingerprint.is_some()),
             ("--server-name", self.server_name.is_some()),
             ("--tls-cert", self.tls_cert.is_some()),
             ("--tls-key", self.tls_key.is_some()),
             ("--tls-alpn", !self.tls_alpn.is_empty()),
-        ];
-        given.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
+        ])
     }
 }
 

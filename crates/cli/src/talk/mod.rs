@@ -11,7 +11,9 @@ mod screen;
 mod terminal;
 mod typed;
 
-use crate::args::{Limit, Log, Model, Serve};
+use crate::args::{Log, Serve};
+use crate::model::Model;
+use crate::values::Limit;
 use crate::{complain, log, serve};
 use arrivals::Arrivals;
 use book::Book;

@@ -50,7 +50,8 @@ class Driver:
             "--window-size=900,600", f"--user-data-dir={folder}",
         ]
         arguments += ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
-        options = {"browserName": "chrome", "goog:chromeOptions": {"args": arguments}, "acceptInsecureCerts": insecure}
+        options = {"browserName": "chrome", "goog:chromeOptions": {"args": arguments}, "acceptInsecureCerts": insecure,
+                   "goog:loggingPrefs": {"browser": "ALL"}}
         session = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": options}})["sessionId"]
         browser = Browser(self, f"/session/{session}")
         self.browsers.append(browser)
@@ -80,6 +81,13 @@ class Browser:
     def say(self, text):
         field = self.find("//input[@id='text']")
         self.post(f"/element/{field}/value", {"text": text + "\ue007"})
+
+    def complaints(self):
+        """What the browser has against the page: errors, and what its policy has kept out."""
+        return self.post("/se/log", {"type": "browser"})
+
+    def resize(self, width, height):
+        self.post("/window/rect", {"width": width, "height": height})
 
     def screenshot(self, file):
         import base64

@@ -63,6 +63,7 @@ fn nobody_there_is_status_1() {
 fn a_bad_address_is_status_2() {
     run(&["connect", "nowhere"], b"").failed(2, &["`nowhere`", "no port"]);
     run(&["connect", "fd:3"], b"").failed(2, &["`fd:3`"]);
+    run(&["connect", "wss://:1"], b"").failed(2, &["`wss://127.0.0.1:1/`", "WebSocket", "a browser"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod exec;
 mod hardship;
 mod harness;
 mod limits;
+mod load;
 mod log;
 mod model;
 mod netns;

@@ -3,37 +3,24 @@ use std::io;
 use std::net::SocketAddr;
 
 /// What a connection itself says of who is at its other end: all that this crate asks of a transport.
-///
-/// ```
-/// use socketserver_exec::{Binding, Channel};
-/// // TCP between two programs of one machine says nothing of them.
-/// let channel = Channel { is_near: true, ..Channel::default() };
-/// assert_eq!((channel.binding, channel.certificate), (Binding::Plain, None));
-/// ```
 #[derive(Debug, Clone, Default)]
-pub struct Channel {
+pub(crate) struct Channel {
     /// Whether both ends are on this machine: a Unix socket, or addresses of the loopback, and no proxy between.
-    pub is_near: bool,
+    pub(crate) is_near: bool,
     /// What the kernel says of a peer over a Unix socket (`SO_PEERCRED`, `unix(7)`).
-    pub credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     /// What the peer has shown for TLS, and what was verified.
-    pub certificate: Option<Certificate>,
+    pub(crate) certificate: Option<Certificate>,
     /// What ties a proof to this connection.
-    pub binding: Binding,
+    pub(crate) binding: Binding,
 }
 
 /// The certificate of a peer, verified.
-///
-/// ```
-/// use socketserver_exec::Certificate;
-/// let certificate = Certificate { names: vec!["DNS:client.example".into()] };
-/// assert_eq!(certificate.names.len(), 1);
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Certificate {
+pub(crate) struct Certificate {
     /// The names that it is for (`subjectAltName`, RFC 5280, section 4.2.1.6), each with what it is in front: `DNS:`, `URI:`,
     /// `email:` or `IP:`.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 impl Certificate {
@@ -59,13 +46,8 @@ impl Channel {
 }
 
 /// What ties a proof to one connection: who relays it to another has nothing of it.
-///
-/// ```
-/// use socketserver_exec::Binding;
-/// assert_eq!(Binding::default(), Binding::Plain);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Binding {
+pub(crate) enum Binding {
     /// Nothing: there is no TLS. A proof is good for the server's nonce all the same.
     #[default]
     Plain,
@@ -78,7 +60,7 @@ pub enum Binding {
 
 impl Binding {
     /// The label of the exporter that is asked for (RFC 9266), with no context.
-    pub const LABEL: &'static [u8] = b"EXPORTER-Channel-Binding";
+    const LABEL: &'static [u8] = b"EXPORTER-Channel-Binding";
 
     /// Of a connection that speaks this TLS, or none, and can export so much by that label and context.
     pub(crate) fn of(

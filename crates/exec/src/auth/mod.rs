@@ -7,10 +7,12 @@ mod overflow;
 mod proof;
 mod token;
 
-pub use channel::{Binding, Certificate, Channel};
 pub use guard::Auth;
 pub use token::Token;
 
+#[cfg(test)]
+pub(crate) use channel::Certificate;
+pub(crate) use channel::{Binding, Channel};
 pub(crate) use failures::Failures;
 pub(crate) use guard::Granted;
 pub(crate) use overflow::may_be_anybody;

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 /// A command as the file says it.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table with `argv`")]
 pub(super) struct Entry {
     argv: Spanned<Vec<Spanned<String>>>,
     #[serde(default)]
@@ -97,7 +97,9 @@ impl Entry {
         }
         let timeout =
             self.timeout.map(|value| limits::timeout(&value.get_ref().0).map_err(|what| (value.span(), what)));
-        let output = self.output_limit.map(|value| value.get_ref().0.parse().map_err(|what| (value.span(), what)));
+        let output = self
+            .output_limit
+            .map(|value| value.get_ref().0.parse::<Size>().map_err(|what| (value.span(), what.to_string())));
         Ok(Command { job, arguments, timeout: timeout.transpose()?, output: output.transpose()? })
     }
 }

@@ -137,11 +137,8 @@ impl Commands {
                 return wrong(format!("argument {} of `{name}`, `{argument}`, is not as `{pattern}` says", at + 1));
             }
         }
-        let limits = Limits {
-            timeout: command.timeout.unwrap_or(limits.timeout),
-            output: command.output.unwrap_or(limits.output),
-        };
-        Ok((command.job.clone().arguments(arguments), limits))
+        let (timeout, output) = (command.timeout.unwrap_or(limits.timeout), command.output.unwrap_or(limits.output));
+        Ok((command.job.clone().arguments(arguments), limits.timeout(timeout).output(output)))
     }
 
     fn unknown(&self, what: &str) -> String {

@@ -39,7 +39,7 @@ fn what_is_wrong_is_named_with_its_line_and_what_is_right() {
     wrong(&format!("{ls}{ls}"), &["line 3", "duplicate"]);
     wrong("[\"a b\"]\nargv = [\"/bin/ls\"]", &["line 1", "a b", "name"]);
     wrong("[a\nargv", &["line 1"]);
-    wrong("a = 1", &["line 1", "Entry"]);
+    wrong("a = 1", &["line 1", "a table with `argv`"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod int32;
 mod ready;
 
+use crate::Error;
 use crate::talk::Talk;
 use socketserver::Result;
 use std::fmt;
@@ -34,9 +35,10 @@ use std::str::FromStr;
 /// ```
 /// use socketserver_exec::Wire;
 /// assert_eq!("int32".parse(), Ok(Wire::Int32));
-/// assert!("json".parse::<Wire>().unwrap_err().contains("`ready`"));
+/// assert!("json".parse::<Wire>().unwrap_err().to_string().contains("`ready`"));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Wire {
     /// Four bytes of length, then the result.
     Int32,
@@ -63,13 +65,13 @@ impl Wire {
 }
 
 impl FromStr for Wire {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         match text {
             "int32" => Ok(Self::Int32),
             "ready" => Ok(Self::Ready),
-            _ => Err(format!("`{text}` is not a wire; one of `int32`, `ready`")),
+            _ => Err(Error::new(format!("`{text}` is not a wire; one of `int32`, `ready`"))),
         }
     }
 }

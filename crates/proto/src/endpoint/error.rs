@@ -188,8 +188,10 @@ mod tests {
         assert_eq!(error.input(), r"tcp://a\u{1b}[2J\u{202e}\n\0:1");
         assert!(!error.to_string().contains(|c: char| c.is_control() || c == '\u{202e}'));
         // Nor does it come back through the example.
-        let error = "/tmp/\u{202e}x".parse::<Endpoint>().unwrap_err();
-        assert!(!error.to_string().contains('\u{202e}'));
+        for hidden in ['\u{202e}', '\u{200d}', '\u{3164}'] {
+            let error = format!("/tmp/{hidden}x").parse::<Endpoint>().unwrap_err();
+            assert!(!error.to_string().contains(hidden), "{error:?}");
+        }
         assert_eq!(refused("/tmp/a`b", "/tmp/a`b", "unix"), "unix:/run/app.sock");
     }
 }

@@ -97,7 +97,10 @@ pub(super) fn parse_host_port<'a>(text: &'a str, prefix: &'static str) -> Result
 fn parse_bracketed<'a>(text: &'a str, bracketed: &'a str, prefix: &'static str) -> Result<(Host, u16), Fault<'a>> {
     let Some((inner, after)) = bracketed.split_once(']') else {
         let reason = format!("{} has no closing bracket", Quoted(text));
-        return Err(Fault::new(text, reason, V6_EXAMPLE).suggest(&[prefix, text, "]:8080"]));
+        // What stands behind the last colon is rather a port than the end of an address.
+        let with_port = bracketed.rsplit_once(':').filter(|(address, _)| address.parse::<Ipv6Addr>().is_ok());
+        let (address, port) = with_port.unwrap_or((bracketed, "8080"));
+        return Err(Fault::new(text, reason, V6_EXAMPLE).suggest(&[prefix, "[", address, "]:", port]));
     };
     let (address, scope) = match inner.split_once('%') {
         Some((address, scope)) => (address, Some(scope)),
@@ -314,7 +317,8 @@ mod tests {
             ("2001:db8::1", "2001:db8::1", "brackets", "[2001:db8::1]:8080"),
             ("fe80::1%eth0:80", "fe80::1%eth0", "brackets", "[fe80::1%eth0]:80"),
             ("a:b:80", "a:b", "brackets", V6_EXAMPLE),
-            ("[::1:80", "[::1:80", "closing", "[::1:80]:8080"),
+            ("[::1:80", "[::1:80", "closing", "[::1]:80"),
+            ("[2001:db8::1", "[2001:db8::1", "closing", "[2001:db8::1]:8080"),
             ("[", "[", "closing", V6_EXAMPLE),
             ("[::g]:80", "::g", "not an IPv6", V6_EXAMPLE),
             ("[]:80", "", "not an IPv6", ":80"),

@@ -38,7 +38,7 @@ pub struct Exit {
 /// use socketserver_proto::exec::Fate;
 /// assert_eq!((Fate::Killed(15).as_str(), Fate::Killed(15).number()), ("killed", Some(15)));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fate {
     /// It exited with this status.

@@ -21,22 +21,13 @@ pub enum Why {
     Busy = 5,
     /// It could not be begun, for want of descriptors, processes or memory.
     Failed = 6,
-    /// What came is not understood. The connection is over.
-    Protocol = 7,
     /// A reason of a newer version.
     Other = 0,
 }
 
 impl Why {
-    const ALL: [Self; 7] = [
-        Self::Unauthenticated,
-        Self::TooManyFailures,
-        Self::Unknown,
-        Self::Arguments,
-        Self::Busy,
-        Self::Failed,
-        Self::Protocol,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Unauthenticated, Self::TooManyFailures, Self::Unknown, Self::Arguments, Self::Busy, Self::Failed];
 
     /// One word for it.
     #[must_use]
@@ -48,7 +39,6 @@ impl Why {
             Self::Arguments => "arguments",
             Self::Busy => "busy",
             Self::Failed => "failed",
-            Self::Protocol => "protocol",
             Self::Other => "other",
         }
     }

@@ -47,6 +47,7 @@ pub struct Decoder<F> {
 
 impl<F: Framing> Decoder<F> {
     /// For a new stream. It holds no memory yet.
+    #[must_use]
     pub const fn new(framing: F) -> Self {
         Self { framing, scan: Scan::NEW, buffer: Vec::new(), handed_out: 0, needed: 0, to_skip: 0, failed: None }
     }
@@ -130,11 +131,13 @@ impl<F: Framing> Decoder<F> {
     }
 
     /// How many bytes it holds: those of a frame that has begun.
+    #[must_use]
     pub fn buffered(&self) -> usize {
         self.buffer.len() - self.handed_out
     }
 
     /// The framing.
+    #[must_use]
     pub const fn framing(&self) -> &F {
         &self.framing
     }

@@ -116,7 +116,7 @@ impl Delimiter {
     }
 
     /// The delimiters, the one that is written first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn all(&self) -> impl Iterator<Item = &[u8]> {
         self.all.iter().map(|one| &**one)
     }
 }
@@ -316,6 +316,26 @@ mod tests {
 
     fn message(body: Range<usize>, len: usize) -> Result<Step, FrameError> {
         Ok(Step::Message { body, len })
+    }
+
+    #[test]
+    #[should_panic(expected = "empty")]
+    fn none_at_all() {
+        let _ = Delimiter::new("");
+    }
+
+    #[test]
+    #[should_panic(expected = "twice")]
+    fn the_same_once_more() {
+        let _ = Delimiter::new("x").or("x");
+    }
+
+    #[test]
+    fn what_would_end_early_says_where() {
+        let framing = Delimiter::new(";").or("--");
+        let error = framing.encode(b"ab--cd", &mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "a message that would end after 2 bytes, where a delimiter is");
+        assert!(format!("{framing:?}").contains(r#"[";", "--"]"#), "{framing:?}");
     }
 
     #[test]

@@ -170,6 +170,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_last_line_that_is_too_long_is_told_so() {
+        let line = Line::new().max(3);
+        assert_eq!(line.finish(b"one\r", &Scan::default()), Ok(Some(0..3)));
+        assert!(line.finish(b"four", &Scan::default()).unwrap_err().is_too_long());
+        assert_eq!(line.skip_oversized().finish(b"four", &Scan::default()), Ok(None));
+    }
+
+    #[test]
     fn a_line_that_comes_byte_by_byte_is_searched_once() {
         let line = Line::new().max(100);
         let mut scan = Scan::default();

@@ -26,6 +26,8 @@ mod length_parameters;
 mod length_prefix;
 mod line;
 mod netstring;
+mod notation;
+mod options;
 mod scan;
 mod syntax;
 mod varint;

@@ -2,6 +2,8 @@
 
 use super::length_field::Field;
 use super::length_parameters::Parameters;
+use super::notation::{Escaped, Size, size};
+use super::options::{Known, Options, no_size};
 use super::{AnyFraming, DEFAULT_MAX, Delimiter, Fixed, LengthPrefix, Line, Netstring, Varint};
 use crate::quoted::Quoted;
 use std::error::Error;
@@ -55,7 +57,7 @@ pub struct AnyFramingError {
 
 impl AnyFramingError {
     /// `reason` must show the offending part; `example` must parse.
-    fn new(reason: impl fmt::Display, example: &str) -> Self {
+    pub(super) fn new(reason: impl fmt::Display, example: &str) -> Self {
         Self { text: format!("{reason}; for example `{example}`").into() }
     }
 }
@@ -177,161 +179,6 @@ fn length_prefix(field: Field, options: &Options<'_>) -> Result<LengthPrefix, An
     LengthPrefix::checked(field, parameters).map_err(|reason| AnyFramingError::new(reason, options.example))
 }
 
-/// An option that a framing has.
-#[derive(Clone, Copy)]
-struct Known {
-    name: &'static str,
-    has_value: bool,
-    more_than_once: bool,
-}
-
-impl Known {
-    const fn value(name: &'static str) -> Self {
-        Self { name, has_value: true, more_than_once: false }
-    }
-
-    const fn values(name: &'static str) -> Self {
-        Self { name, has_value: true, more_than_once: true }
-    }
-
-    const fn flag(name: &'static str) -> Self {
-        Self { name, has_value: false, more_than_once: false }
-    }
-}
-
-/// The options that were given.
-struct Options<'a> {
-    given: Vec<(&'a str, Option<&'a str>)>,
-    example: &'static str,
-}
-
-impl<'a> Options<'a> {
-    fn parse(
-        name: &str,
-        text: Option<&'a str>,
-        known: &[Known],
-        example: &'static str,
-    ) -> Result<Self, AnyFramingError> {
-        let mut given: Vec<(&str, Option<&str>)> = Vec::new();
-        for option in text.into_iter().flat_map(|text| text.split(',')) {
-            let (key, value) = option.split_once('=').map_or((option, None), |(key, value)| (key, Some(value)));
-            let wrong = |what: &str| AnyFramingError::new(format!("{} {what}", Quoted(key)), example);
-            let Some(known) = known.iter().find(|known| known.name == key) else {
-                return Err(wrong(&format!("is no option of `{name}`, which has {}", list(known))));
-            };
-            match value {
-                None if known.has_value => return Err(wrong("has no `=` and what is to follow it")),
-                Some(_) if !known.has_value => return Err(wrong("takes no value")),
-                _ if !known.more_than_once && given.iter().any(|(other, _)| *other == key) => {
-                    return Err(wrong("is there twice"));
-                }
-                _ => given.push((key, value)),
-            }
-        }
-        Ok(Self { given, example })
-    }
-
-    fn has(&self, key: &str) -> bool {
-        self.given.iter().any(|(given, _)| *given == key)
-    }
-
-    fn values(&self, key: &str) -> impl Iterator<Item = &'a str> {
-        self.given.iter().filter(move |(given, _)| *given == key).filter_map(|(_, value)| *value)
-    }
-
-    fn value(&self, key: &str) -> Option<&'a str> {
-        self.values(key).next()
-    }
-
-    fn size(&self, key: &str) -> Result<Option<usize>, AnyFramingError> {
-        let parse = |text| size(text).ok_or_else(|| no_size(&format!("`{key}`"), text, self.example));
-        self.value(key).map(parse).transpose()
-    }
-
-    /// `max` and `skip-oversized`.
-    fn limit(&self) -> Result<(usize, bool), AnyFramingError> {
-        Ok((self.size("max")?.unwrap_or(DEFAULT_MAX), self.has("skip-oversized")))
-    }
-
-    fn bytes(&self, text: &str) -> Result<Vec<u8>, AnyFramingError> {
-        unescape(text).ok_or_else(|| {
-            let reason = format!(
-                r"{} has a backslash that is none of `\r`, `\n`, `\t`, `\0`, `\\` and, with two hex digits, `\x1f`",
-                Quoted(text)
-            );
-            AnyFramingError::new(reason, self.example)
-        })
-    }
-}
-
-fn list(known: &[Known]) -> String {
-    let shown = |known: &Known| format!("`{}{}`", known.name, if known.has_value { "=" } else { "" });
-    match known {
-        [] => "none".to_owned(),
-        [one] => shown(one),
-        [others @ .., last] => {
-            format!("{} and {}", others.iter().map(shown).collect::<Vec<_>>().join(", "), shown(last))
-        }
-    }
-}
-
-fn no_size(what: &str, text: &str, example: &str) -> AnyFramingError {
-    AnyFramingError::new(format!("{what} {} is not a number of bytes, as `500` or `10k`", Quoted(text)), example)
-}
-
-/// `500`, `10k`.
-fn size(text: &str) -> Option<usize> {
-    let (digits, unit) = text.strip_suffix('k').map_or((text, 1), |digits| (digits, 1_000));
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<usize>().ok()?.checked_mul(unit)
-}
-
-fn unescape(text: &str) -> Option<Vec<u8>> {
-    let (mut bytes, mut rest) = (Vec::new(), text.bytes());
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'\\' => match rest.next()? {
-                b'r' => b'\r',
-                b'n' => b'\n',
-                b't' => b'\t',
-                b'0' => b'\0',
-                b'\\' => b'\\',
-                b'x' => {
-                    let mut digit = || char::from(rest.next()?).to_digit(16);
-                    (digit()? * 16 + digit()?) as u8
-                }
-                _ => return None,
-            },
-            byte => byte,
-        });
-    }
-    Some(bytes)
-}
-
-/// Bytes as [`unescape`] reads them.
-struct Escaped<'a>(&'a [u8]);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0 {
-            match byte {
-                b'\r' => f.write_str(r"\r")?,
-                b'\n' => f.write_str(r"\n")?,
-                b'\t' => f.write_str(r"\t")?,
-                b'\0' => f.write_str(r"\0")?,
-                b'\\' => f.write_str(r"\\")?,
-                // A comma would end it, and between backticks it must come out as it is.
-                b',' | b'`' => write!(f, r"\x{byte:02x}")?,
-                byte if byte.is_ascii_graphic() => write!(f, "{}", char::from(*byte))?,
-                byte => write!(f, r"\x{byte:02x}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 impl fmt::Display for AnyFraming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -383,18 +230,6 @@ fn limit(f: &mut fmt::Formatter<'_>, max: usize, default: usize, skip_oversized:
         write!(f, ",max={}", Size(max))?;
     }
     if skip_oversized { f.write_str(",skip-oversized") } else { Ok(()) }
-}
-
-/// A number of bytes, in thousands where it is a whole number of them.
-struct Size(usize);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes > 0 && bytes % 1_000 == 0 => write!(f, "{}k", bytes / 1_000),
-            bytes => write!(f, "{bytes}"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -142,6 +142,22 @@ mod tests {
         assert!(!pace.take("it", &rate, Duration::ZERO));
     }
 
+    #[test]
+    fn a_burst_is_as_large_as_it_is_said_to_be_and_to_ask_takes_nothing() {
+        let pace = PeerPace::new(Peers::new(words(8)));
+        let now = Duration::from_secs(7);
+        for (burst, count) in [(0, 1), (1, 1), (3, 3)] {
+            pace.clear();
+            let rate = PeerRate::from("3/m".parse::<Rate>().unwrap()).burst(burst);
+            for _ in 0..count {
+                assert!(pace.allows("it", &rate, now) && pace.allows("it", &rate, now));
+                assert!(pace.take("it", &rate, now));
+            }
+            assert!(!pace.allows("it", &rate, now) && !pace.take("it", &rate, now));
+            assert!(pace.allows("another", &rate, now) && pace.allows("it", &rate, now + Duration::from_secs(20)));
+        }
+    }
+
     proptest! {
         /// As long as all have room each is held to exactly what a pace of its own would hold it to.
         #[test]

@@ -301,6 +301,27 @@ mod tests {
     }
 
     #[test]
+    fn where_both_ends_are() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (source, destination) in [("192.0.2.1:1", "192.0.2.2:2"), ("[2001:db8::1]:1", "[2001:db8::2]:2")] {
+            let (source, destination) = (at(source), at(destination));
+            for addresses in [Addresses::tcp(source, destination), Addresses::udp(source, destination)] {
+                let addresses = addresses.unwrap();
+                assert_eq!((addresses.source(), addresses.destination()), (Some(source), Some(destination)));
+                let header = crate::proxy::Header::between(addresses).unwrap();
+                assert_eq!((header.source(), header.destination()), (Some(source), Some(destination)));
+            }
+        }
+        let unix = || (None, Some(UnixName::Path("/run/x".into())));
+        let ((source, destination), other) = (unix(), unix());
+        let stream = Addresses::UnixStream { source, destination };
+        let packets = Addresses::UnixDgram { source: other.0, destination: other.1 };
+        for addresses in [stream, packets, Addresses::Unspec] {
+            assert_eq!((addresses.source(), addresses.destination()), (None, None), "{addresses:?}");
+        }
+    }
+
+    #[test]
     fn unix_names() {
         let path = |path: &str| Some(UnixName::Path(path.into()));
         let longest = "x".repeat(UNIX_BYTES);

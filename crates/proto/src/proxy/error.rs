@@ -168,3 +168,20 @@ impl fmt::Display for ProxyError {
 }
 
 impl Error for ProxyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::Header;
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_numbers() {
+        let said = |input: &[u8]| Header::parse(input).unwrap_err().to_string();
+        let short = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x05";
+        assert_eq!(said(short), "a PROXY header with 5 bytes for its addresses, which take 12");
+        let long = format!("PROXY UNKNOWN {}", "x".repeat(100));
+        assert_eq!(said(long.as_bytes()), "a PROXY line that does not end within 107 bytes");
+        assert_eq!(ProxyError::cut_short(0).to_string(), "the input ended before a PROXY header");
+        assert_eq!(ProxyError::cut_short(7).to_string(), "the input ended 7 bytes into a PROXY header");
+    }
+}

@@ -219,6 +219,7 @@ impl Header {
     }
 
     /// All else that is told, in its order. There is nothing in version 1, and where there are no addresses.
+    #[must_use]
     pub fn tlvs(&self) -> Tlvs<'_> {
         Tlvs::of(&self.tlvs)
     }

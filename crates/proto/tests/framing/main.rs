@@ -1,10 +1,11 @@
 //! Whatever is sent in whatever pieces: of each framing, what holds for all of them.
 
+#[path = "../../../testkit/src/conformance/stream.rs"]
 mod stream;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use socketserver_proto::framing::{Delimiter, Fixed, Framing, LengthPrefix, Line, Netstring, Varint};
+use socketserver_proto::framing::{AnyFraming, Delimiter, Fixed, Framing, LengthPrefix, Line, Netstring, Varint};
 use stream::{holds, sent_comes_back, with_its_length};
 
 /// A framing, and whether everything that it gives can be sent in it.
@@ -99,8 +100,9 @@ fn line() -> impl Strategy<Value = Line> {
 }
 
 fn delimiter() -> impl Strategy<Value = Delimiter> {
-    let lists: [&[&str]; 12] = [
+    let lists: [&[&str]; 13] = [
         &["\n"],
+        &["a", "b", "0"],
         &["\r\n"],
         &["\r\n\r\n"],
         &["aab"],
@@ -160,4 +162,38 @@ proptest! {
     fn delimiters(framing in delimiter(), messages in messages(), garbage in bytes(200), pieces in pieces()) {
         checked(&framing, &messages, &garbage, &pieces, false);
     }
+
+    /// What was typed does what the framing itself does, and so does one that is lent.
+    #[test]
+    fn as_typed(max in 0..40_usize, messages in messages(), garbage in bytes(200), pieces in pieces()) {
+        fn same(text: &str, framing: impl Framing, messages: &[Vec<u8>], garbage: &[u8], pieces: &[usize]) {
+            let typed: AnyFraming = text.parse().unwrap();
+            assert_eq!(typed.max_message(), framing.max_message());
+            let mut streams = [garbage.to_vec(), Vec::new(), Vec::new()];
+            for message in messages {
+                let expected = framing.encode(message, &mut streams[1]);
+                assert_eq!(typed.encode(message, &mut streams[2]), expected, "{text}");
+            }
+            assert_eq!(streams[1], streams[2], "{text}");
+            for stream in &streams[..2] {
+                let outcome = stream::read(&framing, stream, pieces.iter().copied());
+                assert_eq!(stream::read(&&typed, stream, pieces.iter().copied()), outcome, "{text}");
+            }
+        }
+        let all = (&messages[..], &garbage[..], &pieces[..]);
+        same(&format!("line,max={max}"), Line::new().max(max), all.0, all.1, all.2);
+        same(&format!("netstring,max={max}"), Netstring::new().max(max), all.0, all.1, all.2);
+        same(&format!("varint,max={max}"), Varint::new().max(max), all.0, all.1, all.2);
+        same(&format!("u16be,max={max}"), LengthPrefix::u16_be().max(max), all.0, all.1, all.2);
+        same(&format!("fixed={}", max + 1), Fixed::new(max + 1), all.0, all.1, all.2);
+        same(&format!("delimiter=ab,or=c,max={max}"), Delimiter::new("ab").or("c").max(max), all.0, all.1, all.2);
+    }
+}
+
+#[test]
+fn nothing_said_is_what_new_says() {
+    assert_eq!(
+        (Line::default(), Netstring::default(), Varint::default()),
+        (Line::new(), Netstring::new(), Varint::new())
+    );
 }

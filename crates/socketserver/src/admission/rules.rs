@@ -20,7 +20,7 @@ use std::time::Duration;
 /// let server = Server::bind("tcp://127.0.0.1:0")?.max_connections(100).over_limit(OverLimit::reply("busy\n"));
 /// # Ok::<_, socketserver::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OverLimit {
     /// It waits, in the backlog of the system, until there is room.

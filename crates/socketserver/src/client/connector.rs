@@ -218,6 +218,9 @@ fn not_for_streams(endpoint: &Endpoint) -> Error {
         Endpoint::Tls { .. } => {
             format!("`{endpoint}` needs the feature `tls` of `socketserver`, which this program was built without")
         }
+        Endpoint::Ws { .. } | Endpoint::Wss { .. } => {
+            format!("`{endpoint}` takes WebSocket messages, and there is no client for them here yet: a browser is one")
+        }
         other => format!("`{other}` cannot be connected to"),
     };
     Error::new(ErrorKind::Unsupported, words)

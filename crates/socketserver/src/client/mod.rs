@@ -4,19 +4,19 @@
 //! |---|---|---|
 //! | connect to a stream server | [`connect`], [`connect_within`] | [`task::connect`] |
 //! | the same on terms of your own | [`Connector::connect`] | [`Connector::connect_async`] |
-//! | exchange messages with one | [`blocking::Stream::into_framed`](crate::blocking::Stream::into_framed) | [`Stream::framed`] |
+//! | exchange messages with one | [`blocking::Stream::into_framed`](crate::blocking::Stream::into_framed) | [`Stream::into_framed`] |
 //! | exchange packets with one peer | [`datagram`] | [`task::datagram`] |
 //! | exchange packets with many | [`datagram_socket`] | [`task::datagram_socket`] |
 //!
 //! A packet may be lost, and nobody tells. Where somebody does, by ICMP, it is an [`Undelivered`] that names the peer.
-#![cfg_attr(feature = "tokio", doc = "\n\n[`Stream::framed`]: crate::Stream::framed")]
+#![cfg_attr(feature = "tokio", doc = "\n\n[`Stream::into_framed`]: crate::Stream::into_framed")]
 #![cfg_attr(
     not(feature = "tokio"),
     doc = "
 
 [`task::connect`]: self
 [`Connector::connect_async`]: self
-[`Stream::framed`]: self
+[`Stream::into_framed`]: self
 [`task::datagram`]: self
 [`task::datagram_socket`]: self"
 )]

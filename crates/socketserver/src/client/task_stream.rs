@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 /// As [`client::connect`](crate::client::connect), for async code. Names are looked up on a thread of the runtime's.
 ///
@@ -55,8 +55,10 @@ impl Connector {
         let header = self.encoded_header()?;
         #[cfg(feature = "tls")]
         let session = self.session(&endpoint)?;
-        let until = Instant::now() + self.within;
-        let reached = timeout_at(until, reach(&endpoint, self.within)).await;
+        // A time beyond the clock's end is no limit.
+        #[cfg(feature = "tls")]
+        let until = tokio::time::Instant::now().checked_add(self.within);
+        let reached = timeout(self.within, reach(&endpoint, self.within)).await;
         let (socket, peer) = reached.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(failed)?;
         let connection = connection(socket, peer);
         let io = TaskIo::socket(&connection).map_err(failed)?;
@@ -66,7 +68,7 @@ impl Connector {
         }
         #[cfg(feature = "tls")]
         if let Some(session) = session {
-            stream.core().upgrade_to(session, Some(until.into_std())).await.map_err(failed)?;
+            stream.core().upgrade_to(session, until.map(tokio::time::Instant::into_std)).await.map_err(failed)?;
         }
         Ok(stream)
     }

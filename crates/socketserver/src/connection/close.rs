@@ -3,13 +3,16 @@
 use super::{Core, PollIo, Reason, Wait};
 use crate::clock;
 use std::future::poll_fn;
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 /// At close the peer's last words are read and dropped, so that they do not reset the connection and take our last
 /// reply with them: for this long and this much at most.
 const READ_OUT_TIME: Duration = Duration::from_secs(1);
 const READ_OUT_BYTES: usize = 256 * 1024;
+
+/// Between two looks at whether the peer has taken all.
+const LOOK: Duration = Duration::from_millis(1);
 
 impl<T: PollIo> Core<T> {
     /// The end of a connection that the handler is through with: flush, half-close, read out what remains.
@@ -43,10 +46,8 @@ impl<T: PollIo> Core<T> {
         }
         let until = clock::now() + READ_OUT_TIME;
         let wait = if by_drain {
-            // The socket is shut for reading. If it were for writing as well, the peer's next request, which nobody will
-            // answer, would reset it at once (RFC 1122, 4.2.2.13) and take with it what is still on its way.
-            let _ = poll_fn(|cx| self.io.poll_taken(cx, until)).await;
-            self.ended = false;
+            // In a box: it is seldom needed, and each connection has room for this future.
+            Box::pin(self.take_leave(until)).await;
             Wait::Not
         } else if poll_fn(|cx| self.poll_close_write(cx)).await.is_ok() {
             Wait::Until(until)
@@ -54,20 +55,161 @@ impl<T: PollIo> Core<T> {
             return;
         };
         let mut left = READ_OUT_BYTES;
-        while left > 0 {
+        poll_fn(|cx| self.poll_read_out(cx, wait, &mut left)).await;
+        // The conversation was over: what happened to the rest of its input says nothing about why it ended.
+    }
+
+    /// The peer of a connection that the drain has ended gets what was written for it, and learns that nothing more comes.
+    ///
+    /// The socket is shut for reading, for that is what ended the wait. Once it is shut for writing as well, whatever the peer
+    /// says resets it (RFC 1122, 4.2.2.13) and takes with it what has not left yet, or was lost on the way. So a peer that is
+    /// saying something, or for which something waits here, is let take everything first. One that is silent and was sent all is
+    /// told at once: it most likely has the reply, keeps its acknowledgement back (4.2.3.2), and would use that time to ask in
+    /// vain.
+    async fn take_leave(&mut self, until: Instant) {
+        // In TLS it has been told already, and is about to say goodbye, too.
+        let mut speaks = self.io.is_secure();
+        // No event tells when it has taken all.
+        while self.is_untaken() && clock::now() < until && !self.slot.is_cut() {
+            if !speaks && !self.closed_write && matches!(self.io.unsent(), Ok(0)) {
+                let mut left = READ_OUT_BYTES;
+                poll_fn(|cx| self.poll_read_out(cx, Wait::Not, &mut left)).await;
+                speaks = left < READ_OUT_BYTES;
+                if !speaks && poll_fn(|cx| self.poll_close_write(cx)).await.is_err() {
+                    return;
+                }
+            }
+            poll_fn(|cx| self.io.poll_rest(cx, LOOK)).await;
+        }
+    }
+
+    /// The peer's side has not taken all that was written.
+    fn is_untaken(&self) -> bool {
+        self.io.untaken().is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Reads what the peer says and drops it, `left` bytes at most, to its end if `wait` lets that come.
+    fn poll_read_out(&mut self, cx: &mut Context<'_>, wait: Wait, left: &mut usize) -> Poll<()> {
+        while *left > 0 {
             self.input.clear();
-            let room = self.input.room();
-            match poll_fn(|cx| self.io.poll_read_out(cx, room, wait)).await {
+            match ready!(self.io.poll_read_out(cx, self.input.room(), wait)) {
                 Ok(count) if !self.slot.is_cut() && (count > 0 || self.io.packet().is_some()) => {
                     // How much it says in TLS is not known.
                     if !self.io.is_secure() {
                         self.slot.add_read(count);
                     }
-                    left = left.saturating_sub(count.max(1));
+                    *left = left.saturating_sub(count.max(1));
                 }
                 _ => break,
             }
         }
-        // The conversation was over: what happened to the rest of its input says nothing about why it ended.
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Peer;
+    use crate::connection::{CLIENT, HANDSHAKE, Idle, Record, Slot, Steer, Terms};
+    use crate::lifecycle::Handle;
+    use std::cell::Cell;
+    use std::io;
+    use std::pin::pin;
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    /// The socket of a peer that has been answered and keeps its acknowledgement back until it learns of the end.
+    #[derive(Default)]
+    struct Reserved {
+        /// What it has said meanwhile.
+        said: Rc<Cell<usize>>,
+        /// What does not leave.
+        unsent: usize,
+        told: bool,
+        rests: usize,
+    }
+
+    impl PollIo for Reserved {
+        const WAITS_INSIDE: bool = false;
+
+        fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut [u8], wait: Wait) -> Poll<io::Result<usize>> {
+            match (self.said.take(), wait) {
+                (0, Wait::Not) => Poll::Ready(Ok(0)),
+                (0, _) => Poll::Pending,
+                (said, _) => {
+                    buf[..said].fill(b'x');
+                    Poll::Ready(Ok(said))
+                }
+            }
+        }
+
+        fn poll_write(&mut self, _: &mut Context<'_>, buf: &[u8], _: Option<Duration>) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn untaken(&self) -> io::Result<usize> {
+            Ok(usize::from(!self.told && self.rests < 40))
+        }
+
+        fn unsent(&self) -> io::Result<usize> {
+            Ok(self.unsent)
+        }
+
+        fn poll_rest(&mut self, _: &mut Context<'_>, _: Duration) -> Poll<()> {
+            self.rests += 1;
+            Poll::Ready(())
+        }
+
+        fn poll_shutdown(&mut self, _: &mut Context<'_>, _: Option<Duration>) -> Poll<io::Result<()>> {
+            self.told = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Drains a connection whose handler waits for the next request, and tells whether the peer was told, and after how many
+    /// rests the connection was over. In the meantime the peer says so many bytes.
+    fn drained(said: usize, unsent: usize) -> (bool, usize) {
+        let record = Record::new(0, Peer::unnamed(), CLIENT, Slot::own());
+        let connection = Arc::new(record.with(None));
+        let terms = Terms { handle: Handle::nobodys(), idle: Idle::Own(None), write: None, handshake: HANDSHAKE };
+        let reserved = Reserved { unsent, ..Reserved::default() };
+        let says = reserved.said.clone();
+        let mut core = Core::new(reserved, connection.clone(), Arc::new(terms));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(core.poll_fill(cx).is_pending());
+        connection.drain();
+        assert!(matches!(core.poll_fill(cx), Poll::Ready(Ok(0))));
+        says.set(said);
+        assert!(pin!(core.close()).poll(cx).is_ready());
+        (core.io().told, core.io().rests)
+    }
+
+    #[test]
+    fn a_drain_tells_a_silent_peer_at_once() {
+        assert_eq!(drained(0, 0), (true, 1));
+    }
+
+    #[test]
+    fn a_drain_lets_a_peer_that_speaks_take_its_replies_first() {
+        assert_eq!(drained(10, 0), (false, 40));
+    }
+
+    #[test]
+    fn a_drain_tells_nobody_before_all_has_left() {
+        assert_eq!(drained(0, 1), (false, 40));
+    }
+
+    /// How much room the future has that `make` makes.
+    fn room<'a, R>(_make: impl FnOnce(&'a mut Core<Reserved>) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn each_connection_has_room_for_its_end_and_no_more() {
+        // Beyond this the task of an idle connection takes the allocator's next size.
+        let needed = room(|core| core.close());
+        assert!(needed <= 104, "{needed} bytes");
     }
 }

@@ -108,8 +108,8 @@ macro_rules! facts {
         ///
         /// After such a deadline of its own a handler may read on; after the server's
         /// ([`Server::idle`](crate::Server::idle)), which is looked after in steps of an eighth, the input is over.
-        pub fn set_idle(&mut self, time: Option<std::time::Duration>) {
-            self.core.own_terms().idle = $crate::connection::Idle::Own(time);
+        pub fn set_idle(&mut self, time: impl Into<Option<std::time::Duration>>) {
+            self.core.own_terms().idle = $crate::connection::Idle::Own(time.into());
         }
 
         /// From the next read on the deadline is again what it was before any [`set_idle`](Self::set_idle): the server's,
@@ -122,7 +122,7 @@ macro_rules! facts {
         /// let server = Server::bind("tcp://127.0.0.1:0")?.idle(None);
         /// let server = server.spawn(Threads::default(), |c: &mut blocking::Stream| {
         ///     // Who one is has to be said soon; then one may be silent.
-        ///     c.set_idle(Some(Duration::from_secs(10)));
+        ///     c.set_idle(Duration::from_secs(10));
         ///     let Some(name) = c.read_line(100)? else { return Ok(()) };
         ///     c.reset_idle();
         ///     while let Some(line) = c.read_line(100)? {
@@ -147,8 +147,8 @@ macro_rules! facts {
         }
 
         /// How long a write may make no progress; `None` is for ever. Applies to this connection, from the next write on.
-        pub fn set_write_timeout(&mut self, time: Option<std::time::Duration>) {
-            self.core.own_terms().write = time;
+        pub fn set_write_timeout(&mut self, time: impl Into<Option<std::time::Duration>>) {
+            self.core.own_terms().write = time.into();
         }
     };
 }

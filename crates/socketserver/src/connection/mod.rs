@@ -1,6 +1,7 @@
 //! The pipeline of one connection, written once for every engine, and what it works on.
 
 mod agree;
+mod chunk;
 mod close;
 mod core;
 mod facts;
@@ -9,6 +10,7 @@ mod fate;
 mod handshake;
 mod input;
 mod peer;
+mod phase;
 pub(crate) mod pipeline;
 mod poll_io;
 pub(crate) mod pool;
@@ -31,16 +33,17 @@ mod writing;
 
 pub use self::core::Core;
 pub use self::peer::{Peer, Proxied};
+pub use self::phase::Phase;
 pub use self::poll_io::{PollIo, Wait};
 pub use self::reason::Reason;
-pub use self::slot::Phase;
 pub use self::sync_io::SyncIo;
 #[cfg(feature = "tokio")]
 pub use self::task_io::{AsyncTransport, TaskIo};
 
+pub(crate) use self::chunk::Chunk;
 #[cfg(feature = "websocket")]
 pub(crate) use self::fate::Fate;
 pub(crate) use self::poll_io::{now, now_poll};
 pub(crate) use self::record::{Connection, Record, Steer};
-pub(crate) use self::slot::{CLIENT, Chunk, NEVER, Slot, Woken};
+pub(crate) use self::slot::{CLIENT, NEVER, Slot, Woken};
 pub(crate) use self::terms::{HANDSHAKE, IDLE, Idle, Terms, WRITE};

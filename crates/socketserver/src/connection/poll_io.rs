@@ -24,8 +24,14 @@ pub trait PollIo {
     /// Writes as much as goes, of packets all or nothing, and waits until some of it goes; `TimedOut` when for `stall` none did.
     fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8], stall: Option<Duration>) -> Poll<io::Result<usize>>;
 
-    /// Waits until the peer's side has taken all that was written, to this point in time at most.
-    fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>>;
+    /// How much of what was written the peer's side has not taken yet; over TCP its end counts as a byte.
+    fn untaken(&self) -> io::Result<usize>;
+
+    /// How much of that has not even left; an error where nobody knows.
+    fn unsent(&self) -> io::Result<usize>;
+
+    /// Waits for so long.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, time: Duration) -> Poll<()>;
 
     /// What wakes a read that waits on this thread, which then fails with `Interrupted`. `None`: waking the task does.
     ///

@@ -1,8 +1,8 @@
-use super::Reason;
+use super::chunk::{COLD, Chunk, HOT, load_text, store_text};
+use super::{Phase, Reason};
 use crate::clock::Moment;
-use socketserver_sys::SharedWords;
-use std::io;
-use std::sync::Arc;
+use socketserver_proto::wait::{CAUSE, CUT, Doing, Wait};
+pub(crate) use socketserver_proto::wait::{Deadline, NEVER, Woken};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
@@ -27,49 +27,6 @@ pub(crate) struct Slot {
 /// Instead of an endpoint, on the client's side.
 pub(crate) const CLIENT: usize = u32::MAX as usize;
 
-/// Memory for the slots of so many connections.
-#[derive(Debug, Clone)]
-pub(crate) struct Chunk(Arc<Words>);
-
-#[derive(Debug)]
-enum Words {
-    Mapped(SharedWords),
-    /// Of a connection that nobody watches over: on the client's side.
-    Own(Box<[AtomicU64]>),
-}
-
-impl Chunk {
-    pub(crate) const SLOTS: u8 = 64;
-
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(Words::Mapped(SharedWords::new(usize::from(Self::SLOTS) * SIZE)?))))
-    }
-
-    /// The slot at `at`, as it is.
-    pub(crate) fn slot(&self, at: u8) -> Slot {
-        Slot { chunk: self.clone(), at, run: 0, endpoint: u32::MAX }
-    }
-
-    #[inline]
-    fn words(&self) -> &[AtomicU64] {
-        match &*self.0 {
-            Words::Mapped(words) => words,
-            Words::Own(words) => words,
-        }
-    }
-
-    #[inline]
-    fn hot(&self, at: u8) -> &[AtomicU64] {
-        &self.words()[usize::from(at) * HOT..][..HOT]
-    }
-
-    fn cold(&self, at: u8) -> &[AtomicU64] {
-        let words = self.words();
-        let lines = words.len() / SIZE * HOT;
-        &words[lines + usize::from(at) * COLD..][..COLD]
-    }
-}
-
 // A cache line of words that are touched all the time.
 const STATE: usize = 0;
 const FLAGS: usize = 1;
@@ -84,7 +41,7 @@ const OUTCOME: usize = 5;
 const ID: usize = 6;
 /// In the lower half the endpoint that it came in by, in the upper half the length of the label.
 const PLACE: usize = 7;
-const HOT: usize = 8;
+const _: () = assert!(PLACE < HOT);
 
 // Words that are seldom touched.
 /// The request that the keeper last saw, how much had been read then, and when that was.
@@ -95,19 +52,13 @@ const LABEL: std::ops::Range<usize> = 3..11;
 const TEXT: std::ops::Range<usize> = 11..35;
 /// When what comes before the handler was over, if something did.
 const BEGUN: usize = 35;
-const COLD: usize = 36;
-const SIZE: usize = HOT + COLD;
+const _: () = assert!(BEGUN < COLD);
 
 const UPPER: u32 = 32;
 const LOWER: u64 = 0xffff_ffff;
 
-/// The epoch of a wait that does not expire.
-pub(crate) const NEVER: u64 = u64::MAX / STATES;
+// What was told to it, beside what is told of its waits.
 
-/// The connection is lost: every wait in it fails. Above stands why.
-const CUT: u64 = 1;
-/// The server drains: who would wait for the next request is given the end of input.
-const DRAINING: u64 = 2;
 /// It does not count towards the limits any more.
 const EXEMPT: u64 = 4;
 /// It comes from a proxy, and who that speaks for is not known yet.
@@ -118,76 +69,17 @@ const PROXIED: u64 = 16;
 const AGREEING: u64 = 32;
 /// It is over.
 const AGREED: u64 = 64;
-const CAUSE: u32 = 8;
 
-// The state, in the lowest bits of its word. Above them stands since when the handler waits.
-
-/// The handler works.
-const BUSY: u64 = 0;
-/// The handler waits for its next request: nothing that was read is left over.
-const WAITING: u64 = 1;
-/// The handler waits in the middle of a request: a drain lets it.
-const HALFWAY: u64 = 2;
-/// It was waiting for its next request, and the drain gave it the end of input.
-const DRAINED: u64 = 3;
-/// It was waiting for too long.
-const IDLE: u64 = 4;
-/// It was waiting for too long, and for the first byte.
-const NO_FIRST_BYTE: u64 = 5;
-/// It was waiting for a request that comes too slowly.
-const SLOW: u64 = 6;
-/// The handler is through with it.
-const CLOSING: u64 = 7;
-const STATES: u64 = 8;
-
-/// What ended a wait, other than the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Woken {
-    No,
-    ByDrain,
-    ByDeadline(Deadline),
-}
-
-/// The deadlines that the keeper looks after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deadline {
-    Idle,
-    FirstByte,
-    MinRate,
-}
-
-/// What a connection does at the moment.
-///
-/// ```
-/// assert_eq!(socketserver::Phase::Waiting.to_string(), "waiting");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Phase {
-    /// Its handler works.
-    Working,
-    /// Its handler waits for the next request.
-    Waiting,
-    /// Its handler waits for the rest of a request that has begun.
-    Receiving,
-    /// Its handler is through with it; what was written is on its way.
-    Closing,
-}
-
-impl std::fmt::Display for Phase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Working => "working",
-            Self::Waiting => "waiting",
-            Self::Receiving => "receiving",
-            Self::Closing => "closing",
-        })
+impl Chunk {
+    /// The slot at `at`, as it is.
+    pub(crate) fn slot(&self, at: u8) -> Slot {
+        Slot { chunk: self.clone(), at, run: 0, endpoint: u32::MAX }
     }
 }
 
 impl Slot {
     pub(crate) fn own() -> Self {
-        Chunk(Arc::new(Words::Own(Box::new([const { AtomicU64::new(0) }; SIZE])))).slot(0)
+        Chunk::own().slot(0)
     }
 
     /// It is that of a connection that came in by this endpoint.
@@ -232,6 +124,12 @@ impl Slot {
         self.chunk.cold(self.at)
     }
 
+    #[inline]
+    fn wait(&self) -> Wait<'_, AtomicU64> {
+        let words = self.hot();
+        Wait { state: &words[STATE], flags: &words[FLAGS] }
+    }
+
     /// Writes down which connection it is, for a child that is handed it.
     pub(crate) fn introduce(&self, id: u64) {
         self.hot()[ID].store(id, SeqCst);
@@ -244,66 +142,43 @@ impl Slot {
         Some((self.hot()[ID].load(SeqCst), endpoint))
     }
 
-    /// The handler is about to wait for its peer, since the `epoch` that it is; for its next request, or `halfway` through
-    /// one. Tells whether the server drains, so that it had better not wait for a next one.
-    ///
-    /// The look comes after the word: either this side sees the drain, or the drain sees it waiting.
+    /// See [`Wait::begin`].
     #[inline]
     pub(crate) fn begin_wait(&self, halfway: bool, epoch: u64) -> bool {
-        let words = self.hot();
-        words[STATE].store(epoch * STATES + if halfway { HALFWAY } else { WAITING }, SeqCst);
-        !halfway && words[FLAGS].load(SeqCst) & DRAINING != 0
+        self.wait().begin(halfway, epoch)
     }
 
-    /// The wait is over. Tells what ended it, and since which epoch it went on.
+    /// See [`Wait::end`].
     #[inline]
     pub(crate) fn end_wait(&self) -> (Woken, u64) {
-        let state = self.hot()[STATE].swap(BUSY, SeqCst);
-        let woken = match state % STATES {
-            DRAINED => Woken::ByDrain,
-            IDLE => Woken::ByDeadline(Deadline::Idle),
-            NO_FIRST_BYTE => Woken::ByDeadline(Deadline::FirstByte),
-            SLOW => Woken::ByDeadline(Deadline::MinRate),
-            _ => Woken::No,
-        };
-        (woken, state / STATES)
+        self.wait().end()
     }
 
     /// The handler is through with it.
     pub(crate) fn begin_close(&self) {
-        self.hot()[STATE].store(CLOSING, SeqCst);
+        self.wait().close();
     }
 
     /// What it does, and since which epoch, if it waits and that can expire.
     pub(crate) fn phase(&self) -> (Phase, Option<u64>) {
-        let state = self.hot()[STATE].load(Relaxed);
-        let since = Some(state / STATES).filter(|since| *since != NEVER);
-        match state % STATES {
-            WAITING => (Phase::Waiting, since),
-            HALFWAY => (Phase::Receiving, since),
-            CLOSING => (Phase::Closing, None),
-            _ => (Phase::Working, None),
-        }
+        let (doing, since) = self.wait().look();
+        let phase = match doing {
+            Doing::Working => Phase::Working,
+            Doing::Waiting => Phase::Waiting,
+            Doing::Halfway => Phase::Receiving,
+            Doing::Closing => Phase::Closing,
+        };
+        (phase, since)
     }
 
     /// Something else than input came about while the handler waits: it waits since this epoch.
     pub(crate) fn touch(&self, epoch: u64) {
-        let waits = |now: u64| matches!(now % STATES, WAITING | HALFWAY).then_some(epoch * STATES + now % STATES);
-        let _ = self.hot()[STATE].fetch_update(SeqCst, SeqCst, waits);
-    }
-
-    /// Claims the end of a wait that is in one of the states, and whose epoch is before this.
-    fn claim(&self, states: &[u64], before: u64, as_state: u64) -> bool {
-        let word = &self.hot()[STATE];
-        word.fetch_update(SeqCst, SeqCst, |now| {
-            (states.contains(&(now % STATES)) && now / STATES < before).then_some(as_state)
-        })
-        .is_ok()
+        self.wait().touch(epoch);
     }
 
     /// Claims the end of a wait that began before this epoch.
     pub(crate) fn expire(&self, before: u64) -> bool {
-        self.claim(&[WAITING, HALFWAY], before, IDLE)
+        self.wait().expire(before)
     }
 
     /// What comes before the handler begins.
@@ -327,7 +202,7 @@ impl Slot {
     /// Claims the end of the handler's wait for the first byte.
     pub(crate) fn expire_first_byte(&self) -> bool {
         let agreeing = self.hot()[FLAGS].load(Acquire) & (AWAITED | AGREEING) != 0;
-        !agreeing && self.read() == 0 && self.claim(&[WAITING, HALFWAY], u64::MAX, NO_FIRST_BYTE)
+        !agreeing && self.read() == 0 && self.wait().expire_first_byte()
     }
 
     /// The peer has begun a request. Its number is no other's, not even another connection's.
@@ -349,7 +224,7 @@ impl Slot {
         }
         let [seen, then, since] = [0, 1, 2].map(|at| &self.cold()[MARK + at]);
         // What the handler does meanwhile is not the peer's fault.
-        let waits = self.hot()[STATE].load(Relaxed) % STATES == HALFWAY;
+        let waits = self.wait().look().0 == Doing::Halfway;
         if seen.load(Relaxed) == request {
             if !waits {
                 since.store(since.load(Relaxed) + 1, Relaxed);
@@ -359,7 +234,7 @@ impl Slot {
                 return false;
             }
             if read.wrapping_sub(then.load(Relaxed)) < least {
-                return self.claim(&[HALFWAY], u64::MAX, SLOW);
+                return self.wait().expire_slow();
             }
         }
         seen.store(request, Relaxed);
@@ -370,15 +245,12 @@ impl Slot {
 
     /// The server drains. Claims the end of a wait; `false`: there is none, the connection is busy.
     pub(crate) fn drain(&self) -> bool {
-        self.hot()[FLAGS].fetch_or(DRAINING, SeqCst);
-        self.claim(&[WAITING], u64::MAX, DRAINED)
+        self.wait().drain()
     }
 
     /// From now on every wait in the connection fails. The first who cuts it says why.
     pub(crate) fn cut(&self, why: Reason) -> bool {
-        let flags = &self.hot()[FLAGS];
-        let cut = |now: u64| (now & CUT == 0).then_some(now | CUT | why.to_word() << CAUSE);
-        flags.fetch_update(SeqCst, SeqCst, cut).is_ok()
+        self.wait().cut(why.to_word())
     }
 
     #[inline]
@@ -461,37 +333,10 @@ impl Slot {
     }
 }
 
-/// As much of a text as there is room for, and how many bytes that was.
-fn store_text(words: &[AtomicU64], text: &str) -> u64 {
-    let text = &text.as_bytes()[..floor_char_boundary(text, words.len() * 8)];
-    for (word, bytes) in words.iter().zip(text.chunks(8)) {
-        let mut padded = [0; 8];
-        padded[..bytes.len()].copy_from_slice(bytes);
-        word.store(u64::from_ne_bytes(padded), Relaxed);
-    }
-    text.len() as u64
-}
-
-/// What [`store_text`] stored.
-fn load_text(words: &[AtomicU64], len: u64) -> Option<String> {
-    if len == 0 {
-        return None;
-    }
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
-    // A child's memory is not to be trusted with a length.
-    let len = usize::try_from(len).unwrap_or(0).min(bytes.len());
-    Some(String::from_utf8_lossy(&bytes[..len]).into_owned())
-}
-
 /// One side alone counts, so no read-modify-write is needed.
 #[inline]
 fn add(word: &AtomicU64, bytes: usize) {
     word.store(word.load(Relaxed).wrapping_add(bytes as u64), Relaxed);
-}
-
-/// `str::floor_char_boundary`, which the oldest compiler that we build with lacks.
-fn floor_char_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -146,12 +146,17 @@ impl PollIo for SyncIo {
         Ok(Some(wake.clone().into()))
     }
 
-    fn poll_taken(&mut self, _: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {
-        // No event tells of it.
-        while socketserver_sys::unsent(&self.socket)? > 0 && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Poll::Ready(Ok(()))
+    fn untaken(&self) -> io::Result<usize> {
+        socketserver_sys::untaken(&self.socket)
+    }
+
+    fn unsent(&self) -> io::Result<usize> {
+        socketserver_sys::unsent(&self.socket)
+    }
+
+    fn poll_rest(&mut self, _: &mut Context<'_>, time: Duration) -> Poll<()> {
+        std::thread::sleep(time);
+        Poll::Ready(())
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>, _: Option<Duration>) -> Poll<io::Result<()>> {

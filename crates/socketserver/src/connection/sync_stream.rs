@@ -47,7 +47,7 @@ impl Stream {
     ///
     /// # Errors
     /// `TimedOut` at the idle deadline, `ConnectionReset` and its like when the peer is gone, `ConnectionAborted` when
-    /// the drain's deadline passed. So for all reads.
+    /// the server has cut the connection. So for all reads.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         now_poll(|cx| self.core.poll_read(cx, buf))
     }
@@ -121,7 +121,7 @@ impl Stream {
     ///
     /// # Errors
     /// `TimedOut` at the write deadline, `BrokenPipe` and its like when the peer is gone, `ConnectionAborted` when the
-    /// drain's deadline passed. After an error it is not known how much the peer got.
+    /// server has cut the connection. After an error it is not known how much the peer got.
     pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         now_poll(|cx| self.core.poll_write_all(cx, &mut bytes))
     }
@@ -143,6 +143,7 @@ impl Stream {
     }
 
     /// Whole messages in place of bytes, for a stream of one's own: that of a client.
+    #[must_use]
     pub fn into_framed<C: Framing>(self, framing: C) -> Messages<C> {
         Messages::new(self, framing)
     }
@@ -172,6 +173,7 @@ impl Stream {
     /// # server.stop()?;
     /// # Ok::<_, socketserver::Failure>(())
     /// ```
+    #[must_use]
     pub fn framed<C: Framing>(&mut self, framing: C) -> Messages<C, &mut Self> {
         Messages::new(self, framing)
     }

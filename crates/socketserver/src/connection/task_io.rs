@@ -240,14 +240,22 @@ impl PollIo for TaskIo {
         self.within(cx, stall, flushed)
     }
 
-    fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {
-        let Kind::Socket(socket, _) = &self.kind else { return Poll::Ready(Ok(())) };
-        let socket = socket.descriptor().clone();
-        // No event tells of it.
-        while socketserver_sys::unsent(&socket)? > 0 && clock::now() < until {
-            ready!(self.timers().write.poll(cx, || Some(clock::now() + Duration::from_millis(1))));
+    fn untaken(&self) -> io::Result<usize> {
+        match &self.kind {
+            Kind::Socket(socket, _) => socketserver_sys::untaken(socket.descriptor()),
+            Kind::Own { .. } => Ok(0),
         }
-        Poll::Ready(Ok(()))
+    }
+
+    fn unsent(&self) -> io::Result<usize> {
+        match &self.kind {
+            Kind::Socket(socket, _) => socketserver_sys::unsent(socket.descriptor()),
+            Kind::Own { .. } => Ok(0),
+        }
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>, time: Duration) -> Poll<()> {
+        self.timers().write.poll(cx, || clock::now().checked_add(time))
     }
 
     fn forget_waits(&mut self) {

@@ -24,9 +24,10 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 /// wait, or at the end. Before it sends, a write gives way once to the shard's other connections. One that makes no
 /// progress for the write deadline (30 s by default) fails with `TimedOut`.
 ///
-/// **Cancelling**: a read whose future is dropped has taken nothing, except [`read_exact`](Self::read_exact) and
-/// [`read_to_end`](Self::read_to_end), which lose what they had. Of a write whose future is dropped it is not known how
-/// much the peer gets. [`flush`](Self::flush) and [`close_write`](Self::close_write) lose nothing: begin them again.
+/// **Cancelling**: a read whose future is dropped has taken nothing, except [`read_exact`](Self::read_exact),
+/// [`read_answer`](Self::read_answer) and [`read_to_end`](Self::read_to_end), which lose what they had. Of a write whose future is
+/// dropped it is not known how much the peer gets. [`flush`](Self::flush) and [`close_write`](Self::close_write) lose nothing:
+/// begin them again.
 ///
 /// It stays on its shard: it need not be `Send`, and neither need a handler's future. It implements tokio's [`AsyncRead`],
 /// [`AsyncBufRead`] and [`AsyncWrite`] as well.
@@ -244,8 +245,33 @@ impl Stream {
         Box::pin(Call(&mut self.core).upgrade_as_client(tls, server_name)).await
     }
 
+    /// Whole messages in place of bytes, for a stream of one's own: that of a client.
+    ///
+    /// ```
+    /// use socketserver::framing::LengthPrefix;
+    /// use socketserver::{Channel, MessageHandler, Server, Tasks, client};
+    ///
+    /// let echo = |message: &[u8], c: &mut Channel| Ok(c.send(message)?);
+    /// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Tasks::new(1), echo.framed(LengthPrefix::u16_be()))?;
+    /// # let at = server.handle().endpoints()[0].clone();
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let mut c = client::task::connect(&at).await?.into_framed(LengthPrefix::u16_be());
+    /// c.send(b"hello").await?;
+    /// assert_eq!(c.recv().await?.as_deref(), Some(&b"hello"[..]));
+    /// # Ok::<_, socketserver::Failure>(())
+    /// # })?;
+    /// # server.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    #[must_use]
+    pub fn into_framed<C: Framing>(self, framing: C) -> Messages<C> {
+        Messages::new(self, framing)
+    }
+
     /// Whole messages in place of bytes. What is to be known of the stream between two of them is in it: one serves the
     /// conversation, to its end or to where messages end.
+    #[must_use]
     pub fn framed<C: Framing>(&mut self, framing: C) -> Messages<C, &mut Self> {
         Messages::new(self, framing)
     }

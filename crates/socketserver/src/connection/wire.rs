@@ -5,7 +5,9 @@ use super::secure::Secure;
 use super::{PollIo, Wait};
 use std::io;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(feature = "tls")]
+use std::time::Instant;
 
 /// A transport, and the layer above it. Plain connections pay one match a call.
 #[derive(Debug)]
@@ -131,8 +133,16 @@ impl<T: PollIo> PollIo for Wire<T> {
         through!(self, tls => tls.poll_write(&mut self.raw, cx, buf, stall), self.raw.poll_write(cx, buf, stall))
     }
 
-    fn poll_taken(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<()>> {
-        self.raw.poll_taken(cx, until)
+    fn untaken(&self) -> io::Result<usize> {
+        self.raw.untaken()
+    }
+
+    fn unsent(&self) -> io::Result<usize> {
+        self.raw.unsent()
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>, time: Duration) -> Poll<()> {
+        self.raw.poll_rest(cx, time)
     }
 
     fn waker(&mut self) -> io::Result<Option<Waker>> {

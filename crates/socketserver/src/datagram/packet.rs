@@ -243,7 +243,21 @@ impl Datagram {
     }
 }
 
-/// What replies to a packet; see [`Datagram::split`].
+/// What replies to a packet; [`Datagram::split`] gives it.
+///
+/// ```
+/// use socketserver::{Datagram, Result};
+///
+/// /// Gives the first half back, and then the other.
+/// fn halves(d: &mut Datagram) -> Result {
+///     let (packet, mut replies) = d.split();
+///     let (first, other) = packet.split_at(packet.len() / 2);
+///     replies.send(first)?;
+///     Ok(replies.send(other)?)
+/// }
+/// # socketserver::Server::bind("udp://:0")?.spawn(socketserver::Serial::default(), halves)?.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 pub struct Replies<'a> {
     outbox: &'a mut Outbox,
     from: Option<&'a SocketAddrAny>,

@@ -1,15 +1,19 @@
+use super::adopt::adopt;
 use super::listener::Listener;
+use super::places::{Endpoints, Place, Where};
+use super::prepare::{bound, prepare, prepare_udp, unixgram};
+use super::resolve::{abstract_name, resolve};
 use super::tuning::Tuning;
 use super::unix_file::SocketFile;
 use crate::datagram::DatagramSocket;
 use crate::{Error, ErrorKind, Server};
-use socket2::{Domain, SockAddr, Socket, Type};
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 use socketserver_proto::{Endpoint, Host, UnixName};
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 type BindHook = Arc<Mutex<dyn FnMut(&Endpoint, BorrowedFd<'_>) -> io::Result<()> + Send>>;
@@ -224,7 +228,8 @@ impl ListenOptions {
     ) -> Result<Listener, Error> {
         let v6 = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
         let listener = match bind(self, endpoint, v6, false) {
-            Err(e) if [Some(libc_errno::EAFNOSUPPORT), Some(libc_errno::EADDRNOTAVAIL)].contains(&e.raw_os_error()) => {
+            // There is no IPv6 here.
+            Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)) => {
                 bind(self, endpoint, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), false)
             }
             result => result,
@@ -335,255 +340,9 @@ impl fmt::Debug for ListenOptions {
     }
 }
 
-/// A place to listen: an address, or a listening socket that was made elsewhere. Such a one becomes non-blocking, in every
-/// process that shares it.
-///
-/// ```
-/// use socketserver::{Server, Where};
-/// let elsewhere = std::net::TcpListener::bind("127.0.0.1:0")?;
-/// let server = Server::bind(vec![Where::parse("tcp://127.0.0.1:0")?, Where::from(elsewhere)])?;
-/// assert_eq!(server.endpoints().len(), 2);
-/// # Ok::<_, socketserver::Failure>(())
-/// ```
-#[derive(Debug)]
-pub struct Where(Place);
-
-#[derive(Debug)]
-enum Place {
-    Endpoint(Endpoint),
-    Listener(OwnedFd),
-}
-
-impl Where {
-    /// Reads an address.
-    ///
-    /// # Errors
-    /// One that names the part that is wrong and shows what would be right.
-    pub fn parse(endpoint: &str) -> Result<Self, Error> {
-        Ok(endpoint.parse::<Endpoint>()?.into())
-    }
-}
-
-impl From<Endpoint> for Where {
-    fn from(endpoint: Endpoint) -> Self {
-        Self(Place::Endpoint(endpoint))
-    }
-}
-
-macro_rules! listener {
-    ($($kind:ty),*) => { $(
-        impl From<$kind> for Where {
-            fn from(listener: $kind) -> Self {
-                Self(Place::Listener(listener.into()))
-            }
-        }
-
-        impl Endpoints for $kind {
-            fn places(self) -> Result<Vec<Where>, Error> {
-                Ok(vec![self.into()])
-            }
-        }
-    )* };
-}
-listener!(
-    std::net::TcpListener,
-    std::net::UdpSocket,
-    std::os::unix::net::UnixListener,
-    std::os::unix::net::UnixDatagram,
-    OwnedFd
-);
-
-/// One or many places: a string, an [`Endpoint`], a listening socket; arrays of strings, slices and vectors of strings or
-/// endpoints, and vectors of [`Where`] for a mixture.
-pub trait Endpoints {
-    /// The places.
-    ///
-    /// # Errors
-    /// The first address that is not understood.
-    fn places(self) -> Result<Vec<Where>, Error>;
-}
-
-macro_rules! endpoints {
-    ($($kind:ty => |$it:ident| $place:expr),* $(,)?) => { $(
-        impl Endpoints for $kind {
-            fn places(self) -> Result<Vec<Where>, Error> {
-                let $it = self;
-                Ok(vec![$place])
-            }
-        }
-        impl Endpoints for Vec<$kind> {
-            fn places(self) -> Result<Vec<Where>, Error> {
-                self.into_iter().map(|$it| Ok($place)).collect()
-            }
-        }
-        impl Endpoints for &[$kind] {
-            fn places(self) -> Result<Vec<Where>, Error> {
-                self.iter().map(|$it| Ok($place)).collect()
-            }
-        }
-    )* };
-}
-endpoints! {
-    &str => |it| Where::parse(it)?,
-    String => |it| Where::parse(it.as_str())?,
-    Endpoint => |it| it.clone().into(),
-}
-
-/// Arrays of strings alone, so that the type of `[]` is known.
-impl<const N: usize> Endpoints for [&str; N] {
-    fn places(self) -> Result<Vec<Where>, Error> {
-        self.as_slice().places()
-    }
-}
-
-impl Endpoints for &String {
-    fn places(self) -> Result<Vec<Where>, Error> {
-        self.as_str().places()
-    }
-}
-
-impl Endpoints for Where {
-    fn places(self) -> Result<Vec<Where>, Error> {
-        Ok(vec![self])
-    }
-}
-
-impl Endpoints for Vec<Where> {
-    fn places(self) -> Result<Vec<Where>, Error> {
-        Ok(self)
-    }
-}
-
-/// The errors that say that there is no IPv6 here.
-mod libc_errno {
-    use rustix::io::Errno;
-    pub(super) const EAFNOSUPPORT: i32 = Errno::AFNOSUPPORT.raw_os_error();
-    pub(super) const EADDRNOTAVAIL: i32 = Errno::ADDRNOTAVAIL.raw_os_error();
-}
-
-/// The one address of a host: of several that a name has, the first IPv4 one, else the first.
-pub(crate) fn resolve(host: &Host, port: u16) -> io::Result<SocketAddr> {
-    let name = match host {
-        Host::Any => return Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)),
-        Host::Ip(ip) => return Ok(SocketAddr::new(*ip, port)),
-        Host::Scoped(ip, scope) => format!("{ip}%{scope}"),
-        Host::Name(name) => name.clone(),
-        other => return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other:?}"))),
-    };
-    let found: Vec<_> = (name.as_str(), port).to_socket_addrs()?.collect();
-    let first = found.iter().find(|addr| addr.is_ipv4()).or_else(|| found.first());
-    first.copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("`{name}` has no address")))
-}
-
-pub(crate) fn abstract_name(name: &[u8]) -> io::Result<SockAddr> {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-    // socket2 takes a name that begins with a zero byte as abstract.
-    SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat()))
-}
-
 fn look(hook: Option<&BindHook>, endpoint: &Endpoint, socket: &Socket) -> io::Result<()> {
     let Some(hook) = hook else { return Ok(()) };
     // One that panicked panics again, or not, as it likes.
     let mut hook = hook.lock().unwrap_or_else(PoisonError::into_inner);
     hook(endpoint, socket.as_fd())
-}
-
-/// Checks a socket that was made elsewhere, and makes it one of ours.
-fn adopt(fd: OwnedFd, name: &str) -> Result<Listener, Error> {
-    let wrong = |what: &str| Error::new(ErrorKind::Endpoint, format!("{name} {what}"));
-    let socket = Socket::from(fd);
-    let kind = socket.r#type().map_err(|e| Error::io(format!("{name} is not a socket"), e))?;
-    if kind == Type::DGRAM {
-        return adopt_datagram(socket).map_err(|e| Error::io(format!("{name} cannot be served"), e));
-    }
-    if kind != Type::STREAM && kind != Type::SEQPACKET {
-        return Err(wrong("is neither a stream, a datagram nor a sequenced-packet socket"));
-    }
-    if !socket.is_listener().map_err(|e| Error::io(name, e))? {
-        return Err(wrong("does not listen; it must be bound, and listen(2) called on it"));
-    }
-    let addr = socket.local_addr().map_err(|e| Error::io(name, e))?;
-    let endpoint = match (addr.is_unix(), kind) {
-        (true, Type::STREAM) => Endpoint::Unix { name: unix_name(&addr), mode: None },
-        (true, _) => Endpoint::Seqpacket { name: unix_name(&addr), mode: None },
-        (false, Type::STREAM) => tcp_endpoint(&socket).map_err(|e| Error::io(name, e))?,
-        // SCTP has such sockets too.
-        (false, _) => return Err(wrong("keeps packets apart, and is no Unix socket")),
-    };
-    prepare(&socket, &endpoint).map_err(|e| Error::io(name, e))?;
-    // Connections would inherit it.
-    socket.set_read_timeout(None).map_err(|e| Error::io(name, e))?;
-    Ok(Listener::socket(endpoint, socket.into(), None))
-}
-
-/// What every listener of ours has, whoever made it.
-fn prepare(socket: &Socket, endpoint: &Endpoint) -> io::Result<()> {
-    socket.set_nonblocking(true)?;
-    socket.set_cloexec(true)?;
-    // Accepted connections inherit these: no call a connection.
-    match endpoint {
-        over_tcp if over_tcp.tcp().is_some() => socket.set_tcp_nodelay(true),
-        // By that an empty packet is told from the end of input.
-        Endpoint::Seqpacket { .. } => socket.set_passcred(true),
-        _ => Ok(()),
-    }
-}
-
-fn tcp_endpoint(socket: &Socket) -> io::Result<Endpoint> {
-    let (host, addr) = bound(socket)?;
-    Ok(Endpoint::Tcp { host, port: addr.port() })
-}
-
-/// Where an internet socket is bound.
-fn bound(socket: &Socket) -> io::Result<(Host, SocketAddr)> {
-    let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-    let host = match addr {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => Host::Scoped(*v6.ip(), v6.scope_id().to_string()),
-        _ => Host::Ip(addr.ip()),
-    };
-    Ok((host, addr))
-}
-
-fn unix_name(addr: &SockAddr) -> UnixName {
-    match (addr.as_pathname(), addr.as_abstract_namespace()) {
-        (Some(path), _) => UnixName::Path(path.into()),
-        (_, Some(name)) => UnixName::Abstract(name.to_vec()),
-        _ => UnixName::Path(PathBuf::from("unnamed")),
-    }
-}
-
-/// A bound datagram socket that was made elsewhere.
-fn adopt_datagram(socket: Socket) -> io::Result<Listener> {
-    let addr = socket.local_addr()?;
-    if addr.is_unix() {
-        return unixgram(socket, Endpoint::Unixgram { name: unix_name(&addr), mode: None }, None);
-    }
-    let (host, addr) = bound(&socket)?;
-    if addr.port() == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is bound to no port"));
-    }
-    prepare_udp(&socket, addr)?;
-    let endpoint = Endpoint::Udp { host, port: addr.port() };
-    Ok(Listener::datagram(endpoint, DatagramSocket::new(socket.into(), Some(addr)), None))
-}
-
-/// What every UDP socket of ours has, whoever made it.
-fn prepare_udp(socket: &Socket, bound: SocketAddr) -> io::Result<()> {
-    socket.set_nonblocking(true)?;
-    socket.set_cloexec(true)?;
-    // One that is bound to an address is asked nowhere else, and answers from there by itself.
-    if bound.ip().is_unspecified() {
-        socketserver_sys::tell_local(socket, bound.is_ipv6())?;
-    }
-    // One that cannot tell them, whoever made it, is served all the same.
-    let _ = socketserver_sys::tell_errors(socket, bound.is_ipv6());
-    Ok(())
-}
-
-fn unixgram(socket: Socket, endpoint: Endpoint, file: Option<SocketFile>) -> io::Result<Listener> {
-    socket.set_nonblocking(true)?;
-    socket.set_cloexec(true)?;
-    socket.set_passcred(true)?;
-    Ok(Listener::datagram(endpoint, DatagramSocket::new(socket.into(), None), file))
 }

@@ -164,7 +164,7 @@ impl<O: Observer> Observer for Arc<O> {
 }
 
 /// A connection was let in: see [`Observer`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Opened<'a> {
     /// Its number, unique in its server.
@@ -176,7 +176,7 @@ pub struct Opened<'a> {
 }
 
 /// A connection ended: see [`Observer`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Closed<'a> {
     /// Its number, unique in its server.
@@ -198,7 +198,7 @@ pub struct Closed<'a> {
 }
 
 /// A peer was turned away: see [`Observer`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Refused<'a> {
     /// Who.
@@ -258,7 +258,7 @@ impl fmt::Display for Refusal {
 }
 
 /// `accept(2)` failed: see [`Observer`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AcceptFailed<'a> {
     /// Where.
@@ -270,7 +270,20 @@ pub struct AcceptFailed<'a> {
 }
 
 /// What a server does about a failed `accept(2)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// ```
+/// use socketserver::{AcceptFailed, AcceptThen, Observer};
+///
+/// struct Alarm;
+/// impl Observer for Alarm {
+///     fn accept_failed(&self, event: &AcceptFailed<'_>) {
+///         if let AcceptThen::BackedOff { delay, shed, .. } = event.then {
+///             eprintln!("{}: {}; nobody for {delay:?}, {shed} turned away", event.endpoint, event.error);
+///         }
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AcceptThen {
     /// One connection was lost on its way; the next is tried at once.
@@ -304,7 +317,7 @@ impl AcceptThen {
 }
 
 /// A packet could not be sent, and was given up: see [`Observer`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Unsent<'a> {
     /// To whom.
@@ -344,7 +357,7 @@ pub struct Unsent<'a> {
 /// assert_eq!(server.stop()?.totals.undelivered, 1);
 /// # Ok::<_, socketserver::Failure>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Undelivered<'a> {
     /// To whom it was sent.
@@ -361,7 +374,7 @@ pub struct Undelivered<'a> {
 }
 
 /// No thread or process could be had; the server goes on with those it has. See [`Observer`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SpawnFailed<'a> {
     /// `"thread"` or `"process"`.
@@ -371,7 +384,7 @@ pub struct SpawnFailed<'a> {
 }
 
 /// A child process of [`Forks`](crate::Forks) was killed, aborted or exited by itself: see [`Observer`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ChildEnded {
     /// Its process id.
@@ -384,7 +397,7 @@ pub struct ChildEnded {
 
 /// A hook that stands beside the handler failed or panicked: see [`Observer`]. Under [`Forks`](crate::Forks) the `on_error`
 /// of packets runs in a child that ends with them, and a panic in it is not told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HookFailed<'a> {
     /// `"verify"`, `"on_error"`, `"every"`, `"alarm"` or `"on_signal"`.
@@ -410,7 +423,7 @@ pub struct Hogged {
 
 /// Certificates, keys or authorities were read again, differ from those before, and are in use for connections from now on: see
 /// [`Observer`]. Connections that are open go on as they are. The feature `tls` has it happen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TlsReloaded<'a> {
     /// Of all certificates of the server, in the order in which they were given.
@@ -419,7 +432,7 @@ pub struct TlsReloaded<'a> {
 
 /// Certificates, keys or authorities were read again and are of no use, or cannot be watched for changes: see [`Observer`]. The
 /// last good ones stay in use. What came of a change of files is told when it has lasted for half a second, and once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TlsReloadFailed<'a> {
     /// What is wrong, and in which file.

@@ -1,5 +1,6 @@
 use crate::blocking::Session;
 use crate::{Failure, Peer, Result};
+use std::sync::Arc;
 
 /// What is done with each session of a peer that sends packets, in blocking code: given to [`sessions`](crate::sessions).
 ///
@@ -53,5 +54,18 @@ pub trait Handler {
 impl<F: Fn(&mut Session) -> Result> Handler for F {
     fn handle(&self, session: &mut Session) -> Result {
         self(session)
+    }
+}
+
+/// A handler that you keep a hand on.
+impl<H: Handler> Handler for Arc<H> {
+    fn handle(&self, session: &mut Session) -> Result {
+        (**self).handle(session)
+    }
+    fn verify(&self, peer: &Peer) -> bool {
+        (**self).verify(peer)
+    }
+    fn on_error(&self, error: &Failure, peer: &Peer) {
+        (**self).on_error(error, peer);
     }
 }

@@ -24,69 +24,74 @@ pub(crate) struct Control {
     pub(crate) room: Wake,
 }
 
-/// The last run that was asked to stop.
-const STOP: usize = 0;
-/// The last run that has ended.
-const ENDED: usize = 1;
-/// When the drain that goes on has to be over, in ns since `origin`; `NEVER` if none goes on.
-const DEADLINE: usize = 2;
-/// How long a drain may take that names no time of its own, in ns.
-const PATIENCE: usize = 3;
-/// Connections that are open, and one more for whoever is accepting.
-const PLACES: usize = 4;
-const ACCEPTED: usize = 5;
-const READ: usize = 6;
-const WRITTEN: usize = 7;
-const FAILED: usize = 8;
-/// Connections that are open: a word of its own, for of two sums that change meanwhile the difference is not exact.
-const OPEN: usize = 9;
-/// How often the keeper has looked for connections that wait too long.
-const EPOCH: usize = 10;
-/// The keeper does not look, for there was none.
-const UNWATCHED: usize = 11;
-/// Permits that connections hold, how many there are, and whether somebody waits for one.
-const PERMITS: usize = 12;
-const MAX: usize = 13;
-const WANTED: usize = 14;
-/// Not 0: nobody is let in for now.
-const SUSPENDED: usize = 15;
-/// At how many permits taken, and at how few again, the keeper is to look at the alarms.
-const ALARM_ABOVE: usize = 16;
-const ALARM_BELOW: usize = 17;
-/// The most permits taken at a time since the keeper last looked at the alarms.
-const PEAK: usize = 18;
-/// Peers turned away, by [`Refusal`].
-const REFUSED: usize = 19;
-/// The time between two looks at the deadlines, in ns.
-const LOOK_PERIOD: usize = SHED + 1;
-/// Permits that open connections hold: without the one of whoever is accepting.
-const HELD: usize = LOOK_PERIOD + 1;
-/// Failures of `accept(2)`: lost connections, and want of descriptors or memory.
-const LOST: usize = REFUSED + Refusal::ALL.len();
-const EXHAUSTED: usize = LOST + 1;
-/// Peers that were closed unheard for want of a descriptor.
-const SHED: usize = LOST + 2;
-/// Listeners that were given up.
-const GIVEN_UP: usize = HELD + 1;
-/// Packets that came, and replies that left.
-const PACKETS: usize = GIVEN_UP + 1;
-const REPLIES: usize = PACKETS + 1;
-const TRUNCATED: usize = PACKETS + 2;
-const OVERFLOWED: usize = PACKETS + 3;
-const NONSENSE: usize = PACKETS + 4;
-const UNWELCOME: usize = PACKETS + 5;
-const UNSENT: usize = PACKETS + 6;
-const PACKETS_FAILED: usize = PACKETS + 7;
-const QUEUE_FULL: usize = PACKETS + 8;
-const EVICTED: usize = PACKETS + 9;
-const UNDELIVERED: usize = PACKETS + 10;
-const OVER_RATE: usize = PACKETS + 11;
-const WITHHELD: usize = PACKETS + 12;
-/// Handshakes that came to nothing.
-const HANDSHAKES_FAILED: usize = WITHHELD + 1;
-/// Numbers that connections were given.
-const IDS: usize = HANDSHAKES_FAILED + 1;
-const WORDS: usize = IDS + 1;
+/// What each of the words is.
+#[derive(Clone, Copy)]
+enum Word {
+    /// The last run that was asked to stop.
+    Stop,
+    /// The last run that has ended.
+    Ended,
+    /// When the drain that goes on has to be over, in ns since `origin`; `NEVER` if none goes on.
+    Deadline,
+    /// How long a drain may take that names no time of its own, in ns.
+    Patience,
+    /// Connections that are open, and one more for whoever is accepting.
+    Places,
+    Accepted,
+    Read,
+    Written,
+    Failed,
+    /// Connections that are open: a word of its own, for of two sums that change meanwhile the difference is not exact.
+    Open,
+    /// How often the keeper has looked for connections that wait too long.
+    Epoch,
+    /// The keeper does not look, for there was none.
+    Unwatched,
+    /// Permits that connections hold, how many there are, and whether somebody waits for one.
+    Permits,
+    Max,
+    Wanted,
+    /// Not 0: nobody is let in for now.
+    Suspended,
+    /// At how many permits taken, and at how few again, the keeper is to look at the alarms.
+    AlarmAbove,
+    AlarmBelow,
+    /// The most permits taken at a time since the keeper last looked at the alarms.
+    Peak,
+    /// Permits that open connections hold: without the one of whoever is accepting.
+    Held,
+    /// The time between two looks at the deadlines, in ns.
+    LookPeriod,
+    /// Failures of `accept(2)`: lost connections, and want of descriptors or memory.
+    Lost,
+    Exhausted,
+    /// Peers that were closed unheard for want of a descriptor.
+    Shed,
+    /// Listeners that were given up.
+    GivenUp,
+    /// Packets that came, and replies that left.
+    Packets,
+    Replies,
+    Truncated,
+    Overflowed,
+    Nonsense,
+    Unwelcome,
+    Unsent,
+    PacketsFailed,
+    QueueFull,
+    Evicted,
+    Undelivered,
+    OverRate,
+    Withheld,
+    /// Handshakes that came to nothing.
+    HandshakesFailed,
+    /// Numbers that connections were given.
+    Ids,
+    /// Peers turned away: the first of as many as there are kinds of [`Refusal`].
+    Refused,
+}
+
+const WORDS: usize = Word::Refused as usize + Refusal::ALL.len();
 
 const NEVER: u64 = u64::MAX;
 
@@ -104,15 +109,19 @@ impl Control {
             keeper: Wake::new()?,
             room: Wake::new()?,
         };
-        new.word(DEADLINE).store(NEVER, SeqCst);
-        new.word(ALARM_ABOVE).store(NEVER, SeqCst);
-        new.word(MAX).store(Self::MAX_CONNECTIONS, SeqCst);
+        new.word(Word::Deadline).store(NEVER, SeqCst);
+        new.word(Word::AlarmAbove).store(NEVER, SeqCst);
+        new.word(Word::Max).store(Self::MAX_CONNECTIONS, SeqCst);
         new.set_patience(Self::DRAIN);
         Ok(new)
     }
 
-    fn word(&self, at: usize) -> &AtomicU64 {
-        &self.words[at]
+    fn word(&self, word: Word) -> &AtomicU64 {
+        &self.words[word as usize]
+    }
+
+    fn refused(&self, why: Refusal) -> &AtomicU64 {
+        &self.words[Word::Refused as usize + why as usize]
     }
 
     /// The time on the clock that a server counts from its making.
@@ -121,16 +130,16 @@ impl Control {
     }
 
     fn permits(&self) -> Permits<'_, AtomicU64> {
-        Permits { taken: self.word(PERMITS), max: self.word(MAX), wanted: self.word(WANTED) }
+        Permits { taken: self.word(Word::Permits), max: self.word(Word::Max), wanted: self.word(Word::Wanted) }
     }
 
     fn run_places(&self) -> Places<'_, AtomicU64> {
-        Places { taken: self.word(PLACES), stop: self.word(STOP) }
+        Places { taken: self.word(Word::Places), stop: self.word(Word::Stop) }
     }
 
     /// The number of the run that goes on, or else of the next.
     pub(crate) fn current_run(&self) -> u64 {
-        self.word(ENDED).load(SeqCst) + 1
+        self.word(Word::Ended).load(SeqCst) + 1
     }
 
     pub(crate) fn is_stopping(&self, run: u64) -> bool {
@@ -138,7 +147,7 @@ impl Control {
     }
 
     pub(crate) fn has_ended(&self, run: u64) -> bool {
-        self.word(ENDED).load(SeqCst) >= run
+        self.word(Word::Ended).load(SeqCst) >= run
     }
 
     /// Asks a run to stop, and its connections to be through within `time`. The nearest of several deadlines counts.
@@ -147,7 +156,7 @@ impl Control {
             return;
         }
         let deadline = self.nanos(self.elapsed().saturating_add(time));
-        self.word(DEADLINE).fetch_min(deadline, SeqCst);
+        self.word(Word::Deadline).fetch_min(deadline, SeqCst);
         self.run_places().stop(run);
         self.stop.wake();
         self.keeper.wake();
@@ -156,34 +165,34 @@ impl Control {
     /// A run begins: an old wish to stop is forgotten, one that speaks of this run stays.
     pub(crate) fn begin(&self, run: u64) {
         if !self.is_stopping(run) {
-            self.word(DEADLINE).store(NEVER, SeqCst);
+            self.word(Word::Deadline).store(NEVER, SeqCst);
         }
         self.run_places().begin(run);
     }
 
     pub(crate) fn end(&self, run: u64) {
-        self.word(ENDED).fetch_max(run, SeqCst);
-        self.word(DEADLINE).store(NEVER, SeqCst);
+        self.word(Word::Ended).fetch_max(run, SeqCst);
+        self.word(Word::Deadline).store(NEVER, SeqCst);
         self.stop.clear();
     }
 
     /// When the drain that goes on has to be over.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let mut nanos = self.word(DEADLINE).load(SeqCst);
+        let mut nanos = self.word(Word::Deadline).load(SeqCst);
         if nanos == NEVER {
             // The wish to stop came just when its run began, and the deadline was wiped: it gets the usual one.
             nanos = self.nanos(self.elapsed().saturating_add(self.patience()));
-            self.word(DEADLINE).fetch_min(nanos, SeqCst);
+            self.word(Word::Deadline).fetch_min(nanos, SeqCst);
         }
         self.origin.checked_add(Duration::from_nanos(nanos))
     }
 
     pub(crate) fn patience(&self) -> Duration {
-        Duration::from_nanos(self.word(PATIENCE).load(SeqCst))
+        Duration::from_nanos(self.word(Word::Patience).load(SeqCst))
     }
 
     pub(crate) fn set_patience(&self, time: Duration) {
-        self.word(PATIENCE).store(self.nanos(time), SeqCst);
+        self.word(Word::Patience).store(self.nanos(time), SeqCst);
     }
 
     fn nanos(&self, time: Duration) -> u64 {
@@ -192,25 +201,25 @@ impl Control {
 
     #[inline]
     pub(crate) fn epoch(&self) -> u64 {
-        self.word(EPOCH).load(Relaxed)
+        self.word(Word::Epoch).load(Relaxed)
     }
 
     pub(crate) fn set_look_period(&self, period: Duration) {
-        self.word(LOOK_PERIOD).store(self.nanos(period), SeqCst);
+        self.word(Word::LookPeriod).store(self.nanos(period), SeqCst);
     }
 
     pub(crate) fn look_period(&self) -> Duration {
-        Duration::from_nanos(self.word(LOOK_PERIOD).load(SeqCst))
+        Duration::from_nanos(self.word(Word::LookPeriod).load(SeqCst))
     }
 
     /// A look at all connections begins: from now on waits are dated with the number that comes back.
     pub(crate) fn next_epoch(&self) -> u64 {
-        self.word(EPOCH).fetch_add(1, SeqCst) + 1
+        self.word(Word::Epoch).fetch_add(1, SeqCst) + 1
     }
 
     /// There is a connection to watch.
     pub(crate) fn watch(&self) {
-        let word = self.word(UNWATCHED);
+        let word = self.word(Word::Unwatched);
         if word.load(SeqCst) != 0 && word.swap(0, SeqCst) != 0 {
             self.keeper.wake();
         }
@@ -218,11 +227,11 @@ impl Control {
 
     /// Tells whether watching may cease: there is no connection, and the next one will tell.
     pub(crate) fn unwatch(&self) -> bool {
-        self.word(UNWATCHED).store(1, SeqCst);
+        self.word(Word::Unwatched).store(1, SeqCst);
         // One that is not let in yet holds a permit, and one that is exempt is open.
         let none = self.open() == 0 && self.permits_held() == 0;
         if !none {
-            self.word(UNWATCHED).store(0, SeqCst);
+            self.word(Word::Unwatched).store(0, SeqCst);
         }
         none
     }
@@ -255,17 +264,17 @@ impl Control {
 
     /// A permit came to be that of a connection.
     pub(crate) fn count_held(&self) {
-        let held = self.word(HELD).fetch_add(1, SeqCst) + 1;
-        if held >= self.word(ALARM_ABOVE).load(SeqCst) {
-            self.word(PEAK).fetch_max(held, SeqCst);
+        let held = self.word(Word::Held).fetch_add(1, SeqCst) + 1;
+        if held >= self.word(Word::AlarmAbove).load(SeqCst) {
+            self.word(Word::Peak).fetch_max(held, SeqCst);
             self.keeper.wake();
         }
     }
 
     /// A connection holds no permit any more: it ended, or was exempted.
     pub(crate) fn count_let_go(&self) {
-        let held = self.word(HELD).fetch_sub(1, SeqCst) - 1;
-        let below = self.word(ALARM_BELOW).load(SeqCst);
+        let held = self.word(Word::Held).fetch_sub(1, SeqCst) - 1;
+        let below = self.word(Word::AlarmBelow).load(SeqCst);
         if held <= below && below != NEVER {
             self.keeper.wake();
         }
@@ -296,20 +305,20 @@ impl Control {
     }
 
     pub(crate) fn max_connections(&self) -> Option<u64> {
-        Some(self.word(MAX).load(SeqCst)).filter(|max| *max != NEVER)
+        Some(self.word(Word::Max).load(SeqCst)).filter(|max| *max != NEVER)
     }
 
     pub(crate) fn set_max_connections(&self, max: Option<u64>) {
-        self.word(MAX).store(max.unwrap_or(NEVER), SeqCst);
+        self.word(Word::Max).store(max.unwrap_or(NEVER), SeqCst);
         self.room_may_be_there();
     }
 
     pub(crate) fn is_suspended(&self) -> bool {
-        self.word(SUSPENDED).load(SeqCst) != 0
+        self.word(Word::Suspended).load(SeqCst) != 0
     }
 
     pub(crate) fn suspend(&self, suspended: bool) {
-        self.word(SUSPENDED).store(suspended.into(), SeqCst);
+        self.word(Word::Suspended).store(suspended.into(), SeqCst);
         self.room_may_be_there();
     }
 
@@ -322,150 +331,151 @@ impl Control {
 
     /// How many permits connections hold.
     pub(crate) fn permits_held(&self) -> u64 {
-        self.word(HELD).load(SeqCst)
+        self.word(Word::Held).load(SeqCst)
     }
 
     /// From now on the keeper is woken when so many permits are taken, or so few; `None` is never.
     pub(crate) fn watch_permits(&self, above: Option<u64>, below: Option<u64>) {
-        self.word(ALARM_ABOVE).store(above.unwrap_or(NEVER), SeqCst);
-        self.word(ALARM_BELOW).store(below.unwrap_or(NEVER), SeqCst);
+        self.word(Word::AlarmAbove).store(above.unwrap_or(NEVER), SeqCst);
+        self.word(Word::AlarmBelow).store(below.unwrap_or(NEVER), SeqCst);
     }
 
     /// The most permits that were taken at a time since the last call, as far as it was watched.
     pub(crate) fn take_peak(&self) -> u64 {
-        self.word(PEAK).swap(0, SeqCst).max(self.permits_held())
+        self.word(Word::Peak).swap(0, SeqCst).max(self.permits_held())
     }
 
     /// How many connections are open.
     pub(crate) fn open(&self) -> u64 {
-        self.word(OPEN).load(SeqCst)
+        self.word(Word::Open).load(SeqCst)
     }
 
     /// The number of a new connection.
     pub(crate) fn next_id(&self) -> u64 {
-        self.word(IDS).fetch_add(1, SeqCst) + 1
+        self.word(Word::Ids).fetch_add(1, SeqCst) + 1
     }
 
     /// Counts a connection that was let in.
     pub(crate) fn count_accepted(&self) {
-        self.word(OPEN).fetch_add(1, SeqCst);
-        self.word(ACCEPTED).fetch_add(1, SeqCst);
+        self.word(Word::Open).fetch_add(1, SeqCst);
+        self.word(Word::Accepted).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_refused(&self, why: Refusal) {
-        self.word(REFUSED + why as usize).fetch_add(1, SeqCst);
+        self.refused(why).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_lost(&self) {
-        self.word(LOST).fetch_add(1, SeqCst);
+        self.word(Word::Lost).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_exhausted(&self, shed: usize) {
-        self.word(EXHAUSTED).fetch_add(1, SeqCst);
-        self.word(SHED).fetch_add(shed as u64, SeqCst);
+        self.word(Word::Exhausted).fetch_add(1, SeqCst);
+        self.word(Word::Shed).fetch_add(shed as u64, SeqCst);
     }
 
     pub(crate) fn count_given_up(&self) {
-        self.word(GIVEN_UP).fetch_add(1, SeqCst);
+        self.word(Word::GivenUp).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_closed(&self, reason: Reason, read: u64, written: u64) {
-        self.word(OPEN).fetch_sub(1, SeqCst);
-        self.word(READ).fetch_add(read, SeqCst);
-        self.word(WRITTEN).fetch_add(written, SeqCst);
+        self.word(Word::Open).fetch_sub(1, SeqCst);
+        self.word(Word::Read).fetch_add(read, SeqCst);
+        self.word(Word::Written).fetch_add(written, SeqCst);
         if reason.is_failure() {
-            self.word(FAILED).fetch_add(1, SeqCst);
+            self.word(Word::Failed).fetch_add(1, SeqCst);
         }
         if matches!(reason, Reason::Handshake(_)) {
-            self.word(HANDSHAKES_FAILED).fetch_add(1, SeqCst);
+            self.word(Word::HandshakesFailed).fetch_add(1, SeqCst);
         }
     }
 
     pub(crate) fn count_packets(&self, count: usize) {
-        self.word(PACKETS).fetch_add(count as u64, SeqCst);
+        self.word(Word::Packets).fetch_add(count as u64, SeqCst);
     }
 
     pub(crate) fn count_replies(&self, count: usize) {
-        self.word(REPLIES).fetch_add(count as u64, SeqCst);
+        self.word(Word::Replies).fetch_add(count as u64, SeqCst);
     }
 
     pub(crate) fn count_truncated(&self) {
-        self.word(TRUNCATED).fetch_add(1, SeqCst);
+        self.word(Word::Truncated).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_overflowed(&self, count: u32) {
-        self.word(OVERFLOWED).fetch_add(count.into(), SeqCst);
+        self.word(Word::Overflowed).fetch_add(count.into(), SeqCst);
     }
 
     pub(crate) fn count_nonsense(&self) {
-        self.word(NONSENSE).fetch_add(1, SeqCst);
+        self.word(Word::Nonsense).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_unwelcome(&self) {
-        self.word(UNWELCOME).fetch_add(1, SeqCst);
+        self.word(Word::Unwelcome).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_unsent(&self) {
-        self.word(UNSENT).fetch_add(1, SeqCst);
+        self.word(Word::Unsent).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_over_rate(&self) {
-        self.word(OVER_RATE).fetch_add(1, SeqCst);
+        self.word(Word::OverRate).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_withheld(&self) {
-        self.word(WITHHELD).fetch_add(1, SeqCst);
+        self.word(Word::Withheld).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_undelivered(&self) {
-        self.word(UNDELIVERED).fetch_add(1, SeqCst);
+        self.word(Word::Undelivered).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_queue_full(&self, count: u64) {
-        self.word(QUEUE_FULL).fetch_add(count, SeqCst);
+        self.word(Word::QueueFull).fetch_add(count, SeqCst);
     }
 
     pub(crate) fn count_evicted(&self) {
-        self.word(EVICTED).fetch_add(1, SeqCst);
+        self.word(Word::Evicted).fetch_add(1, SeqCst);
     }
 
     pub(crate) fn count_packet_failed(&self) {
-        self.word(PACKETS_FAILED).fetch_add(1, SeqCst);
+        self.word(Word::PacketsFailed).fetch_add(1, SeqCst);
     }
 
     /// What closed connections have added up to; open ones are the registry's.
     pub(crate) fn totals(&self) -> Totals {
-        let get = |at| self.word(at).load(SeqCst);
+        let get = |word| self.word(word).load(SeqCst);
+        let refused = |why| self.refused(why).load(SeqCst);
         Totals {
-            accepted: get(ACCEPTED),
-            closed: get(ACCEPTED).saturating_sub(get(OPEN)),
-            refused: Refusal::ALL.into_iter().map(|why| get(REFUSED + why as usize)).sum(),
-            denied: get(REFUSED + Refusal::Denied as usize),
-            untrusted: get(REFUSED + Refusal::Untrusted as usize),
-            bad_headers: get(REFUSED + Refusal::BadHeader as usize),
-            over_limit: get(REFUSED + Refusal::Full as usize),
-            over_peer_limit: get(REFUSED + Refusal::PeerLimit as usize),
-            lost: get(LOST),
-            exhausted: get(EXHAUSTED),
-            shed: get(SHED),
-            given_up: get(GIVEN_UP),
-            failed: get(FAILED),
-            handshakes_failed: get(HANDSHAKES_FAILED),
-            packets: get(PACKETS),
-            replies: get(REPLIES),
-            truncated: get(TRUNCATED),
-            overflowed: get(OVERFLOWED),
-            nonsense: get(NONSENSE),
-            unwelcome: get(UNWELCOME),
-            unsent: get(UNSENT),
-            undelivered: get(UNDELIVERED),
-            over_rate: get(OVER_RATE),
-            withheld: get(WITHHELD),
-            packets_failed: get(PACKETS_FAILED),
-            queue_full: get(QUEUE_FULL),
-            evicted: get(EVICTED),
-            read: get(READ),
-            written: get(WRITTEN),
+            accepted: get(Word::Accepted),
+            closed: get(Word::Accepted).saturating_sub(get(Word::Open)),
+            refused: Refusal::ALL.into_iter().map(refused).sum(),
+            denied: refused(Refusal::Denied),
+            untrusted: refused(Refusal::Untrusted),
+            bad_headers: refused(Refusal::BadHeader),
+            over_limit: refused(Refusal::Full),
+            over_peer_limit: refused(Refusal::PeerLimit),
+            lost: get(Word::Lost),
+            exhausted: get(Word::Exhausted),
+            shed: get(Word::Shed),
+            given_up: get(Word::GivenUp),
+            failed: get(Word::Failed),
+            handshakes_failed: get(Word::HandshakesFailed),
+            packets: get(Word::Packets),
+            replies: get(Word::Replies),
+            truncated: get(Word::Truncated),
+            overflowed: get(Word::Overflowed),
+            nonsense: get(Word::Nonsense),
+            unwelcome: get(Word::Unwelcome),
+            unsent: get(Word::Unsent),
+            undelivered: get(Word::Undelivered),
+            over_rate: get(Word::OverRate),
+            withheld: get(Word::Withheld),
+            packets_failed: get(Word::PacketsFailed),
+            queue_full: get(Word::QueueFull),
+            evicted: get(Word::Evicted),
+            read: get(Word::Read),
+            written: get(Word::Written),
         }
     }
 }

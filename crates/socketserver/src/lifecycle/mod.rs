@@ -12,6 +12,7 @@ pub(crate) mod keeper_task;
 mod registry;
 mod report;
 mod run;
+mod settings;
 mod shared;
 mod signals;
 #[cfg(feature = "tokio")]
@@ -31,5 +32,6 @@ pub(crate) use keeper::{Keeper, Step};
 pub(crate) use registry::Registry;
 #[cfg(feature = "tokio")]
 pub(crate) use run::Ends;
-pub(crate) use run::{Run, Settings};
+pub(crate) use run::Run;
+pub(crate) use settings::Settings;
 pub(crate) use shared::Shared;

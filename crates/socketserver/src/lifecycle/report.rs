@@ -52,25 +52,26 @@ impl Report {
 pub struct Totals {
     /// Connections let in.
     pub accepted: u64,
-    /// Of these, closed again.
+    /// Of those [accepted](Self::accepted), closed again.
     pub closed: u64,
-    /// Peers turned away before their connection was opened, for whatever reason ([`Refusal`](crate::Refusal)).
+    /// Peers turned away before their connection was opened, for whatever reason ([`Refusal`](crate::Refusal)): the sum of the
+    /// five counts below, and of those whom `verify` turned away.
     pub refused: u64,
-    /// Of these, those that may not come in by their address.
+    /// Of those [refused](Self::refused), the ones that may not come in by their address.
     pub denied: u64,
-    /// Peers that are no proxy that is trusted, where one has to be ([`Server::proxy_protocol`](crate::Server::proxy_protocol)).
+    /// Of those refused, the ones that are no proxy that is trusted, where one has to be ([`Server::proxy_protocol`](crate::Server::proxy_protocol)).
     pub untrusted: u64,
-    /// Connections of proxies that have not said rightly, or not in time, for whom they speak.
+    /// Of those refused, connections of proxies that have not said rightly, or not in time, for whom they speak.
     pub bad_headers: u64,
-    /// Of these, those that found the server full.
+    /// Of those refused, the ones that found the server full.
     pub over_limit: u64,
-    /// Of these, those that had too many connections already.
+    /// Of those refused, the ones that had too many connections already.
     pub over_peer_limit: u64,
     /// Connections that were lost before they could be accepted.
     pub lost: u64,
     /// How often accepting had to rest: descriptors or memory ran out, or 64 connections in a row were lost.
     pub exhausted: u64,
-    /// Peers that were closed then, unheard.
+    /// Peers that were closed unheard while accepting [had to rest](Self::exhausted).
     pub shed: u64,
     /// How often accepting failed for good, which ends the run.
     pub given_up: u64,

@@ -1,10 +1,9 @@
-use super::deadlines::{Deadlines, Looks};
 use super::hogs::Pulse;
-use super::{Duties, Handle, Keeper, Report, Shared};
+use super::{Duties, Handle, Keeper, Report, Settings, Shared};
 use crate::Error;
-use crate::admission::{AT_A_TIME, Farewell, ProxySource};
+use crate::admission::{AT_A_TIME, Farewell};
+use crate::connection::Terms;
 use crate::connection::pipeline::catch;
-use crate::connection::{HANDSHAKE, IDLE, Idle, Terms, WRITE};
 use crate::datagram::session::{Mailbox, Newcomers, Ready};
 use crate::endpoint::{Listeners, Transport};
 use crate::events::{Cut, HookFailed, Observer};
@@ -16,37 +15,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// What a server was told before it serves.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    pub(crate) deadlines: Deadlines,
-    pub(crate) write: Option<Duration>,
-    pub(crate) handshake: Option<Duration>,
-    /// Who has to say for whom it connects; nobody else may connect then.
-    pub(crate) proxies: Arc<[ProxySource]>,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
-}
-
-impl Settings {
-    /// What a connection begins with.
-    fn terms(&self, handle: Handle) -> Terms {
-        let idle = if self.looks().is_some() { Idle::Watched } else { Idle::Own(None) };
-        Terms { handle, idle, write: self.write, handshake: self.handshake }
-    }
-
-    /// How the keeper looks after the deadlines, if there are any.
-    pub(crate) fn looks(&self) -> Option<Looks> {
-        self.deadlines.looks()
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let deadlines = Deadlines { idle: IDLE, first_byte: None, lifetime: None, min_rate: None };
-        Self { deadlines, write: WRITE, handshake: HANDSHAKE, proxies: Arc::new([]), observer: None }
-    }
-}
 
 /// One run of a server: from `serve` to its return.
 pub(crate) struct Run {
@@ -454,18 +422,5 @@ impl Drop for Ends {
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("number", &self.number).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn deadlines_are_on_unless_told() {
-        let settings = Settings::default();
-        assert_eq!(settings.deadlines.idle, Some(Duration::from_secs(60)));
-        assert_eq!(settings.write, Some(Duration::from_secs(30)));
-        assert_eq!(settings.handshake, Some(Duration::from_secs(5)));
     }
 }

@@ -102,7 +102,7 @@ impl Default for Inner {
 /// let error = socketserver::HubError::NameTooLong(300);
 /// assert_eq!(error.to_string(), "the name of a room has at most 256 bytes, and this one has 300");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HubError {
     /// The server runs a model that has no hub, for this reason.

@@ -1,8 +1,8 @@
 use crate::connection::{Connection, Steer};
 use crate::datagram::session::Mailbox;
 use crate::{Peer, Reason};
+use socketserver_proto::queue::{Queue, Room, Senders};
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,7 +17,7 @@ use std::task::{Poll, Waker};
 /// let latest_only = (|_: &[u8], _: &mut Channel| Ok(())).framed(Line::new()).outbox(1, 1024).overflow(Overflow::DropOldest);
 /// # let _ = latest_only;
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
     /// The connection is cut, for [`Reason::Overflow`]: whoever is there sees all messages, or none after a certain one.
@@ -34,7 +34,7 @@ pub enum Overflow {
 /// ```
 /// assert_eq!(socketserver::PushError::Closed.to_string(), "the connection is over");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PushError {
     /// There is no room, or none for a message as long as this.
@@ -90,11 +90,9 @@ struct Inner {
     number: u64,
     /// In how many rooms of hubs it is.
     joined: AtomicUsize,
-    max_messages: usize,
-    max_bytes: usize,
     overflow: Overflow,
     end: End,
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
     /// Room, for threads that wait for it.
     room: Condvar,
 }
@@ -105,41 +103,6 @@ pub(super) enum End {
     Session(Weak<Mailbox>),
 }
 
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Arc<[u8]>>,
-    bytes: usize,
-    /// The connection waits, and is woken so.
-    waiter: Option<Waker>,
-    /// Tasks that wait for room, each by its number: those who came first are told first.
-    pushers: BTreeMap<u64, Waker>,
-    #[cfg(feature = "tokio")]
-    last_pusher: u64,
-    /// Threads that wait for room.
-    threads: usize,
-    closed: bool,
-    dropped: u64,
-}
-
-impl State {
-    fn has_room(&self, outbox: &Inner, bytes: usize) -> bool {
-        self.queue.len() < outbox.max_messages && bytes <= outbox.max_bytes.saturating_sub(self.bytes)
-    }
-
-    /// Whether it is less than half full.
-    fn is_low(&self, outbox: &Inner) -> bool {
-        self.queue.len() < outbox.max_messages.div_ceil(2) && self.bytes < outbox.max_bytes.div_ceil(2)
-    }
-
-    fn take(&mut self) -> Option<Arc<[u8]>> {
-        let message = self.queue.pop_front()?;
-        self.bytes -= message.len();
-        Some(message)
-    }
-}
-
-/// The queue of a connection that waits keeps room for so many messages.
-const KEPT: usize = 32;
 /// For so many there is room on a thread.
 const KEPT_TAKEN: usize = 4096;
 
@@ -168,8 +131,8 @@ impl Outbox {
     pub(super) fn new(max_messages: usize, max_bytes: usize, overflow: Overflow, end: End) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let (number, joined) = (LAST.fetch_add(1, Relaxed) + 1, AtomicUsize::new(0));
-        let (state, room) = (Mutex::default(), Condvar::new());
-        Self(Arc::new(Inner { number, joined, max_messages, max_bytes, overflow, end, state, room }))
+        let (queue, room) = (Mutex::new(Queue::new(max_messages, max_bytes)), Condvar::new());
+        Self(Arc::new(Inner { number, joined, overflow, end, queue, room }))
     }
 
     /// Of no connection, for so many messages.
@@ -197,9 +160,9 @@ impl Outbox {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         // Nobody's code but ours runs under it.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a message into the queue; it never waits.
@@ -210,30 +173,24 @@ impl Outbox {
     /// than the whole queue may be never finds room, which is no fault of the peer: it is dropped, and that is all.
     pub fn push(&self, message: impl Into<Arc<[u8]>>) -> Result<(), PushError> {
         let message = message.into();
-        let mut state = self.state();
-        if state.closed {
-            return Err(PushError::Closed);
-        }
-        if message.len() > self.0.max_bytes {
-            state.dropped += 1;
-            return Err(PushError::Full);
-        }
-        let was_low = state.is_low(&self.0);
+        let mut queue = self.queue();
+        let was_crowded = queue.is_crowded();
         if self.0.overflow == Overflow::DropOldest {
-            while !state.has_room(&self.0, message.len()) {
-                state.take();
-                state.dropped += 1;
-            }
+            queue.make_room(message.len());
         }
-        if state.has_room(&self.0, message.len()) {
-            if self.put(state, message) && was_low {
-                CROWDED.set(true);
+        let room = queue.room(message.len());
+        match room {
+            Room::Enough => {
+                if put(queue, message) && !was_crowded {
+                    CROWDED.set(true);
+                }
+                return Ok(());
             }
-            return Ok(());
+            Room::Closed => return Err(PushError::Closed),
+            Room::None | Room::Never => queue.count_dropped(),
         }
-        state.dropped += 1;
-        drop(state);
-        if self.0.overflow == Overflow::Disconnect {
+        drop(queue);
+        if room == Room::None && self.0.overflow == Overflow::Disconnect {
             self.cut();
         }
         Err(PushError::Full)
@@ -255,19 +212,19 @@ impl Outbox {
         let message = message.into();
         let mut place = Place { outbox: self, number: None };
         std::future::poll_fn(|cx| {
-            let state = self.state();
-            if state.closed {
-                return Poll::Ready(Err(PushError::Closed));
-            }
-            if message.len() > self.0.max_bytes {
-                return Poll::Ready(Err(PushError::Full));
-            }
-            if !state.has_room(&self.0, message.len()) {
-                place.wait(state, cx.waker());
-                return Poll::Pending;
-            }
-            self.put(state, message.clone());
-            Poll::Ready(Ok(()))
+            let queue = self.queue();
+            Poll::Ready(match queue.room(message.len()) {
+                Room::Enough => {
+                    put(queue, message.clone());
+                    Ok(())
+                }
+                Room::None => {
+                    place.wait(queue, cx.waker());
+                    return Poll::Pending;
+                }
+                Room::Never => Err(PushError::Full),
+                Room::Closed => Err(PushError::Closed),
+            })
         })
         .await
     }
@@ -283,35 +240,21 @@ impl Outbox {
     /// `Closed` once the connection is over, `Full` for a message that is longer than the whole queue may be.
     pub fn blocking_send(&self, message: impl Into<Arc<[u8]>>) -> Result<(), PushError> {
         let message = message.into();
-        if message.len() > self.0.max_bytes {
-            return Err(PushError::Full);
-        }
-        let mut state = self.state();
+        let mut queue = self.queue();
         loop {
-            if state.closed {
-                return Err(PushError::Closed);
+            match queue.room(message.len()) {
+                Room::Enough => {
+                    put(queue, message);
+                    return Ok(());
+                }
+                Room::None => {}
+                Room::Never => return Err(PushError::Full),
+                Room::Closed => return Err(PushError::Closed),
             }
-            if state.has_room(&self.0, message.len()) {
-                self.put(state, message);
-                return Ok(());
-            }
-            state.threads += 1;
-            state = self.0.room.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.threads -= 1;
+            queue.thread_waits();
+            queue = self.0.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.thread_is_back();
         }
-    }
-
-    /// Tells whether it is half full now.
-    fn put(&self, mut state: MutexGuard<'_, State>, message: Arc<[u8]>) -> bool {
-        state.bytes += message.len();
-        state.queue.push_back(message);
-        let is_low = state.is_low(&self.0);
-        let waiter = state.waiter.take();
-        drop(state);
-        if let Some(waiter) = waiter {
-            waiter.wake();
-        }
-        !is_low
     }
 
     /// Cuts the connection: nobody waits for it any more.
@@ -334,13 +277,13 @@ impl Outbox {
     /// Whether the connection is over, or about to be: every push fails.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.state().closed
+        self.queue().is_closed()
     }
 
     /// How many messages were dropped: for want of room, or because the framing or the carrier cannot carry them.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.state().dropped
+        self.queue().dropped()
     }
 
     /// Ends the conversation, as [`Channel::end`](crate::Channel::end) does, once what was pushed before has left. From now
@@ -364,78 +307,67 @@ impl Outbox {
     /// # Ok::<_, socketserver::Failure>(())
     /// ```
     pub fn end(&self) {
-        let mut state = self.state();
-        state.closed = true;
-        let waiter = state.waiter.take();
-        self.tell_pushers(state);
-        if let Some(waiter) = waiter {
-            waiter.wake();
+        let (receiver, senders) = self.queue().end();
+        self.tell(senders);
+        if let Some(receiver) = receiver {
+            receiver.wake();
         }
     }
 
     /// Takes what was pushed, so many bytes or a little more. `true`: there is nothing, nor will there be.
     pub(super) fn take(&self, enough: usize, taken: &mut Vec<Arc<[u8]>>) -> bool {
-        self.take_of(self.state(), enough, taken)
+        self.take_of(self.queue(), enough, taken)
     }
 
     /// As [`take`](Self::take), ready when there was something to take, or never will be.
     #[inline]
     pub(super) fn poll_take(&self, enough: usize, taken: &mut Vec<Arc<[u8]>>, waker: &Waker) -> Poll<()> {
-        let mut state = self.state();
-        if state.queue.is_empty() && !state.closed {
-            if !state.waiter.as_ref().is_some_and(|waiter| waiter.will_wake(waker)) {
-                state.waiter = Some(waker.clone());
-            }
+        let mut queue = self.queue();
+        if queue.wait_for_messages(waker) {
             return Poll::Pending;
         }
-        self.take_of(state, enough, taken);
+        self.take_of(queue, enough, taken);
         Poll::Ready(())
     }
 
-    fn take_of(&self, mut state: MutexGuard<'_, State>, enough: usize, taken: &mut Vec<Arc<[u8]>>) -> bool {
+    fn take_of(&self, mut queue: MutexGuard<'_, Queue>, enough: usize, taken: &mut Vec<Arc<[u8]>>) -> bool {
         if taken.capacity() == 0 {
             *taken = TAKEN.take();
         }
-        let mut bytes = 0;
-        while bytes < enough
-            && let Some(message) = state.take()
-        {
-            bytes += message.len();
-            taken.push(message);
-        }
-        if state.queue.is_empty() && state.queue.capacity() > KEPT {
-            state.queue = VecDeque::new();
-        }
-        let over = state.closed && taken.is_empty();
-        self.tell_pushers(state);
+        let (over, senders) = queue.take(enough, taken);
+        drop(queue);
+        self.tell(senders);
         over
     }
 
     /// Those who wait for room look again.
-    fn tell_pushers(&self, mut state: MutexGuard<'_, State>) {
-        let pushers = std::mem::take(&mut state.pushers);
-        let threads = state.threads > 0;
-        drop(state);
-        pushers.into_values().for_each(Waker::wake);
-        if threads {
+    fn tell(&self, senders: Senders) {
+        if senders.wake() {
             self.0.room.notify_all();
         }
     }
 
     /// One of those taken could not be sent.
     pub(super) fn count_dropped(&self) {
-        self.state().dropped += 1;
+        self.queue().count_dropped();
     }
 
     /// The connection is over.
     pub(super) fn close(&self) {
-        let mut state = self.state();
-        state.closed = true;
-        state.queue = VecDeque::new();
-        state.bytes = 0;
-        state.waiter = None;
-        self.tell_pushers(state);
+        let (_receiver, senders) = self.queue().close();
+        self.tell(senders);
     }
+}
+
+/// Puts a message for which there is room into the queue. Tells whether that is half full now.
+fn put(mut queue: MutexGuard<'_, Queue>, message: Arc<[u8]>) -> bool {
+    let receiver = queue.put(message);
+    let is_crowded = queue.is_crowded();
+    drop(queue);
+    if let Some(receiver) = receiver {
+        receiver.wake();
+    }
+    is_crowded
 }
 
 /// The place of a task among those that wait for room; it is given up with the wait. What drops a waker may drop a task that
@@ -448,14 +380,10 @@ struct Place<'a> {
 
 #[cfg(feature = "tokio")]
 impl Place<'_> {
-    fn wait(&mut self, mut state: MutexGuard<'_, State>, waker: &Waker) {
-        let number = *self.number.get_or_insert_with(|| {
-            state.last_pusher += 1;
-            state.last_pusher
-        });
-        let old = state.pushers.insert(number, waker.clone());
-        drop(state);
-        drop(old);
+    fn wait(&mut self, mut queue: MutexGuard<'_, Queue>, waker: &Waker) {
+        let before = queue.wait_for_room(&mut self.number, waker);
+        drop(queue);
+        drop(before);
     }
 }
 
@@ -463,18 +391,18 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
-        let waker = self.outbox.state().pushers.remove(&number);
+        let waker = self.outbox.queue().give_up(number);
         drop(waker);
     }
 }
 
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state();
+        let queue = self.queue();
         f.debug_struct("Outbox")
-            .field("messages", &state.queue.len())
-            .field("bytes", &state.bytes)
-            .field("closed", &state.closed)
+            .field("messages", &queue.len())
+            .field("bytes", &queue.bytes())
+            .field("closed", &queue.is_closed())
             .finish_non_exhaustive()
     }
 }
@@ -494,7 +422,7 @@ mod tests {
     fn a_wait_that_is_given_up_leaves_nothing_behind() {
         let outbox = Outbox::nobodys(1);
         outbox.push(*b"one").unwrap();
-        let waiting = || outbox.state().pushers.len();
+        let waiting = || outbox.queue().waiting();
         let mut patient = pin!(outbox.send(*b"two"));
         assert!(patient.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         for _ in 0..100 {

@@ -7,8 +7,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 
-/// Whole messages over an async [`Stream`], in a handler that is to wait for them itself, beside other things.
-/// [`Stream::framed`] makes it. Whoever only answers messages has it simpler with a
+/// Whole messages over an async [`Stream`], in a handler that is to wait for them itself, beside other things, and on the
+/// client's side. [`Stream::framed`] makes it of a stream that somebody else has, [`Stream::into_framed`] of one's own. Whoever only answers messages has it simpler with a
 /// [`MessageHandler`](crate::MessageHandler).
 ///
 /// No message is longer than the framing's limit, so no peer can make memory grow. Waits end at the stream's deadlines.
@@ -39,7 +39,7 @@ use std::io;
 /// # server.stop()?;
 /// # Ok::<_, socketserver::Failure>(())
 /// ```
-pub struct Messages<C, S> {
+pub struct Messages<C, S = Stream> {
     stream: S,
     exchange: Exchange<C>,
 }

@@ -1,8 +1,6 @@
 //! How: the models, and what one of a user's own is made of.
 
-mod feed;
 mod forks;
-mod lobby;
 #[cfg(feature = "tokio")]
 mod offload;
 mod serial;

@@ -5,9 +5,10 @@ use crate::admission::Next;
 use crate::engine::Blocking;
 use crate::events::SpawnFailed;
 use crate::handler::Service;
+use socketserver_proto::census::Census;
 use std::num::NonZero;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -105,13 +106,13 @@ impl Model for Threads {
             work,
             census: Census::default(),
             served: AtomicU64::new(0),
-            overseer_sleeps: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
         // Before anybody waits for packets, which are not for the pool to take.
         let sorting = Sorting::start(&pool.work, pool.options.max)?;
-        pool.census.grow(1);
+        // The first of them.
+        let _ = pool.census.grow(1);
         pool.start()?;
         pool.oversee();
         let joined = pool.join();
@@ -124,12 +125,11 @@ impl Model for Threads {
 struct Pool<S> {
     options: Threads,
     work: Work<Blocking, S>,
-    census: Census,
+    census: Census<AtomicU64>,
     /// Up to so many threads are started as soon as one is missing.
     at_once: u64,
     /// Connections that were taken, to see how fast threads come free.
     served: AtomicU64,
-    overseer_sleeps: AtomicBool,
     state: Mutex<State>,
     /// A thread has ended.
     changed: Condvar,
@@ -141,60 +141,12 @@ struct State {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// How many threads there are, and how many of them wait for a connection: in one word, so that both change at once.
-///
-/// Whoever leaves the waiting sees to it that somebody still waits, or that all threads there may be are at work.
-#[derive(Debug, Default)]
-struct Census(AtomicU64);
-
 /// How often the pool looks whether it is short of threads, while it may be.
 const TICK: Duration = Duration::from_millis(2);
 /// The same, when the last thread could not be started.
 const SCARCE: Duration = Duration::from_millis(100);
 /// So many connections taken in a tick, and none has to wait long for a thread.
 const BRISK: u64 = 8;
-
-/// One thread, in the upper half; one that waits, in the lower.
-const THREAD: u64 = 1 << 32;
-const WAITING: u64 = 1;
-
-impl Census {
-    fn threads(&self) -> u64 {
-        self.0.load(SeqCst) / THREAD
-    }
-
-    fn begin_wait(&self) {
-        self.0.fetch_add(WAITING, SeqCst);
-    }
-
-    fn end_wait(&self) {
-        self.0.fetch_sub(WAITING, SeqCst);
-    }
-
-    /// What it is with one more thread, if nobody waits and there may be one more.
-    fn grown(&self, max: u64) -> Option<u64> {
-        Self::grow_by_one(self.0.load(SeqCst), max)
-    }
-
-    fn grow_by_one(now: u64, max: u64) -> Option<u64> {
-        (now.is_multiple_of(THREAD) && now / THREAD < max).then(|| now + THREAD)
-    }
-
-    /// Counts one more thread if nobody waits and there may be one more.
-    fn grow(&self, max: u64) -> bool {
-        self.0.fetch_update(SeqCst, SeqCst, |now| Self::grow_by_one(now, max)).is_ok()
-    }
-
-    /// Counts one waiting thread less if there are more than there must be, and another one waits.
-    fn shrink(&self, min: u64) -> bool {
-        let shrunk = |now: u64| (now % THREAD > 1 && now / THREAD > min).then(|| now - THREAD - WAITING);
-        self.0.fetch_update(SeqCst, SeqCst, shrunk).is_ok()
-    }
-
-    fn leave(&self) {
-        self.0.fetch_sub(THREAD, SeqCst);
-    }
-}
 
 impl<S: Service<Blocking> + Send + Sync> Pool<S> {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -242,7 +194,7 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
             };
             self.served.fetch_add(1, Relaxed);
             let grown = self.census.grow(self.at_once) && self.start().is_ok();
-            if !grown && self.is_short_of_threads() && self.overseer_sleeps.swap(false, SeqCst) {
+            if !grown && self.census.must_wake(self.max()) {
                 self.work.run.ring();
             }
             job.run();
@@ -280,9 +232,8 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
         }
     }
 
-    /// Nobody waits, and there may be more threads.
-    fn is_short_of_threads(&self) -> bool {
-        self.census.grown(self.options.max as u64).is_some()
+    fn max(&self) -> u64 {
+        self.options.max as u64
     }
 
     /// The part of the thread that called `serve`: sees to it that the pool grows when connections have to wait, until the
@@ -291,12 +242,7 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
         let (mut before, mut more) = (0, 1_usize);
         let mut tick = TICK;
         loop {
-            let mut pause = Some(tick);
-            if !self.is_short_of_threads() {
-                self.overseer_sleeps.store(true, SeqCst);
-                // Either this sees the shortage, or whoever causes it sees that we sleep.
-                pause = self.is_short_of_threads().then_some(tick);
-            }
+            let pause = (!self.census.may_sleep(self.max())).then_some(tick);
             if self.work.run.wait_until_over_or_rung(pause) {
                 return;
             }
@@ -304,8 +250,7 @@ impl<S: Service<Blocking> + Send + Sync> Pool<S> {
             if pause.is_none() || served - before >= BRISK {
                 more = 1;
             } else {
-                let mut started =
-                    (0..more).take_while(|_| self.census.grow(self.options.max as u64)).map(|_| self.start());
+                let mut started = (0..more).take_while(|_| self.census.grow(self.max())).map(|_| self.start());
                 // If there are none to be had, asking for them all the time makes it no better.
                 let scarce = started.any(|started| started.is_err());
                 tick = if scarce { SCARCE } else { TICK };

@@ -13,6 +13,35 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Where a [`Model`](crate::Model) gets its jobs. Clone it for each thread that takes some.
+///
+/// ```
+/// use socketserver::{Blocking, Error, Model, Server, Service, Work, blocking, client};
+///
+/// /// Two threads, each of which serves one after the other.
+/// struct Two;
+/// impl Model for Two {
+///     type Engine = Blocking;
+///     fn run<S: Service<Blocking> + Send + Sync>(self, work: Work<Blocking, S>) -> Result<(), Error> {
+///         fn serve<S: Service<Blocking>>(work: &Work<Blocking, S>) -> Result<(), Error> {
+///             while let Some(job) = work.next()? {
+///                 job.run();
+///             }
+///             Ok(())
+///         }
+///         std::thread::scope(|scope| {
+///             let other = work.clone();
+///             let other = scope.spawn(move || serve(&other));
+///             let one = serve(&work);
+///             one.and(other.join().expect("a job never panics"))
+///         })
+///     }
+/// }
+///
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Two, |c: &mut blocking::Stream| Ok(c.write_all(b"hi")?))?;
+/// assert_eq!(client::connect(&server.handle().endpoints()[0])?.read_to_end(10)?, b"hi");
+/// server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 pub struct Work<E: Engine, S> {
     pub(crate) run: Arc<Run>,
     pub(crate) service: Arc<S>,
@@ -78,8 +107,30 @@ impl<E: Engine, S> fmt::Debug for Work<E, S> {
     }
 }
 
-/// One connection to be served, or a session, or a few packets that came in together. Dropping it instead of running it turns the peer
-/// away.
+/// One connection to be served, or a session, or a few packets that came in together. Dropping it instead of running it turns the
+/// peer away.
+///
+/// ```
+/// use socketserver::{Blocking, Error, Model, Server, Service, Work, blocking, client};
+///
+/// /// Serves whoever comes, unless there is something better to do.
+/// struct Busy(fn() -> bool);
+/// impl Model for Busy {
+///     type Engine = Blocking;
+///     fn run<S: Service<Blocking> + Send + Sync>(self, work: Work<Blocking, S>) -> Result<(), Error> {
+///         while let Some(job) = work.next()? {
+///             if (self.0)() { drop(job) } else { job.run() }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let hello = |c: &mut blocking::Stream| Ok(c.write_all(b"hello")?);
+/// let server = Server::bind("tcp://127.0.0.1:0")?.spawn(Busy(|| true), hello)?;
+/// assert_eq!(client::connect(&server.handle().endpoints()[0])?.read_to_end(10)?, b"");
+/// server.stop()?;
+/// # Ok::<_, socketserver::Failure>(())
+/// ```
 pub struct Job<S> {
     what: What,
     service: Arc<S>,

@@ -1,4 +1,4 @@
-#![doc = include_str!("../../../../docs/probe.md")]
+#![doc = include_str!("../../docs/probe.md")]
 
 mod credit;
 mod icmp;

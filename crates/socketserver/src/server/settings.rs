@@ -106,8 +106,8 @@ impl<E> Server<E> {
         self
     }
 
-    /// How many bits of an IPv6 address say who it is; 64 unless said otherwise, which is what one subscriber commonly has
-    /// (RFC 6177).
+    /// How many bits of an IPv6 address say who it is, 128 at most; 64 unless said otherwise, which is what one subscriber
+    /// commonly has (RFC 6177).
     ///
     /// ```
     /// use socketserver::Server;
@@ -195,7 +195,8 @@ impl<E> Server<E> {
         self
     }
 
-    /// Only peers in these blocks may come in. Without any, everybody may. Peers without an address are not spoken of.
+    /// Only peers in these blocks may come in, in place of those that were said before. Without any, everybody may. Peers without
+    /// an address are not spoken of.
     ///
     /// ```
     /// use socketserver::Server;
@@ -210,7 +211,7 @@ impl<E> Server<E> {
         self
     }
 
-    /// Peers in these blocks may not come in, even if they are allowed to.
+    /// Peers in these blocks may not come in, even if they are [allowed](Self::allow) to; in place of those that were said before.
     #[must_use]
     pub fn deny(self, blocks: impl IntoIterator<Item = Cidr>) -> Self {
         self.handle().set_deny(blocks);
@@ -225,7 +226,8 @@ impl<E> Server<E> {
     }
 
     /// Calls `duty` when `above` connections are open, and again only after there were no more than `below` of them in
-    /// between: so a number that wavers about a limit does not call it each time. `below` is less than `above`.
+    /// between: so a number that wavers about a limit does not call it each time. `below` is less than `above`: otherwise it is
+    /// taken for one less.
     ///
     /// It runs where [`every`](Self::every) does. Exempted connections do not count.
     ///
@@ -260,22 +262,23 @@ impl<E> Server<E> {
         self
     }
 
-    /// How long connections may go on after [`Handle::shutdown`]; 10 s unless said otherwise.
+    /// How long connections may go on after [`Handle::shutdown`]; 10 s unless said otherwise. Zero cuts them at once.
     #[must_use]
     pub fn drain_deadline(self, time: Duration) -> Self {
         self.shared.control.set_patience(time);
         self
     }
 
-    /// Who is told what happens.
+    /// Who is told what happens: one observer, or several in a pair, `observe((this, that))`. Called again it takes the place of
+    /// what was there before.
     #[must_use]
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.settings.observer = Some(Arc::new(observer));
         self
     }
 
-    /// Calls `duty` each `period` while the server serves, for the first time after one period; never two at a time. One that fails or panics is an event
-    /// and is called again.
+    /// Calls `duty` each `period`, of 1 ms at least, while the server serves, for the first time after one period; never two at a
+    /// time. One that fails or panics is an event and is called again.
     ///
     /// It runs beside the handlers on the thread that watches over deadlines and the drain, under
     /// [`Forks`](crate::Forks) in the parent that accepts: it holds those up for as long as it takes, so it must not

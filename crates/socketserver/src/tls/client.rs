@@ -85,7 +85,7 @@ impl ClientTls {
     /// As [`ca`](Self::ca), from memory.
     #[must_use]
     pub fn ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.cas.push(Source::Bytes(Arc::from(pem.as_ref())));
+        self.cas.push(Source::bytes(pem));
         self.anew()
     }
 
@@ -113,6 +113,13 @@ impl ClientTls {
         self.anew()
     }
 
+    /// As [`certificate`](Self::certificate), from memory.
+    #[must_use]
+    pub fn certificate_pem(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        self.pair = Some((Source::bytes(chain), Source::bytes(key)));
+        self.anew()
+    }
+
     /// What is to be spoken over it, the best first (ALPN, RFC 7301). A server that speaks none of it turns the client away,
     /// or does without ALPN: [`TlsInfo::alpn`](crate::TlsInfo::alpn) tells.
     #[must_use]
@@ -134,13 +141,33 @@ impl ClientTls {
         self
     }
 
-    /// The client's side of a connection to that host.
-    pub(crate) fn session(&self, host: &Host) -> Result<ClientConnection, Error> {
+    /// What rustls needs to shake hands with that host so: for a program that has connections of its own. The reverse of
+    /// [`from_rustls`](Self::from_rustls).
+    ///
+    /// ```
+    /// use socketserver::{Host, client::ClientTls, rustls::ClientConnection};
+    ///
+    /// let tls = ClientTls::new().fingerprint([7; 32]);
+    /// let (config, name) = tls.to_rustls(&Host::Name("www.example".to_owned()))?;
+    /// let session = ClientConnection::new(config, name)?;
+    /// assert!(session.is_handshaking());
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Files that cannot be read or are of no use, and a name that no certificate can be for.
+    pub fn to_rustls(&self, host: &Host) -> Result<(Arc<ClientConfig>, ServerName<'static>), Error> {
         let name = match &self.server_name {
             Some(name) => server_name(name)?,
             None => name_of(host)?,
         };
-        ClientConnection::new(self.config()?, name).map_err(|error| useless(format!("cannot begin with TLS: {error}")))
+        Ok((self.config()?, name))
+    }
+
+    /// The client's side of a connection to that host.
+    pub(crate) fn session(&self, host: &Host) -> Result<ClientConnection, Error> {
+        let (config, name) = self.to_rustls(host)?;
+        ClientConnection::new(config, name).map_err(|error| useless(format!("cannot begin with TLS: {error}")))
     }
 
     fn config(&self) -> Result<Arc<ClientConfig>, Error> {

@@ -28,6 +28,11 @@ impl Source {
         Self::File(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
     }
 
+    /// What is in memory already.
+    pub(super) fn bytes(pem: impl AsRef<[u8]>) -> Self {
+        Self::Bytes(Arc::from(pem.as_ref()))
+    }
+
     pub(super) fn file(&self) -> Option<&Path> {
         if let Self::File(path) = self { Some(path) } else { None }
     }

@@ -1,6 +1,7 @@
 use super::Fingerprint;
 use super::provider::sha256;
 use rustls::pki_types::CertificateDer;
+use socketserver_proto::printable::in_name;
 use std::error::Error;
 use std::fmt::{self, Write};
 use std::net::IpAddr;
@@ -168,14 +169,12 @@ impl Error for IdentityError {}
 fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        {
+        if in_name(c) {
+            out.push(c);
+        } else {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                 let _ = write!(out, "\\{byte:02x}");
             }
-        } else {
-            out.push(c);
         }
     }
     out

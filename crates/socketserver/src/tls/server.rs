@@ -92,8 +92,7 @@ impl ServerTls {
     /// As [`certificate`](Self::certificate), from memory.
     #[must_use]
     pub fn certificate_pem(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
-        let bytes = |pem: &[u8]| Source::Bytes(Arc::from(pem));
-        self.pairs.push(Pair::Pem { chain: bytes(chain.as_ref()), key: bytes(key.as_ref()) });
+        self.pairs.push(Pair::Pem { chain: Source::bytes(chain), key: Source::bytes(key) });
         self
     }
 
@@ -122,11 +121,47 @@ impl ServerTls {
         self.optional_client_ca(path)
     }
 
+    /// As [`client_ca`](Self::client_ca), from memory.
+    ///
+    /// ```
+    /// use socketserver::client::{ClientTls, Connector};
+    /// use socketserver::{Server, ServerTls, Threads, blocking};
+    ///
+    /// # let made = |name: &str| {
+    /// #     let made = rcgen::generate_simple_self_signed([name.to_owned()]);
+    /// #     made.map(|made| (made.cert.pem(), made.signing_key.serialize_pem()))
+    /// # };
+    /// # let (certificate, key) = made("127.0.0.1")?;
+    /// # let (staff, staffs_key) = made("staff.example")?;
+    /// let tls = ServerTls::new().certificate_pem(&certificate, key).client_ca_pem(&staff);
+    /// let server = Server::bind("tls://127.0.0.1:0")?.tls(tls)?.spawn(Threads::default(), |c: &mut blocking::Stream| {
+    ///     let identity = c.peer().identity().ok_or("nobody")?;
+    ///     Ok(c.write_all(identity.sans()[0].to_string().as_bytes())?)
+    /// })?;
+    /// let connector = Connector::new().tls(ClientTls::new().ca_pem(&certificate).certificate_pem(&staff, staffs_key));
+    /// let mut c = connector.connect(&server.handle().endpoints()[0])?;
+    /// assert_eq!(c.read_to_end(100)?, b"DNS:staff.example");
+    /// # server.stop()?;
+    /// # Ok::<_, socketserver::Failure>(())
+    /// ```
+    #[must_use]
+    pub fn client_ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.client_required = true;
+        self.optional_client_ca_pem(pem)
+    }
+
     /// Clients may show a certificate that one of these authorities issued, or none; another one ends the handshake. After
     /// [`client_ca`](Self::client_ca), and before it, one is required all the same.
     #[must_use]
     pub fn optional_client_ca(mut self, path: impl AsRef<Path>) -> Self {
         self.client_cas.push(Source::path(path));
+        self
+    }
+
+    /// As [`optional_client_ca`](Self::optional_client_ca), from memory.
+    #[must_use]
+    pub fn optional_client_ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.client_cas.push(Source::bytes(pem));
         self
     }
 

@@ -138,11 +138,7 @@ a, b = served(), served()
 # The end of the words is told with them, and not when the peer has lingered: then nobody would be there any more.
 assert any([is_listened_to(told()) for _ in range(50)]), 'the words have no end before the connection has'
 a.close()
-while True:
-    c = connect()
-    c.sendall(b'echo in\\n')
-    if c.recv(3) == b'in\\n':
-        break
+c = at_last()
 told()
 ",
     );

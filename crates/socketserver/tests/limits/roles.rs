@@ -384,7 +384,7 @@ fn always_busy(cast: &Cast) -> Result<Report> {
 }
 
 fn few_descriptors(cast: &Cast) -> Result<Report> {
-    socketserver_sys::set_descriptor_limit(256)?;
+    socketserver_testkit::limit_descriptors(256);
     plain(cast)
 }
 

@@ -4,7 +4,7 @@ use crate::cell::{Cell, Speaks};
 use crate::peer::Peer;
 use crate::web::code;
 use rustix::process::Signal;
-use socketserver_testkit::{Ended, How, PATIENCE, Stage};
+use socketserver_testkit::{Ended, How, LeakCheck, PATIENCE, Stage};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpListener;
@@ -46,38 +46,10 @@ fn assert_clean(ended: &Ended, peers: usize) {
     assert_closed_once(ended, peers);
 }
 
-/// What a server has when it rests.
-struct AtRest {
-    threads: usize,
-    children: usize,
-    descriptors: usize,
-}
-
-impl AtRest {
-    fn of(stage: &Stage, cell: Cell) -> Self {
-        let sorts = usize::from(cell.row.speaks == Speaks::Packets);
-        let threads = match cell.how {
-            // The thread that serves, and the one that watches; `Threads` keeps one that waits, and one that sorts packets.
-            How::Serial => 2,
-            How::Threads(_) => 3 + sorts,
-            How::Tasks(shards) => 1 + shards,
-            How::Forks(_) | How::Prefork(..) | How::Run => 1,
-        };
-        let children = if let How::Prefork(ready, _) = cell.how { ready } else { 0 };
-        let mut rest = Self { threads, children, descriptors: usize::MAX };
-        rest.comes(stage);
-        rest.descriptors = stage.process().descriptors().len();
-        rest
-    }
-
-    fn comes(&self, stage: &Stage) {
-        stage.process().settles("it rests", |process| {
-            process.threads() <= self.threads
-                && process.children().len() <= self.children
-                && process.descriptors().len() <= self.descriptors
-                && process.waits()
-        });
-    }
+fn leak_check(stage: &Stage, cell: Cell) -> LeakCheck {
+    // One sorts packets.
+    let sorts = cell.row.speaks == Speaks::Packets && matches!(cell.how, How::Threads(_));
+    stage.leak_check_with(usize::from(sorts))
 }
 
 fn conversations(cell: Cell) {
@@ -93,14 +65,14 @@ fn conversations(cell: Cell) {
     };
 
     // Three in turn.
-    let mut rest = None;
+    let mut check = None;
     for _ in 0..3 {
         let mut peer = Peer::of(&stage, cell.row);
         talk(&mut peer);
         peer.finish(6);
         stage.line("closed ");
         // It has been through all that it ever does.
-        rest.get_or_insert_with(|| AtRest::of(&stage, cell));
+        check.get_or_insert_with(|| leak_check(&stage, cell));
     }
 
     // Three at once: each has a state of its own.
@@ -144,8 +116,8 @@ fn conversations(cell: Cell) {
     peer.ask("!dropped", "1");
     peer.finish(2);
 
-    if let Some(rest) = rest {
-        rest.comes(&stage);
+    if let Some(check) = check {
+        check.end();
     }
     let ended = stage.stop();
     assert_clean(&ended, 9);

@@ -38,17 +38,14 @@ fn silent(how: How, endpoint: &str) {
 
 fn forty_silent(how: How, endpoint: &str) {
     let stage = Stage::open("script-idle", how, endpoint);
-    // Of those that serve, `Threads` keeps one, and `Tasks` all.
-    let threads = if let How::Tasks(shards) = how { 1 + shards } else { 3 };
-    let before = stage.process().sockets();
+    crate::is_served(&stage);
+    let check = stage.leak_check();
     let silent: Vec<Client> = (0..40).map(|_| stage.connect()).collect();
     let mut last = stage.connect();
     last.say("echo last\n");
     last.expect("last\n");
     drop((silent, last));
-    stage.process().settles("nothing is left", |process| {
-        process.sockets().is_subset(&before) && process.children().is_empty() && process.threads() <= threads
-    });
+    check.end();
     assert_eq!(stage.stop().status, Some(0));
 }
 

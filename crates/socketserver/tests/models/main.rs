@@ -6,13 +6,14 @@
 mod drain;
 mod failures;
 mod forks;
+mod hostile;
 mod limits;
 mod prefork;
 mod roles;
 mod serving;
 mod tasks;
 
-use socketserver_testkit::{How, Suite, allow_descriptors, play};
+use socketserver_testkit::{How, Stage, Suite, allow_descriptors, play};
 use std::process::ExitCode;
 
 const MODELS: [How; 6] =
@@ -24,6 +25,16 @@ const TASKS: [How; 2] = [How::Tasks(1), How::Tasks(2)];
 
 const DESCRIPTORS: u64 = 4_000;
 
+/// A client comes, is served by a script, and goes.
+fn is_served(stage: &Stage) {
+    let mut client = stage.connect();
+    client.say("echo hello\n");
+    client.expect("hello\n");
+    client.end();
+    client.expect_end();
+    stage.line("closed ");
+}
+
 fn main() -> ExitCode {
     if let Some(status) = play(&[roles::ALL, tasks::ROLES].concat()) {
         return status;
@@ -34,6 +45,7 @@ fn main() -> ExitCode {
     failures::add(&mut suite);
     limits::add(&mut suite);
     drain::add(&mut suite);
+    hostile::add(&mut suite);
     forks::add(&mut suite);
     prefork::add(&mut suite);
     tasks::add(&mut suite);

@@ -4,7 +4,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
 use socketserver::{Failure, Forks, Peer, Report, Result, Server, Threads};
 use socketserver_sys::Wake;
-use socketserver_testkit::{Cast, Connection, How, Part, Played, Process, Role};
+use socketserver_testkit::{Cast, Connection, How, Part, Played, Process, Role, limit_descriptors};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -368,7 +368,7 @@ fn small_stack(cast: &Cast) -> Result<Report> {
 }
 
 fn few_descriptors(cast: &Cast) -> Result<Report> {
-    socketserver_sys::set_descriptor_limit(64)?;
+    limit_descriptors(64);
     cast.serve(cast.server()?, Script)
 }
 

@@ -145,7 +145,7 @@ fn crowded(cast: &Cast) -> Result<Report> {
     me.signal(Signal::STOP);
     // A runtime has three; what listens takes three more, and so many connections may come in.
     let descriptors = me.descriptors().len() + 3 * shards + 3 + 3;
-    socketserver_sys::set_descriptor_limit(descriptors as u64)?;
+    socketserver_testkit::limit_descriptors(descriptors as u64);
     cast.serve(server, Script)
 }
 

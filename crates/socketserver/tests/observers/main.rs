@@ -130,7 +130,7 @@ fn described(ended: &Ended) {
         "socketserver_written_bytes_total Counter Bytes",
     ];
     assert_eq!(names, expected);
-    let document = include_str!("../../../../docs/events.md");
+    let document = include_str!("../../docs/events.md");
     for name in names {
         let name = name.split(' ').next().unwrap();
         assert!(document.contains(&format!("`{name}`")), "docs/events.md does not know {name}");

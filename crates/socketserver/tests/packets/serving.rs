@@ -3,7 +3,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use socketserver::Endpoint;
 use socketserver_sys::Outbox;
-use socketserver_testkit::{Caller, Carrier, How, Process, Stage};
+use socketserver_testkit::{Caller, Carrier, How, LeakCheck, Process, Stage};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -26,37 +26,10 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.packets("waits_survive_signals", &MODELS, interrupted);
 }
 
-/// What a server holds that handles nothing.
-struct AtRest {
-    sockets: BTreeSet<String>,
-    descriptors: usize,
-    threads: usize,
-}
-
-impl AtRest {
-    fn of(stage: &Stage, how: How) -> Self {
-        // It serves, and waits: so it has all that it serves with, also where a shard has not been asked yet.
-        is_alive(stage);
-        let process = stage.process();
-        let threads = match how {
-            // The thread that started it, and the one that watches; `Threads` keeps one that waits.
-            How::Serial => 2,
-            How::Threads(_) => 3,
-            How::Tasks(shards) => 1 + shards,
-            How::Forks(_) | How::Prefork(..) | How::Run => 1,
-        };
-        process.settles("it rests", |process| {
-            process.threads() <= threads && process.children().is_empty() && process.waits()
-        });
-        Self { sockets: process.sockets(), descriptors: process.descriptors().len(), threads }
-    }
-
-    fn is_again(&self, process: &Process) -> bool {
-        process.sockets().is_subset(&self.sockets)
-            && process.descriptors().len() <= self.descriptors
-            && process.threads() <= self.threads
-            && process.children().is_empty()
-    }
+/// Begins when the server has answered once: so it has all that it serves with, also where a shard has not been asked yet.
+fn leak_check(stage: &Stage) -> LeakCheck {
+    is_alive(stage);
+    stage.leak_check()
 }
 
 fn three_clients(how: How, endpoint: &str) {
@@ -64,14 +37,14 @@ fn three_clients(how: How, endpoint: &str) {
     if let Endpoint::Udp { port, .. } = stage.endpoint() {
         assert_ne!(*port, 0);
     }
-    let before = AtRest::of(&stage, how);
+    let check = leak_check(&stage);
     for name in ["Ada", "Bob", "Cid"] {
         // It hears nobody but the address that is said to be the server's.
         let caller = stage.caller();
         assert_eq!(caller.ask(format!("echo {name}")), name.as_bytes());
         assert_eq!(caller.ask(format!("echo {name} again")), format!("{name} again").as_bytes());
     }
-    stage.process().settles("nothing is left of them", |process| before.is_again(process));
+    check.end();
     let ended = stage.stop();
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(ended.line("report").starts_with("report served=0 cut=[]"), "{ended:?}");

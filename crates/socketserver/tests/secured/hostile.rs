@@ -29,12 +29,10 @@ fn leaves_nothing(role: &str, how: How, misbehave: impl Fn(&Stage, &OpenSsl) -> 
         closed(&stage, 1);
     };
     honest();
-    // Children that are kept ready come and go, and each has one to hear of work.
-    let (sockets, threads) = (stage.sockets_at_rest(how).len(), stage.process().threads());
+    let check = stage.leak_check();
     let failed = misbehave(&stage, &openssl);
     honest();
-    stage.process().settles("their sockets are closed", |process| process.sockets().len() <= sockets);
-    stage.process().settles("their threads are gone", |process| process.threads() <= threads);
+    check.end();
     let ended = stage.stop();
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(ended.count("opened "), ended.count("closed "), "{ended:?}");

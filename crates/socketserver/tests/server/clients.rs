@@ -86,3 +86,21 @@ fn a_client_has_no_delay_and_an_idle_deadline() {
     drop(c);
     server.stop().unwrap();
 }
+
+#[test]
+fn a_time_beyond_the_clock_is_no_limit() {
+    let server = running("tcp://127.0.0.1:0");
+    let at = server.handle().endpoints()[0].clone();
+    let connector = client::Connector::new().within(Duration::MAX);
+    let mut c = connector.connect(&at).unwrap();
+    c.write_all(b"hello\n").unwrap();
+    assert_eq!(c.read_line(10).unwrap().as_deref(), Some("hello"));
+    drop(c);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut c = connector.connect_async(&at).await.unwrap();
+        c.write_all(b"hello\n").await.unwrap();
+        assert_eq!(c.read_line(10).await.unwrap().as_deref(), Some("hello"));
+    });
+    server.stop().unwrap();
+}

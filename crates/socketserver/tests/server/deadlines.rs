@@ -18,7 +18,7 @@ fn no_delay_is_on_and_deadlines_can_be_set_for_a_connection() {
         .unwrap()
         .spawn(Serial::default(), move |c: &mut blocking::Stream| {
             let nodelay = SockRef::from(&*c).tcp_nodelay()?;
-            c.set_idle(Duration::from_millis(20).into());
+            c.set_idle(Duration::from_millis(20));
             let idle = c.read(&mut [0]).unwrap_err();
             // A handler may go on after it.
             c.set_idle(None);
@@ -99,7 +99,7 @@ fn the_write_deadline_can_be_set_for_a_connection() {
         let server = Server::bind("tcp://127.0.0.1:0").unwrap().write_timeout(servers).observe(reasons.clone());
         let server = server
             .spawn(Serial::default(), move |c: &mut blocking::Stream| {
-                c.set_write_timeout(own.into());
+                c.set_write_timeout(own);
                 let began = Instant::now();
                 let error = loop {
                     if let Err(error) = c.write_all(&[b'x'; 64 * 1024]) {

@@ -9,11 +9,14 @@ mod datagrams;
 mod datagrams_waiting;
 mod deadlines;
 mod failures;
+mod faults;
 mod floods;
 mod framed_streams;
+mod hostile;
 mod hub;
 mod listening;
 mod messages;
+mod messages_failing;
 mod models;
 mod offload;
 mod paused;
@@ -34,10 +37,8 @@ mod unix;
 mod websocket;
 
 use socketserver::{Closed, Endpoint, Observer, Reason, Running, Server, Threads, blocking};
-use socketserver_testkit::{Client, PATIENCE};
-use std::panic::resume_unwind;
+use socketserver_testkit::{Client, PATIENCE, within};
 use std::sync::Mutex;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
 
 fn echo(c: &mut blocking::Stream) -> socketserver::Result {
@@ -67,17 +68,6 @@ fn eventually(is_so: impl Fn() -> bool) {
     while !is_so() {
         assert!(since.elapsed() < PATIENCE);
         std::thread::yield_now();
-    }
-}
-
-/// Waits for what would hang, and not fail, if it went wrong. Its panics are the caller's.
-fn within<T: Send + 'static>(what: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
-    let (send, done) = channel();
-    let thread = std::thread::spawn(move || send.send(body()));
-    match done.recv_timeout(PATIENCE) {
-        Ok(value) => value,
-        Err(RecvTimeoutError::Timeout) => panic!("it hangs: {what}"),
-        Err(RecvTimeoutError::Disconnected) => resume_unwind(thread.join().unwrap_err()),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Deadlines, duties and rests by a clock that is paused: hours pass in no time, over connections in memory.
 
 use crate::tasks::echo;
-use crate::within;
 use socketserver::{
     Accept, Async, AsyncTransport, Closed, Observer, Peer, Reason, Report, RunsOn, Server, Stream, Tasks,
 };
+use socketserver_testkit::{MemoryConnector, MemoryListener, paused};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -12,43 +12,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::runtime::Builder;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-/// Connections in memory.
-struct Memory(UnboundedReceiver<DuplexStream>);
-
-impl Accept for Memory {
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Box<dyn AsyncTransport>, Peer)>> {
-        match self.0.poll_recv(cx) {
-            Poll::Ready(Some(end)) => Poll::Ready(Ok((Box::new(end), Peer::unnamed()))),
-            _ => Poll::Pending,
-        }
-    }
-}
-
-pub(crate) struct Connect(UnboundedSender<DuplexStream>);
-
-impl Connect {
-    pub(crate) fn connect(&self) -> DuplexStream {
-        let (near, far) = duplex(1024);
-        self.0.send(far).unwrap();
-        near
-    }
-}
-
-pub(crate) fn in_memory() -> (Server<Async>, Connect) {
-    let (connect, source) = unbounded_channel();
-    (Server::bind([]).unwrap().accept_from(Memory(source)).unwrap(), Connect(connect))
-}
-
-/// Runs this where hours pass in no time.
-pub(crate) fn paused<T: Send + 'static, F: Future<Output = T>>(body: impl FnOnce() -> F + Send + 'static) -> T {
-    within("a server whose clock is paused", || {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async { body().await })
-    })
+/// With buffers that are soon full.
+pub(crate) fn in_memory() -> (Server<Async>, MemoryConnector) {
+    let (listener, connector) = MemoryListener::new();
+    (Server::bind([]).unwrap().accept_from(listener).unwrap(), connector.buffer(1024))
 }
 
 /// It took so long by the paused clock, and an eighth more at most.
@@ -102,6 +72,52 @@ fn the_idle_deadline_is_by_a_paused_clock() {
             assert_eq!(client.read(&mut [0; 10]).await.unwrap(), 0);
             took(start, 8);
             assert_eq!(ends.recv().await, Some(Reason::Idle));
+        };
+        assert_eq!(serves(server, echo, client).await.served, 1);
+    });
+}
+
+#[test]
+fn the_first_bytes_deadline_is_by_a_paused_clock() {
+    paused(|| async {
+        let (server, source) = in_memory();
+        let (tell, mut ends) = unbounded_channel();
+        let server = server.first_byte(2 * HOUR).idle(None).observe(Ends(tell));
+        let client = async {
+            // One that has said something in time may be silent for ever.
+            let mut early = source.connect();
+            tokio::time::sleep(HOUR).await;
+            early.write_all(b"hello\n").await.unwrap();
+            early.read_exact(&mut [0; 6]).await.unwrap();
+            let start = Instant::now();
+            let mut silent = source.connect();
+            assert_eq!(silent.read(&mut [0; 10]).await.unwrap(), 0);
+            took(start, 2);
+            assert_eq!(ends.recv().await, Some(Reason::FirstByte));
+            tokio::time::sleep(1000 * HOUR).await;
+            early.write_all(b"hello\n").await.unwrap();
+            early.read_exact(&mut [0; 6]).await.unwrap();
+            drop(early);
+        };
+        assert_eq!(serves(server, echo, client).await.served, 2);
+    });
+}
+
+#[test]
+fn the_lifetime_is_by_a_paused_clock() {
+    paused(|| async {
+        let (server, source) = in_memory();
+        let (tell, mut ends) = unbounded_channel();
+        let server = server.lifetime(8 * HOUR).idle(None).observe(Ends(tell));
+        let client = async {
+            let start = Instant::now();
+            let mut client = source.connect();
+            // However busy it is.
+            while client.write_all(b"hello\n").await.is_ok() && client.read_exact(&mut [0; 6]).await.is_ok() {
+                tokio::time::sleep(HOUR / 4).await;
+            }
+            assert_eq!(ends.recv().await, Some(Reason::Lifetime));
+            took(start, 8);
         };
         assert_eq!(serves(server, echo, client).await.served, 1);
     });

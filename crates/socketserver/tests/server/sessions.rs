@@ -154,6 +154,27 @@ fn each_peer_has_a_conversation_of_its_own() {
 }
 
 #[test]
+fn a_handler_may_be_kept_a_hand_on() {
+    struct Served(Mutex<Vec<Vec<u8>>>);
+    impl blocking::SessionHandler for Served {
+        fn handle(&self, s: &mut blocking::Session) -> socketserver::Result {
+            let Some(packet) = s.recv()? else { return Ok(()) };
+            self.0.lock().unwrap().push(packet.clone());
+            Ok(s.send(&packet)?)
+        }
+        fn verify(&self, peer: &Peer) -> bool {
+            !peer.to_string().starts_with("127.0.0.66")
+        }
+    }
+    let handler = Arc::new(Served(Mutex::default()));
+    let server = udp().spawn(Threads::new(4), sessions(handler.clone())).unwrap();
+    client_at("127.0.0.66", &server).send(b"stranger").unwrap();
+    assert_eq!(exchange(&client(&server), "hello"), "hello");
+    server.stop().unwrap();
+    assert_eq!(*handler.0.lock().unwrap(), [b"hello"]);
+}
+
+#[test]
 fn what_was_asked_elsewhere_is_another_conversation_and_is_answered_from_there() {
     for engine in BOTH {
         let server = engine.serve(Server::bind("udp://*:0").unwrap(), |s| s);

@@ -3,46 +3,27 @@
 use crate::{echo, within};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use socketserver::{Blocking, ErrorKind, Model, Peer, Serial, Server, Threads, blocking};
+use socketserver_testkit::{PairConnector, PairListener};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Connections that come over a channel, each a sequenced-packet socket: every write of the server is one packet, so a
-/// test can count them.
-struct Source(UnixDatagram, Receiver<OwnedFd>);
-
-impl AsFd for Source {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl blocking::Accept for Source {
-    fn accept(&mut self) -> io::Result<(OwnedFd, Peer)> {
-        self.0.recv(&mut [0])?;
-        Ok((self.1.recv().map_err(io::Error::other)?, Peer::unnamed()))
-    }
-}
-
-pub(crate) struct Feed(UnixDatagram, Sender<OwnedFd>);
+/// Connects by sequenced-packet sockets: every write of the server is one packet, so a test can count them.
+pub(crate) struct Feed(PairConnector);
 
 impl Feed {
     pub(crate) fn connect(&self) -> OwnedFd {
         let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (client, server) = pair.unwrap();
-        self.1.send(server).unwrap();
-        self.0.send(&[1]).unwrap();
+        self.0.hand_over(server).unwrap();
         client
     }
 }
 
 pub(crate) fn from_a_source() -> (Server<Blocking>, Feed) {
-    let (bell, ready) = UnixDatagram::pair().unwrap();
-    ready.set_nonblocking(true).unwrap();
-    let (send, receive) = channel();
-    let server = Server::bind([]).unwrap().accept_from_blocking(Source(ready, receive)).unwrap();
-    (server, Feed(bell, send))
+    let (listener, connector) = PairListener::new().unwrap();
+    (Server::bind([]).unwrap().accept_from_blocking(listener).unwrap(), Feed(connector))
 }
 
 #[test]
@@ -63,7 +44,7 @@ fn a_source_of_ones_own_feeds_every_blocking_model() {
 }
 
 /// Fails once, and then gives what it is fed.
-struct Stumbling(Source, bool);
+struct Stumbling(PairListener, bool);
 
 impl AsFd for Stumbling {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -83,13 +64,11 @@ impl blocking::Accept for Stumbling {
 #[test]
 fn a_source_that_failed_is_heard_in_the_next_run() {
     within("a source that failed once", || {
-        let (bell, ready) = UnixDatagram::pair().unwrap();
-        ready.set_nonblocking(true).unwrap();
-        let (send, receive) = channel();
-        let source = Stumbling(Source(ready, receive), true);
+        let (listener, connector) = PairListener::new().unwrap();
+        let source = Stumbling(listener, true);
         // Beside another one, so that it is waited for.
         let mut server = Server::bind("tcp://127.0.0.1:0").unwrap().accept_from_blocking(source).unwrap();
-        let feed = Feed(bell, send);
+        let feed = Feed(connector);
         let client = feed.connect();
         rustix::net::send(&client, b"hello\n", SendFlags::NOSIGNAL).unwrap();
         assert!(server.serve(Serial::default(), echo).unwrap_err().to_string().contains("it stumbled"));
@@ -176,10 +155,8 @@ fn a_source_that_panics_ends_the_server_in_order() {
 
 #[test]
 fn a_source_must_come_before_the_first_handle() {
-    let (_bell, ready) = UnixDatagram::pair().unwrap();
     let server = Server::bind([]).unwrap();
     let _handle = server.handle();
-    let (_, receive) = channel();
-    let error = server.accept_from_blocking(Source(ready, receive)).unwrap_err();
+    let error = server.accept_from_blocking(PairListener::new().unwrap().0).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
 }

@@ -1,9 +1,10 @@
 //! Async transports of one's own: what is written to them arrives, once, and they are told of the end.
 
-use crate::paused::{Ends, HOUR, in_memory, paused, serves, took};
+use crate::paused::{Ends, HOUR, in_memory, serves, took};
 use crate::within;
 use socketserver::framing::Line;
 use socketserver::{Accept, AsyncTransport, Channel, MessageHandler, Peer, Reason, Server, Stream};
+use socketserver_testkit::paused;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};

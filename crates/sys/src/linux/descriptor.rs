@@ -155,11 +155,26 @@ impl<T> AsFd for SharedFd<T> {
 /// How many bytes that were written to a socket its peer has not yet taken (`SIOCOUTQ`, `tcp(7)` and `unix(7)`).
 ///
 /// # Errors
-/// What `ioctl(2)` says.
+/// What `ioctl(2)` says; what the socket has broken with (`SO_ERROR`, which is told once): nobody takes the rest.
+pub fn untaken(socket: impl AsFd) -> io::Result<usize> {
+    rustix::net::sockopt::socket_error(&socket)??;
+    queued(socket.as_fd(), libc::TIOCOUTQ)
+}
+
+/// How many of these bytes have not even left for the peer (`SIOCOUTQNSD`, linux/sockios.h).
+///
+/// # Errors
+/// What `ioctl(2)` says: sockets other than TCP's do not know it.
 pub fn unsent(socket: impl AsFd) -> io::Result<usize> {
+    const SIOCOUTQNSD: libc::Ioctl = 0x894b;
+    queued(socket.as_fd(), SIOCOUTQNSD)
+}
+
+/// `request` is TIOCOUTQ, which is SIOCOUTQ, or SIOCOUTQNSD.
+fn queued(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the descriptor is borrowed for the call, and TIOCOUTQ, which is SIOCOUTQ, writes one int to `bytes`.
-    if unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } < 0 {
+    // SAFETY: the descriptor is borrowed for the call, and either request writes one int to `bytes`.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut bytes) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(usize::try_from(bytes).unwrap_or(0))
@@ -223,4 +238,27 @@ pub fn descriptor_limit() -> Option<u64> {
 pub fn set_descriptor_limit(limit: u64) -> io::Result<()> {
     let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
     Ok(rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, poll};
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn nobody_takes_what_is_left_on_a_socket_that_was_reset() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        // Until their queue is full, and something waits in ours.
+        while ours.write(&[0; 64 * 1024]).is_ok() {}
+        assert!(untaken(&ours).unwrap() >= unsent(&ours).unwrap() && unsent(&ours).unwrap() > 0);
+        // Whoever closes with something unread resets.
+        drop(theirs);
+        poll(&mut [PollFd::new(&ours, PollFlags::empty())], None).unwrap();
+        assert_eq!(untaken(&ours).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
 }

@@ -94,8 +94,8 @@ fn what_is_no_end_of_the_commands_is_255_or_124() {
     // Nobody there, nobody who speaks it, and where nothing of it goes.
     let place = Place::new();
     run(&["call", &place.address(), "x"], b"").failed(255, &["cannot connect", &place.address()]);
-    for address in ["udp://127.0.0.1:9", "unixgram:/tmp/x"] {
-        run(&["call", address, "x"], b"").failed(255, &[address, "packets"]);
+    for address in ["udp://127.0.0.1:9", "unixgram:/tmp/x", "seqpacket:/tmp/x", "ws://127.0.0.1:9/"] {
+        run(&["call", address, "x"], b"").failed(255, &[address, "no commands are run over", "`tls://…`"]);
     }
     let open = desk.serve_native(":0", &[]);
     call(&open, &["sh", "true", "--token-file", &file]).failed(255, &["takes no token", "none"]);

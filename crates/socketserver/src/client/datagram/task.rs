@@ -83,13 +83,13 @@ pub struct DatagramClient(Waits);
 impl DatagramClient {
     /// How long [`recv`](Self::recv) waits: 60 s unless told otherwise; `None`: for ever. Zero takes what has come, and
     /// does not wait.
-    pub fn set_timeout(&mut self, time: Option<Duration>) {
-        self.0.receive = time;
+    pub fn set_timeout(&mut self, time: impl Into<Option<Duration>>) {
+        self.0.receive = time.into();
     }
 
     /// How long [`send`](Self::send) waits for room: 30 s unless told otherwise; `None`: for ever.
-    pub fn set_write_timeout(&mut self, time: Option<Duration>) {
-        self.0.send = time;
+    pub fn set_write_timeout(&mut self, time: impl Into<Option<Duration>>) {
+        self.0.send = time.into();
     }
 
     /// Sends a packet, which may be empty. Cancel-safe: one that is dropped has not been sent.
@@ -154,13 +154,13 @@ pub struct DatagramSocket(Waits);
 impl DatagramSocket {
     /// How long [`recv_from`](Self::recv_from) waits: 60 s unless told otherwise; `None`: for ever. Zero takes what has
     /// come, and does not wait.
-    pub fn set_timeout(&mut self, time: Option<Duration>) {
-        self.0.receive = time;
+    pub fn set_timeout(&mut self, time: impl Into<Option<Duration>>) {
+        self.0.receive = time.into();
     }
 
     /// How long [`send_to`](Self::send_to) waits for room: 30 s unless told otherwise; `None`: for ever.
-    pub fn set_write_timeout(&mut self, time: Option<Duration>) {
-        self.0.send = time;
+    pub fn set_write_timeout(&mut self, time: impl Into<Option<Duration>>) {
+        self.0.send = time.into();
     }
 
     /// Sends a packet, which may be empty. Cancel-safe: one that is dropped has not been sent.

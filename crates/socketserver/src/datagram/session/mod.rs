@@ -27,11 +27,27 @@ use std::fmt;
 use std::time::Duration;
 
 /// What becomes of a newcomer when there are as many sessions as there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+///
+/// ```
+/// use socketserver::{Result, Server, Threads, WhenFull, blocking, sessions};
+/// fn echo(s: &mut blocking::Session) -> Result {
+///     while let Some(packet) = s.recv()? {
+///         s.send(&packet)?;
+///     }
+///     Ok(())
+/// }
+/// // Whoever is there stays.
+/// let few = sessions(echo).max(100).when_full(WhenFull::Refuse);
+/// let server = Server::bind("udp://127.0.0.1:0")?.spawn(Threads::default(), few)?;
+/// # server.stop()?;
+/// # Ok::<_, socketserver::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
     /// It takes the place of the session that has been silent for longest, of those that came to the same socket (every
-    /// endpoint has its own, and on `Tasks` every shard); on `Tasks`, of those whose handler waits for a packet. Those whose peer was heard from once alone go first; one that was heard from more often is let alone for an eighth of the idle
+    /// endpoint has its own, and on `Tasks` every shard); on `Tasks`, of those whose handler waits for a packet. Those whose
+    /// peer was heard from once alone go first; one that was heard from more often is let alone for an eighth of the idle
     /// deadline after each packet. So a flood of packets with forged addresses displaces its own kind, and whoever keeps up a
     /// conversation keeps it. Who forges two packets from each address, and enough of them, keeps newcomers out.
     #[default]
@@ -50,7 +66,7 @@ pub(crate) struct Options {
     pub(crate) when_full: WhenFull,
 }
 
-/// A session handler, and how many sessions it may have; made by [`sessions`].
+/// A session handler, and how many sessions it may have; made by [`sessions`], where their defaults are, and an example.
 pub struct Sessions<H> {
     pub(crate) handler: H,
     pub(crate) options: Options,

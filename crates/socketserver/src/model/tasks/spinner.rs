@@ -32,13 +32,34 @@ pub(super) async fn spin(spinner: Rc<Spinner>, time: Duration) {
             Poll::Pending
         })
         .await;
-        let mut until = Instant::now() + time;
-        while Instant::now() < until {
+        let mut since = Instant::now();
+        while since.elapsed() < time {
             // The runtime looks for events before it comes back, and does not wait for any.
             tokio::task::yield_now().await;
             if spinner.busy.take() {
-                until = Instant::now() + time;
+                since = Instant::now();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    #[test]
+    fn a_time_beyond_the_clock_is_spun_for_ever() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let spinner = Rc::new(Spinner::default());
+            let spins = spawn_local(spin(spinner.clone(), Duration::MAX));
+            spinner.go_on();
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            assert!(!spins.is_finished());
+            spins.abort();
+        });
     }
 }

@@ -1,4 +1,5 @@
-//! What a message loop does with a framing, and what has to hold however the stream comes in. The fuzz targets use it too.
+//! What a message loop does with a framing, and what has to hold however the stream comes in. The tests of `socketserver-proto` and the fuzz
+//! targets use it too.
 
 use socketserver_proto::framing::{Decoder, FrameError, Framing, Scan, Step};
 
@@ -123,10 +124,10 @@ pub(crate) fn sent_comes_back(framing: &impl Framing, messages: &[Vec<u8>], piec
             Err(error) => {
                 assert!(!all_can_be_sent && !error.is_malformed() && !error.is_cut_short(), "{error}");
                 assert_eq!(error.is_too_long(), message.len() > framing.max_message(), "{error}");
-                assert_eq!(stream.len(), before, "{error}");
+                assert_eq!(stream.len(), before, "it is refused, and some of it is in the output: {error}");
             }
         }
     }
     let outcome = read(framing, &stream, pieces.iter().copied());
-    assert_eq!(outcome, Outcome { messages: sent, skipped: 0, error: None });
+    assert_eq!(outcome, Outcome { messages: sent, skipped: 0, error: None }, "what was sent comes back");
 }
