@@ -3,6 +3,7 @@
 use super::{Core, PollIo, Reason, Wait};
 use crate::clock;
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -22,16 +23,18 @@ impl<T: PollIo> Core<T> {
         self.slot.begin_close();
         // Whatever wait the handler gave up is none of this one's.
         self.io.forget_waits();
-        if self.fate.is_peer_gone() || self.slot.is_cut() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
+        if self.fate.is_peer_gone() || poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
             return;
         }
-        let goodbye = poll_fn(|cx| {
-            if self.slot.is_cut() {
-                return Poll::Ready(Err(self.cut_off()));
-            }
-            self.io.poll_goodbye(cx, self.terms.write)
+        let goodbye = poll_fn(|cx| match self.slot.is_cut() {
+            true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            false => self.io.poll_goodbye(cx, self.terms.write),
         });
         if goodbye.await.is_err() {
+            if self.slot.is_cut() {
+                // The handler was through with it, but its peer may not have had all: that is why it ends.
+                self.cut_off();
+            }
             return;
         }
         let by_drain = self.ended && self.fate.reason() == Some(Reason::Drained);
@@ -111,10 +114,9 @@ impl<T: PollIo> Core<T> {
 mod tests {
     use super::*;
     use crate::Peer;
-    use crate::connection::{CLIENT, HANDSHAKE, Idle, Record, Slot, Steer, Terms};
+    use crate::connection::{CLIENT, Connection, HANDSHAKE, Idle, Record, Slot, Steer, Terms};
     use crate::lifecycle::Handle;
     use std::cell::Cell;
-    use std::io;
     use std::pin::pin;
     use std::rc::Rc;
     use std::sync::Arc;
@@ -168,15 +170,19 @@ mod tests {
         }
     }
 
-    /// Drains a connection whose handler waits for the next request, and tells whether the peer was told, and after how many
-    /// rests the connection was over. In the meantime the peer says so many bytes.
-    fn drained(said: usize, unsent: usize) -> (bool, usize) {
+    fn reserved(io: Reserved) -> (Arc<Connection>, Core<Reserved>) {
         let record = Record::new(0, Peer::unnamed(), CLIENT, Slot::own());
         let connection = Arc::new(record.with(None));
         let terms = Terms { handle: Handle::nobodys(), idle: Idle::Own(None), write: None, handshake: HANDSHAKE };
-        let reserved = Reserved { unsent, ..Reserved::default() };
-        let says = reserved.said.clone();
-        let mut core = Core::new(reserved, connection.clone(), Arc::new(terms));
+        (connection.clone(), Core::new(io, connection, Arc::new(terms)))
+    }
+
+    /// Drains a connection whose handler waits for the next request, and tells whether the peer was told, and after how many
+    /// rests the connection was over. In the meantime the peer says so many bytes.
+    fn drained(said: usize, unsent: usize) -> (bool, usize) {
+        let io = Reserved { unsent, ..Reserved::default() };
+        let says = io.said.clone();
+        let (connection, mut core) = reserved(io);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(core.poll_fill(cx).is_pending());
         connection.drain();
@@ -199,6 +205,16 @@ mod tests {
     #[test]
     fn a_drain_tells_nobody_before_all_has_left() {
         assert_eq!(drained(0, 1), (false, 40));
+    }
+
+    #[test]
+    fn a_cut_behind_the_handler_is_why_it_ends() {
+        let (connection, mut core) = reserved(Reserved::default());
+        connection.cut(Reason::Kicked);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(pin!(core.close()).poll(cx).is_ready());
+        assert_eq!(core.fate.reason(), Some(Reason::Kicked));
+        assert!(!core.io().told);
     }
 
     /// How much room the future has that `make` makes.
