@@ -102,7 +102,7 @@ impl Queue {
             Room::Closed
         } else if bytes > self.max_bytes {
             Room::Never
-        } else if self.messages.len() < self.max_messages && bytes <= self.max_bytes - self.bytes {
+        } else if self.messages.len() < self.max_messages && bytes <= self.max_bytes.saturating_sub(self.bytes) {
             Room::Enough
         } else {
             Room::None
@@ -276,6 +276,15 @@ mod tests {
         assert_eq!(queue.len(), 2, "for what never finds room nothing is dropped");
         queue.count_dropped();
         assert_eq!(queue.dropped(), 3);
+    }
+
+    #[test]
+    fn a_queue_that_was_overfilled_has_no_room() {
+        let mut queue = Queue::new(3, 5);
+        assert!(queue.put(*b"12345678").is_none());
+        assert_eq!((queue.room(0), queue.room(1), queue.room(6)), (Room::Enough, Room::None, Room::Never));
+        queue.make_room(1);
+        assert_eq!((queue.len(), queue.room(5)), (0, Room::Enough));
     }
 
     #[test]
