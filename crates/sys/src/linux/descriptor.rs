@@ -1,5 +1,4 @@
 use super::fork::Forked;
-use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -38,12 +37,13 @@ pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// What `open(2)` of `/dev/null` and `dup3(2)` say.
-pub fn disown(_child: &Forked, descriptor: impl AsFd) -> io::Result<()> {
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+pub fn disown(child: &Forked, descriptor: impl AsFd) -> io::Result<()> {
+    let null = child.null()?;
     let target = descriptor.as_fd().as_raw_fd();
-    // SAFETY: both numbers are open and borrowed. dup3 replaces what `target` stands for in one step, so whoever owns or
-    // borrows it has an open descriptor before and after. This is a child with one thread: nobody is in the middle of
-    // using it, and in the parent nothing changes.
+    // SAFETY: both numbers are open and borrowed, and not the same: `null` was opened while `target` was open, and is lent to
+    // nobody else. dup3 replaces what `target` stands for in one step, so whoever owns or borrows it has an open descriptor
+    // before and after. This is a child with one thread: nobody is in the middle of using it, and in the parent nothing
+    // changes.
     if unsafe { libc::dup3(null.as_raw_fd(), target, libc::O_CLOEXEC) } < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -1,4 +1,6 @@
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use std::cell::OnceCell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,9 +19,20 @@ pub enum Fork {
 #[derive(Debug)]
 pub struct Forked {
     signals: SignalMask,
+    /// `/dev/null`, once something was to stand for it.
+    null: OnceCell<OwnedFd>,
 }
 
 impl Forked {
+    /// `/dev/null`, which is opened once and closes with this.
+    pub(super) fn null(&self) -> io::Result<&OwnedFd> {
+        if let Some(null) = self.null.get() {
+            return Ok(null);
+        }
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(self.null.get_or_init(|| null))
+    }
+
     /// Lets signals through again.
     pub fn unblock_signals(self) {
         drop(self.signals);
@@ -180,7 +193,7 @@ pub fn fork() -> io::Result<Fork> {
             if rustix::process::getppid() != Some(parent) {
                 exit_child(1);
             }
-            Ok(Fork::Child(Forked { signals }))
+            Ok(Fork::Child(Forked { signals, null: OnceCell::new() }))
         }
         pid => {
             let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ECHILD))?;
