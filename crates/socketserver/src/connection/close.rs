@@ -71,16 +71,19 @@ impl<T: PollIo> Core<T> {
     /// vain.
     async fn take_leave(&mut self, until: Instant) {
         // In TLS it has been told already, and is about to say goodbye, too.
-        let mut speaks = self.io.is_secure();
+        let is_secure = self.io.is_secure();
+        let mut left = READ_OUT_BYTES;
         // No event tells when it has taken all.
         while self.is_untaken() && clock::now() < until && !self.slot.is_cut() {
-            if !speaks && !self.closed_write && matches!(self.io.unsent(), Ok(0)) {
-                let mut left = READ_OUT_BYTES;
-                poll_fn(|cx| self.poll_read_out(cx, Wait::Not, &mut left)).await;
-                speaks = left < READ_OUT_BYTES;
-                if !speaks && poll_fn(|cx| self.poll_close_write(cx)).await.is_err() {
-                    return;
-                }
+            // Each time, for it may take nothing before all that it says has gone.
+            poll_fn(|cx| self.poll_read_out(cx, Wait::Not, &mut left)).await;
+            let speaks = is_secure || left < READ_OUT_BYTES;
+            if !speaks
+                && !self.closed_write
+                && matches!(self.io.unsent(), Ok(0))
+                && poll_fn(|cx| self.poll_close_write(cx)).await.is_err()
+            {
+                return;
             }
             poll_fn(|cx| self.io.poll_rest(cx, LOOK)).await;
         }
@@ -127,6 +130,8 @@ mod tests {
     struct Reserved {
         /// What it has said meanwhile.
         said: Rc<Cell<usize>>,
+        /// So often it says more once it was heard, and takes all after that.
+        goes_on: Option<usize>,
         /// What does not leave.
         unsent: usize,
         told: bool,
@@ -152,7 +157,7 @@ mod tests {
         }
 
         fn untaken(&self) -> io::Result<usize> {
-            Ok(usize::from(!self.told && self.rests < 40))
+            Ok(usize::from(!self.told && self.rests < 40 && self.goes_on != Some(0)))
         }
 
         fn unsent(&self) -> io::Result<usize> {
@@ -161,6 +166,10 @@ mod tests {
 
         fn poll_rest(&mut self, _: &mut Context<'_>, _: Duration) -> Poll<()> {
             self.rests += 1;
+            if let (Some(times @ 1..), 0) = (&mut self.goes_on, self.said.get()) {
+                *times -= 1;
+                self.said.set(10);
+            }
             Poll::Ready(())
         }
 
@@ -179,8 +188,7 @@ mod tests {
 
     /// Drains a connection whose handler waits for the next request, and tells whether the peer was told, and after how many
     /// rests the connection was over. In the meantime the peer says so many bytes.
-    fn drained(said: usize, unsent: usize) -> (bool, usize) {
-        let io = Reserved { unsent, ..Reserved::default() };
+    fn drained(said: usize, io: Reserved) -> (bool, usize) {
         let says = io.said.clone();
         let (connection, mut core) = reserved(io);
         let cx = &mut Context::from_waker(Waker::noop());
@@ -194,17 +202,22 @@ mod tests {
 
     #[test]
     fn a_drain_tells_a_silent_peer_at_once() {
-        assert_eq!(drained(0, 0), (true, 1));
+        assert_eq!(drained(0, Reserved::default()), (true, 1));
     }
 
     #[test]
     fn a_drain_lets_a_peer_that_speaks_take_its_replies_first() {
-        assert_eq!(drained(10, 0), (false, 40));
+        assert_eq!(drained(10, Reserved::default()), (false, 40));
+    }
+
+    #[test]
+    fn a_drain_hears_a_peer_to_its_end_that_takes_nothing_before() {
+        assert_eq!(drained(10, Reserved { goes_on: Some(5), ..Reserved::default() }), (false, 5));
     }
 
     #[test]
     fn a_drain_tells_nobody_before_all_has_left() {
-        assert_eq!(drained(0, 1), (false, 40));
+        assert_eq!(drained(0, Reserved { unsent: 1, ..Reserved::default() }), (false, 40));
     }
 
     #[test]

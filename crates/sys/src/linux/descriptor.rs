@@ -161,13 +161,18 @@ pub fn untaken(socket: impl AsFd) -> io::Result<usize> {
     queued(socket.as_fd(), libc::TIOCOUTQ)
 }
 
-/// How many of these bytes have not even left for the peer (`SIOCOUTQNSD`, linux/sockios.h).
+/// How many of these bytes have not even left for the peer (`SIOCOUTQNSD`, linux/sockios.h). Of a Unix socket none: what is
+/// written is in its peer's queue at once, and stays there when the writer closes.
 ///
 /// # Errors
-/// What `ioctl(2)` says: sockets other than TCP's do not know it.
+/// What `ioctl(2)` says.
 pub fn unsent(socket: impl AsFd) -> io::Result<usize> {
     const SIOCOUTQNSD: libc::Ioctl = 0x894b;
-    queued(socket.as_fd(), SIOCOUTQNSD)
+    match queued(socket.as_fd(), SIOCOUTQNSD) {
+        // Only Internet protocols know it.
+        Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => Ok(0),
+        result => result,
+    }
 }
 
 /// `request` is TIOCOUTQ, which is SIOCOUTQ, or SIOCOUTQNSD.
@@ -244,8 +249,9 @@ pub fn set_descriptor_limit(limit: u64) -> io::Result<()> {
 mod tests {
     use super::*;
     use rustix::event::{PollFd, PollFlags, poll};
-    use std::io::Write;
-    use std::net::{TcpListener, TcpStream};
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn nobody_takes_what_is_left_on_a_socket_that_was_reset() {
@@ -260,5 +266,17 @@ mod tests {
         drop(theirs);
         poll(&mut [PollFd::new(&ours, PollFlags::empty())], None).unwrap();
         assert_eq!(untaken(&ours).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn what_was_written_to_a_unix_socket_is_with_its_peer() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.write_all(b"reply").unwrap();
+        assert!(untaken(&ours).unwrap() > 0 && unsent(&ours).unwrap() == 0);
+        ours.shutdown(Shutdown::Write).unwrap();
+        drop(ours);
+        let mut reply = Vec::new();
+        theirs.read_to_end(&mut reply).unwrap();
+        assert_eq!(reply, b"reply");
     }
 }
