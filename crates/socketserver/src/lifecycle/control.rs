@@ -24,7 +24,9 @@ pub(crate) struct Control {
     pub(crate) room: Wake,
 }
 
-/// What each of the words is.
+/// What each of the words is. 8 of them share a line of the cache, which one that writes takes from all who read: so those
+/// that are mostly read keep lines to themselves, and those that are written together are together. A line begins where a
+/// number is given, and two words with one number do not compile.
 #[derive(Clone, Copy)]
 enum Word {
     /// The last run that was asked to stop.
@@ -35,33 +37,41 @@ enum Word {
     Deadline,
     /// How long a drain may take that names no time of its own, in ns.
     Patience,
-    /// Connections that are open, and one more for whoever is accepting.
-    Places,
-    Accepted,
-    Read,
-    Written,
-    Failed,
-    /// Connections that are open: a word of its own, for of two sums that change meanwhile the difference is not exact.
-    Open,
     /// How often the keeper has looked for connections that wait too long.
     Epoch,
+    /// The time between two looks at the deadlines, in ns.
+    LookPeriod,
     /// The keeper does not look, for there was none.
     Unwatched,
-    /// Permits that connections hold, how many there are, and whether somebody waits for one.
-    Permits,
+    /// How many permits there are.
     Max,
-    Wanted,
     /// Not 0: nobody is let in for now.
     Suspended,
     /// At how many permits taken, and at how few again, the keeper is to look at the alarms.
     AlarmAbove,
     AlarmBelow,
-    /// The most permits taken at a time since the keeper last looked at the alarms.
-    Peak,
+
+    /// Connections that are open, and one more for whoever is accepting.
+    Places = 16,
+    /// Permits that connections hold, and whether somebody waits for one.
+    Permits,
+    Wanted,
     /// Permits that open connections hold: without the one of whoever is accepting.
     Held,
-    /// The time between two looks at the deadlines, in ns.
-    LookPeriod,
+    /// The most permits taken at a time since the keeper last looked at the alarms.
+    Peak,
+    /// Connections that are open: a word of its own, for of two sums that change meanwhile the difference is not exact.
+    Open,
+    Accepted,
+    /// Numbers that connections were given.
+    Ids,
+
+    /// What connections that have ended add up to.
+    Read = 24,
+    Written,
+    Failed,
+    /// Handshakes that came to nothing.
+    HandshakesFailed,
     /// Failures of `accept(2)`: lost connections, and want of descriptors or memory.
     Lost,
     Exhausted,
@@ -69,8 +79,9 @@ enum Word {
     Shed,
     /// Listeners that were given up.
     GivenUp,
+
     /// Packets that came, and replies that left.
-    Packets,
+    Packets = 32,
     Replies,
     Truncated,
     Overflowed,
@@ -83,12 +94,9 @@ enum Word {
     Undelivered,
     OverRate,
     Withheld,
-    /// Handshakes that came to nothing.
-    HandshakesFailed,
-    /// Numbers that connections were given.
-    Ids,
+
     /// Peers turned away: the first of as many as there are kinds of [`Refusal`].
-    Refused,
+    Refused = 48,
 }
 
 const WORDS: usize = Word::Refused as usize + Refusal::ALL.len();

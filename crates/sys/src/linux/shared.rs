@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 /// Words of memory that parent and children see alike after `fork(2)`: an anonymous shared mapping, `mmap(2)`.
 ///
-/// All begin as zero. It lives until the last process that has it lets go.
+/// All begin as zero, and the first begins a page. It lives until the last process that has it lets go.
 ///
 /// ```
 /// use std::sync::atomic::Ordering;
