@@ -252,7 +252,8 @@ impl Gate {
             }
             Err(error) => {
                 let endpoint = &self.run.shared.endpoints[index];
-                let tried = self.cannot_accept(&mut self.state(), endpoint, || None, error)?;
+                let nobody = || Err(io::ErrorKind::WouldBlock.into());
+                let tried = self.cannot_accept(&mut self.state(), endpoint, nobody, error)?;
                 Ok(if let Try::Rest(until) = tried { Tried::Rest(place, until) } else { Tried::More(place) })
             }
         }
@@ -298,7 +299,7 @@ impl Gate {
                 state.failures = 0;
                 Ok(Try::Accepted(accepted))
             }
-            Err(error) => self.cannot_accept(state, &listener.endpoint, || listener.accept().ok(), error),
+            Err(error) => self.cannot_accept(state, &listener.endpoint, || listener.accept(), error),
         }
     }
 
@@ -307,20 +308,17 @@ impl Gate {
         &self,
         state: &mut State,
         endpoint: &Endpoint,
-        more: impl Fn() -> Option<Accepted>,
+        more: impl Fn() -> io::Result<Accepted>,
         error: io::Error,
     ) -> Result<Try, Error> {
-        let class = match error.raw_os_error() {
-            Some(number) => classify(number),
-            None if error.kind() == io::ErrorKind::WouldBlock => AcceptFailure::WouldBlock,
-            None if error.kind() == io::ErrorKind::Interrupted => AcceptFailure::Retry,
-            None => AcceptFailure::Fatal,
-        };
+        let class = class_of(&error);
+        if class == AcceptFailure::Retry {
+            self.run.shared.control.count_lost();
+        }
         match class {
             AcceptFailure::WouldBlock => Ok(Try::Nothing),
             AcceptFailure::Retry if state.failures < FAILURES => {
                 state.failures += 1;
-                self.run.shared.control.count_lost();
                 self.failed(endpoint, &error, AcceptThen::Retried);
                 Ok(Try::Again)
             }
@@ -347,13 +345,21 @@ impl Gate {
 
     /// Closes peers that wait, with the one descriptor that was kept for it: they learn at once that there is no room,
     /// and do not stay in the backlog until they give up.
-    fn shed(&self, state: &mut State, more: impl Fn() -> Option<Accepted>) -> usize {
+    fn shed(&self, state: &mut State, more: impl Fn() -> io::Result<Accepted>) -> usize {
         let mut shed = 0;
-        while shed < SHED && !self.run.is_stopping() {
+        for _ in 0..SHED {
+            if self.run.is_stopping() {
+                break;
+            }
             drop(state.spare.take());
-            let Some(accepted) = more() else { break };
-            drop(accepted);
-            shed += 1;
+            match more() {
+                Ok(accepted) => {
+                    drop(accepted);
+                    shed += 1;
+                }
+                Err(error) if class_of(&error) == AcceptFailure::Retry => self.run.shared.control.count_lost(),
+                Err(_) => break,
+            }
         }
         state.spare = spare();
         shed
@@ -401,6 +407,16 @@ pub(super) fn judge(
         false
     });
     if verified { Ok(()) } else { Err(Refusal::Unverified) }
+}
+
+/// What a failure of a listener means. A source of one's own may fail without a number.
+fn class_of(error: &io::Error) -> AcceptFailure {
+    match error.raw_os_error() {
+        Some(number) => classify(number),
+        None if error.kind() == io::ErrorKind::WouldBlock => AcceptFailure::WouldBlock,
+        None if error.kind() == io::ErrorKind::Interrupted => AcceptFailure::Retry,
+        None => AcceptFailure::Fatal,
+    }
 }
 
 /// What `accept` gave, and what to do about it.

@@ -76,6 +76,24 @@ fn accepting_gets_over_errors_in_any_order_on_the_async_engine() {
     }
 }
 
+/// Among those who are closed for want of descriptors, and the one with whom so many are lost that accepting rests.
+#[test]
+fn whoever_is_lost_is_counted_wherever_that_happens() {
+    let (listener, connector) = PairListener::new().unwrap();
+    let closing = [Errno::MFILE, Errno::CONNABORTED, Errno::INTR, Errno::AGAIN];
+    let in_a_row = [Errno::CONNABORTED; 65];
+    let source = FaultyAccept::failing(listener, closing.into_iter().chain(in_a_row));
+    let server = Server::bind([]).unwrap().accept_from_blocking(source).unwrap();
+    let server = server.spawn(Serial::default(), crate::echo).unwrap();
+    let mut client = connector.connect().unwrap();
+    client.write_all(b"hello\n").unwrap();
+    client.read_exact(&mut [0; 6]).unwrap();
+    drop(client);
+    let report = server.stop().unwrap();
+    let totals = report.totals;
+    assert_eq!((report.served, totals.lost, totals.exhausted, totals.shed), (1, 67, 2, 0));
+}
+
 #[test]
 fn accepting_ends_with_what_cannot_be_got_over() {
     for error in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP, Errno::FAULT] {
