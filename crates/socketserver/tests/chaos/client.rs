@@ -39,8 +39,21 @@ pub(crate) struct Clients {
     tls: Arc<ClientConfig>,
     /// How often `connect(2)` said yes.
     pub(crate) connected: AtomicU64,
+    /// How many of them then said and heard nothing, and reset it over TCP.
+    pub(crate) silent: AtomicU64,
+    /// What crowds have left, at each place.
+    crowds: Vec<Crowds>,
     last_key: AtomicU64,
     pub(crate) visits: Mutex<Vec<Visit>>,
+}
+
+/// Whoever comes behind a crowd is served once all of it has been accepted.
+#[derive(Default)]
+struct Crowds {
+    /// How many have left.
+    left: AtomicU64,
+    /// Behind how many of them a visit came that has ended.
+    passed: AtomicU64,
 }
 
 /// What came of an honest visit.
@@ -75,7 +88,15 @@ impl Clients {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let tls = Arc::new(tls.with_root_certificates(roots).with_no_client_auth());
-        Self { endpoints, tls, connected: AtomicU64::new(0), last_key: AtomicU64::new(0), visits: Mutex::default() }
+        Self {
+            crowds: endpoints.iter().map(|_| Crowds::default()).collect(),
+            endpoints,
+            tls,
+            connected: AtomicU64::new(0),
+            silent: AtomicU64::new(0),
+            last_key: AtomicU64::new(0),
+            visits: Mutex::default(),
+        }
     }
 
     /// How many places there are to come to.
@@ -85,6 +106,16 @@ impl Clients {
 
     fn any_place(&self, chance: &mut Chance) -> usize {
         usize::try_from(chance.below(self.places() as u64)).unwrap()
+    }
+
+    /// Has a crowd come and leave, unless the last one may still wait there, dead: it costs the server a process each, and
+    /// the honest ones behind several of them their patience.
+    pub(crate) fn crowd(&self, place: usize, come_and_leave: impl FnOnce()) {
+        let Crowds { left, passed } = &self.crowds[place];
+        if passed.load(SeqCst) == left.load(SeqCst) {
+            come_and_leave();
+            left.fetch_add(1, SeqCst);
+        }
     }
 
     pub(crate) fn connect(&self, place: usize) -> Option<Socket> {
@@ -105,6 +136,8 @@ impl Clients {
 
     /// An honest visit: a few requests, each answered before the next or all at once, and then the end is waited for.
     pub(crate) fn visit(&self, place: usize, chance: &mut Chance) -> Option<Visit> {
+        let crowds = &self.crowds[place];
+        let behind = crowds.left.load(SeqCst);
         let socket = self.connect(place)?;
         let is_tls = self.endpoints[place].is_tls();
         let key = self.last_key.fetch_add(1, SeqCst) + 1;
@@ -129,6 +162,7 @@ impl Clients {
             // Whatever goes wrong, nobody is left to wait.
             assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}: {visit:?}");
         }
+        crowds.passed.fetch_max(behind, SeqCst);
         self.visits.lock().unwrap().push(visit.clone());
         Some(visit)
     }
@@ -180,12 +214,17 @@ fn honest(clients: &Clients, chance: &mut Chance) {
 
 /// Asks, and breaks off whatever comes of it.
 fn resets(clients: &Clients, chance: &mut Chance) {
-    let Some(mut socket) = clients.connect(clients.any_place(chance)) else { return };
-    if chance.once_in(2) {
+    let place = clients.any_place(chance);
+    let Some(mut socket) = clients.connect(place) else { return };
+    let (asks, listens) = (chance.once_in(2), chance.once_in(2));
+    if asks {
         let _ = socket.write_all(b"0 0 100000\n0 1 1");
     }
-    if chance.once_in(2) {
+    if listens {
         let _ = socket.read(&mut [0; 1000]);
+    }
+    if !asks && !listens && !matches!(clients.endpoints[place], Endpoint::Unix { .. }) {
+        clients.silent.fetch_add(1, SeqCst);
     }
     let _ = socket.set_linger(Some(Duration::ZERO));
 }

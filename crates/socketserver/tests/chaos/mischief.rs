@@ -25,9 +25,11 @@ pub(crate) fn some(stage: &Stage, openssl: &OpenSsl, clients: &Clients, chance: 
 /// More come than there can be, say nothing, and leave.
 fn crowd(clients: &Clients, chance: &mut Chance) {
     let place = usize::try_from(chance.below(clients.places() as u64)).unwrap();
-    let crowd: Vec<_> = (0..CROWD).map_while(|_| clients.connect(place)).collect();
-    thread::sleep(Duration::from_millis(chance.below(200)));
-    drop(crowd);
+    clients.crowd(place, || {
+        let crowd: Vec<_> = (0..CROWD).map_while(|_| clients.connect(place)).collect();
+        thread::sleep(Duration::from_millis(chance.below(200)));
+        drop(crowd);
+    });
 }
 
 /// Other certificates, or now and then none that is any.
