@@ -186,11 +186,13 @@ impl<S: Service<Blocking>> Parent<S> {
             let run = self.run_state().clone();
             let duties = run.duties();
             let mut fds = Vec::with_capacity(2 * self.children.len() + 8);
-            for worker in &self.children {
-                fds.push(readable(worker.child.as_fd()));
-                fds.push(readable(worker.feed.as_ref().map_or(worker.child.as_fd(), AsFd::as_fd)));
+            let mut whose = Vec::with_capacity(2 * self.children.len());
+            for (at, worker) in self.children.iter().enumerate() {
+                for fd in [Some(worker.child.as_fd()), worker.feed.as_ref().map(AsFd::as_fd)].into_iter().flatten() {
+                    fds.push(readable(fd));
+                    whose.push(at);
+                }
             }
-            let workers = fds.len();
             fds.extend(self.keeper.descriptors());
             fds.extend(self.lobby.descriptors());
             fds.extend(duties.descriptors().map(readable));
@@ -201,7 +203,7 @@ impl<S: Service<Blocking>> Parent<S> {
             }
             // It fails for want of memory alone; then the loop looks at everything and tries again.
             let _ = poll_until(&mut fds, until);
-            (0..workers).filter(|at| is_ready(&fds[*at])).map(|at| at / 2).collect()
+            whose.into_iter().zip(&fds).filter(|(_, fd)| is_ready(fd)).map(|(at, _)| at).collect()
         };
         self.work.gate.forget_old_wishes();
         // From the last to the first, for one that has ended is taken out.
