@@ -11,6 +11,7 @@ use crate::handler::Service;
 use crate::model::Work;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use socketserver_sys::Fork;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -35,7 +36,15 @@ impl<S: Service<Blocking>> Parent<S> {
                     return;
                 }
                 // It has just died: the event comes when it is reaped.
-                Err(_) => worker.dead = true,
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    worker.dead = true;
+                }
+                // It lives, and another would be given nothing either. It may have half of it, so it is to end.
+                Err(error) => {
+                    worker.retire();
+                    self.rest();
+                    return Self::lost(admitted, &format!("it could not be handed over: {error}"));
+                }
             }
         }
     }
