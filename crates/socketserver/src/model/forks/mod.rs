@@ -54,7 +54,8 @@ impl Forks {
 
     /// Starts with `ready` children (at least 1, at most the maximum) that wait for connections, keeps as many of those that
     /// come free, and lets each serve many. A connection then costs no fork unless more come at a time, and what a
-    /// handler leaves behind in its process meets the next one.
+    /// handler leaves behind in its process meets the next one. Children that were killed, or gave way because certificates
+    /// changed, are replaced before anybody comes, at most once a second.
     ///
     /// Packets cost a fork all the same: where nothing else comes none is kept ready, and at the maximum one that is ready
     /// gives way to packets.

@@ -30,6 +30,8 @@ pub(super) struct Parent<S> {
     pub(super) lobby: Lobby,
     pub(super) max: usize,
     pub(super) ready: Option<usize>,
+    /// When children may be made again in place of ready ones that ended.
+    pub(super) tops_up: Instant,
     /// Packets for which a child that was ready for a connection gives way.
     pub(super) waiting: Option<Batch>,
     /// The server may have no more connections for now.
@@ -59,6 +61,7 @@ impl<S: Service<Blocking>> Parent<S> {
             max: options.max,
             // It is connections that they are ready for.
             ready: options.ready.filter(|_| listeners.all.iter().any(|listener| listener.packets().is_none())),
+            tops_up: Instant::now(),
             waiting: None,
             full: false,
             failed: None,
@@ -68,16 +71,12 @@ impl<S: Service<Blocking>> Parent<S> {
     }
 
     pub(super) fn run(mut self) -> Result<(), Error> {
-        for _ in 0..self.ready.unwrap_or(0) {
-            if !self.fork_ready_worker(None) {
-                break;
-            }
-        }
         while let Step::Wait(until) = self.keeper.step() {
             self.renew();
             if self.run_state().is_stopping() {
                 self.children.iter_mut().filter(|worker| worker.is_idle()).for_each(Worker::retire);
             } else {
+                self.top_up();
                 self.accept();
             }
             self.let_in();
@@ -158,7 +157,7 @@ impl<S: Service<Blocking>> Parent<S> {
         }
     }
 
-    fn is_resting(&self) -> bool {
+    pub(super) fn is_resting(&self) -> bool {
         self.rests.is_some_and(|rests| rests > Instant::now())
     }
 
@@ -181,7 +180,8 @@ impl<S: Service<Blocking>> Parent<S> {
             (Some(until), Some(rests)) => Some(until.min(rests)),
             (until, rests) => until.or(rests),
         };
-        let until = [until, self.lobby.until()].into_iter().flatten().min();
+        let tops_up = (accepting && self.is_short()).then_some(self.tops_up);
+        let until = [until, self.lobby.until(), tops_up].into_iter().flatten().min();
         let ready: Vec<usize> = {
             let run = self.run_state().clone();
             let duties = run.duties();

@@ -14,6 +14,10 @@ use socketserver_sys::Fork;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two times at which children are made that nobody asked for yet.
+const TOP_UP: Duration = Duration::from_secs(1);
 
 impl<S: Service<Blocking>> Parent<S> {
     /// Gives a connection to a child that waits for one.
@@ -45,6 +49,26 @@ impl<S: Service<Blocking>> Parent<S> {
                     self.rest();
                     return Self::lost(admitted, &format!("it could not be handed over: {error}"));
                 }
+            }
+        }
+    }
+
+    /// Fewer serve or wait for connections than are to be kept ready, and there may be more.
+    pub(super) fn is_short(&self) -> bool {
+        let fed = self.children.iter().filter(|worker| worker.is_fed()).count();
+        fed < self.ready.unwrap_or(0) && self.waiting.is_none() && self.children.len() + self.lobby.len() < self.max
+    }
+
+    /// Makes the children that are to be kept ready: at first, and in place of those that were killed or gave way. Not
+    /// again within a time, for they may die as soon as they are made.
+    pub(super) fn top_up(&mut self) {
+        if self.tops_up > Instant::now() {
+            return;
+        }
+        while self.is_short() && !self.is_resting() {
+            self.tops_up = Instant::now() + TOP_UP;
+            if !self.fork_ready_worker(None) {
+                return;
             }
         }
     }

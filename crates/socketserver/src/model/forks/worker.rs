@@ -28,8 +28,13 @@ impl Worker {
         Self { child, feed: None, serving: None, batch: None, retired: false, dead: false, outdated: false }
     }
 
+    /// It is given connections, now or once it is through with the one that it serves.
+    pub(super) fn is_fed(&self) -> bool {
+        self.feed.is_some() && !self.retired && !self.dead
+    }
+
     pub(super) fn is_idle(&self) -> bool {
-        self.feed.is_some() && self.serving.is_none() && !self.retired && !self.dead
+        self.is_fed() && self.serving.is_none()
     }
 
     /// Lets a pre-forked child see that no more connections come.
