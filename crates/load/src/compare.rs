@@ -101,7 +101,8 @@ impl Comparison {
         })
     }
 
-    /// How a figure compares; `None` where in some round it was zero of the second load, or there was no round.
+    /// How a figure compares; `None` where in some round it was zero of the second load, or no number, or there was no round. A
+    /// percentile of nothing is zero: have it [NaN](f64::NAN), or a load that was answered nothing looks like the fastest.
     #[must_use]
     pub fn ratio(&self, figure: impl Fn(&Outcome) -> f64) -> Option<Ratio> {
         Ratio::of(self.rounds.iter().map(|[one, other]| figure(one) / figure(other)))

@@ -23,7 +23,7 @@ pub(super) struct Server {
     pub(super) points: Vec<Point>,
     /// The thresholds that were missed, and by what.
     pub(super) missed: Vec<(String, String)>,
-    /// No connection was left, and that was the end of it, whatever time there still was.
+    /// No connection was left, in a round at least, and that was the end of it, whatever time there still was.
     pub(super) all_failed: bool,
 }
 
@@ -31,6 +31,15 @@ pub(super) struct Server {
 pub(super) type Compared = (&'static str, Option<Ratio>);
 
 impl Found {
+    /// What is to be known of a load that was ended early.
+    pub(super) fn ending(&self) -> Option<&'static str> {
+        let has_no_round = self.comparison.as_ref().is_some_and(|found| found.rounds.is_empty());
+        self.was_ended.then_some(match has_no_round {
+            true => "ended early, before both servers had a whole round: there are no figures",
+            false => "ended early",
+        })
+    }
+
     /// Whether some server has echoed nothing.
     pub(super) fn is_nothing(&self) -> bool {
         self.servers.iter().any(|server| server.outcome.messages == 0)
@@ -44,7 +53,12 @@ impl Found {
     /// How the first server's figures compare with the second one's.
     pub(super) fn compared(&self) -> Option<[Compared; 4]> {
         let found = self.comparison.as_ref()?;
-        let at = |percent: f64| found.ratio(|outcome| outcome.latency.percentile(percent).as_secs_f64());
+        // Of nothing there is no percentile: zero would make a dead server the fastest one.
+        let at = |percent: f64| {
+            found.ratio(|Outcome { latency, .. }| {
+                told(latency).map_or(f64::NAN, |latency| latency.percentile(percent).as_secs_f64())
+            })
+        };
         Some([("rate", found.ratio(Outcome::rate)), ("p50", at(50.0)), ("p99", at(99.0)), ("p99.9", at(99.9))])
     }
 }
@@ -56,7 +70,8 @@ impl Server {
         let mut remarks = Vec::new();
         if self.all_failed && *messages > 0 {
             remarks.push(
-                "all connections have failed, and with the last one the load has ended: the figures are of until then"
+                "all connections have failed, and with the last one the load, or its round, has ended: the figures are of \
+                 until then"
                     .into(),
             );
         }

@@ -23,8 +23,8 @@ pub(super) fn page(found: &Found) -> String {
     let title = format!("Load on {}", names.join(" and "));
     let mut body =
         format!("<h1>{title}</h1>\n<p>{}.<br>Each message: {}.</p>\n", escaped(&found.model), escaped(&found.message));
-    if found.was_ended {
-        body.push_str("<p class=\"note\">It was ended early.</p>\n");
+    if let Some(ending) = found.ending() {
+        let _ = writeln!(body, "<p class=\"note\">It was {ending}.</p>");
     }
     body.push_str(&figures(found));
     for (server, name) in found.servers.iter().zip(&names) {

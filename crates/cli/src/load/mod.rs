@@ -116,13 +116,18 @@ fn find(args: &Args) -> Result<Found, Failure> {
     let (outcomes, comparison) = put(&loads, observe)?;
     drop(sender);
     let points = watcher.finish();
-    let servers = names.into_iter().zip(outcomes).zip(points).map(|((name, outcome), points)| {
+    let servers = names.into_iter().zip(outcomes).zip(points).enumerate().map(|(which, ((name, outcome), points))| {
         let missed = args.fail_if.iter();
         let missed = missed.filter_map(|threshold| Some((threshold.to_string(), threshold.missed_by(&outcome)?)));
         // One for each message goes on with the next.
         let are_kept = !args.shape.connect_per_request;
-        let all = args.shape.connections as u64 * comparison.as_ref().map_or(1, |found| found.rounds.len() as u64);
-        let all_failed = are_kept && outcome.errors.total() >= all;
+        let has_none_left = |outcome: &Outcome| outcome.errors.total() >= args.shape.connections as u64;
+        // A server that died in a round may have been there for all of the one before.
+        let all_failed = are_kept
+            && match &comparison {
+                Some(found) => found.rounds.iter().any(|round| has_none_left(&round[which])),
+                None => has_none_left(&outcome),
+            };
         Server { missed: missed.collect(), name, outcome, points, all_failed }
     });
     Ok(Found {

@@ -28,8 +28,8 @@ pub(super) fn table(found: &Found) -> String {
             row(&mut text, name, &ratio);
         }
     }
-    if found.was_ended {
-        text.push_str("\nended early\n");
+    if let Some(ending) = found.ending() {
+        let _ = writeln!(text, "\n{ending}");
     }
     text
 }

@@ -224,6 +224,40 @@ fn two_servers_are_compared_by_turns() {
 }
 
 #[test]
+fn a_server_that_dies_between_two_rounds_is_no_success_and_not_the_faster_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        // Of the third round it answers a message, and of those after that it does not hear.
+        for left in [2, 2, 1] {
+            let (mut peer, mut message) = (accept(&listener), [0; 64]);
+            for _ in 0..left {
+                peer.read_exact(&mut message).unwrap();
+                peer.write_all(&message).unwrap();
+            }
+        }
+    });
+    let other = echo(":0");
+    let found = objects(1, &[&address, "--compare", other.address(), "-c", "1", "-n", "10"]);
+    assert_eq!((&found[0]["messages"], &found[1]["messages"]), (&5.into(), &10.into()), "{found:?}");
+    assert_eq!((&found[2]["rounds"], &found[2]["ratios"]["p50"]), (&5.into(), &Value::Null), "{found:?}");
+}
+
+#[test]
+fn ctrl_c_before_a_round_is_whole_says_that_none_was() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let load = Running::start(&mut command(&["load", &address, "--compare", &address, "-c", "1", "-d", "10m"]));
+    let (mut peer, mut message) = (accept(&listener), [0; 64]);
+    peer.read_exact(&mut message).unwrap();
+    peer.write_all(&message).unwrap();
+    peer.read_exact(&mut message).unwrap();
+    kill(load.pid(), Signal::INT);
+    let table = printed(2, load.output());
+    assert!(table.ends_with("\nended early, before both servers had a whole round: there are no figures\n"), "{table}");
+}
+
+#[test]
 fn ctrl_c_ends_it_and_what_was_found_is_told() {
     for (signal, answers, status) in [(Signal::INT, true, 0), (Signal::TERM, true, 0), (Signal::INT, false, 2)] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
