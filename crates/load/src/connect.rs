@@ -10,7 +10,7 @@ use crate::meter::Meter;
 use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::poller::{Poller, Ready};
-use crate::socket::{Begun, CHUNK, RETRY, begin};
+use crate::socket::{self, Begun, CHUNK, RETRY};
 use crate::tls::Tls;
 use crate::wire::{Incoming, Wire};
 use crate::{LoadError, Outcome};
@@ -74,17 +74,24 @@ struct Engine<'a> {
 enum Slot {
     /// To be started as soon as the load allows.
     Idle,
-    /// Taken from the budget at that time, but the listener's backlog was full.
-    Waiting(Instant),
+    /// Taken from the budget, but the listener's backlog was full.
+    Waiting(Begin),
     Busy(Request),
+}
+
+/// When a request has begun.
+#[derive(Clone, Copy)]
+struct Begin {
+    /// Since when its latency counts.
+    since: Instant,
+    /// When it was first tried.
+    tried: Instant,
 }
 
 struct Request {
     wire: Wire,
     number: u64,
-    /// Since when its latency counts.
-    since: Instant,
-    begun: Instant,
+    begin: Begin,
     established: bool,
     sent: usize,
     verified: usize,
@@ -156,50 +163,57 @@ impl Engine<'_> {
     /// Begins the next request in a vacant slot.
     fn start(&mut self, token: usize) {
         let now = Instant::now();
-        let since = match self.slots[token] {
-            Slot::Waiting(since) => since,
+        let begin = match self.slots[token] {
+            Slot::Waiting(begin) => begin,
             _ if self.meter.take(1, now) == 0 => return,
             _ => {
                 self.active += 1;
-                self.meter.leaves(now)
+                Begin { since: self.meter.leaves(now), tried: now }
             }
         };
-        self.slots[token] = match self.connect(token, since, now) {
+        self.slots[token] = match self.connect(token, begin) {
             Ok(Some(request)) => {
                 self.vacant -= 1;
                 Slot::Busy(request)
             }
-            Ok(None) => Slot::Waiting(since),
+            Ok(None) => Slot::Waiting(begin),
             Err(failure) => {
-                self.active -= 1;
-                self.meter.failed(failure);
+                self.lose(failure);
                 Slot::Idle
             }
         };
     }
 
-    /// Gives up the requests that have begun before that.
+    /// Gives up the requests that were first tried before that.
     fn time_out(&mut self, before: Instant) {
-        for slot in &mut self.slots {
-            if matches!(slot, Slot::Busy(request) if request.begun < before) {
-                *slot = Slot::Idle;
-                self.active -= 1;
-                self.vacant += 1;
-                self.meter.failed(Failure::Timeout);
-            }
+        for token in 0..self.slots.len() {
+            let has_socket = match &self.slots[token] {
+                Slot::Busy(request) if request.begin.tried < before => true,
+                Slot::Waiting(begin) if begin.tried < before => false,
+                _ => continue,
+            };
+            self.slots[token] = Slot::Idle;
+            self.vacant += usize::from(has_socket);
+            self.lose(Failure::Timeout);
         }
     }
 
+    /// A request has failed: nobody answers it any more.
+    fn lose(&mut self, failure: Failure) {
+        self.active -= 1;
+        self.meter.failed(failure);
+        self.meter.lost(1);
+    }
+
     /// Connects and sends at once: over loopback the handshake is done when connect(2) returns.
-    fn connect(&mut self, token: usize, since: Instant, begun: Instant) -> Result<Option<Request>, Failure> {
-        let socket = match begin(self.address, self.plan.source(token)) {
+    fn connect(&mut self, token: usize, begin: Begin) -> Result<Option<Request>, Failure> {
+        let socket = match socket::begin(self.address, self.plan.source(token)) {
             Ok(Begun::Socket(socket)) => socket,
             Ok(Begun::BacklogFull) => return Ok(None),
             Err(error) => return Err(Failure::from(&error)),
         };
         let wire = Wire::new(socket, self.tls)?;
-        let mut request =
-            Request { wire, number: self.started, since, begun, established: false, sent: 0, verified: 0 };
+        let mut request = Request { wire, number: self.started, begin, established: false, sent: 0, verified: 0 };
         self.started += 1;
         self.send(&mut request)?;
         let unsent = request.sent < self.payload.len() || request.wire.is_tls();
@@ -219,7 +233,7 @@ impl Engine<'_> {
     fn establish(&mut self, request: &mut Request, has_moved: bool) {
         if has_moved && !request.established && !request.wire.is_shaking_hands() {
             request.established = true;
-            self.meter.opened(Some(request.begun.elapsed()));
+            self.meter.opened(Some(request.begin.tried.elapsed()));
         }
     }
 
@@ -236,16 +250,16 @@ impl Engine<'_> {
             Ok(Step::Over) => self.end(&request),
             Err(failure) => Err(failure),
         };
-        let since = request.since;
+        let Begin { since, .. } = request.begin;
         drop(request);
-        self.active -= 1;
         self.vacant += 1;
         match ended {
             Ok(()) => {
+                self.active -= 1;
                 self.meter.completed(Instant::now(), since, 1);
                 self.start(ready.token);
             }
-            Err(failure) => self.meter.failed(failure),
+            Err(failure) => self.lose(failure),
         }
     }
 
@@ -280,11 +294,12 @@ impl Engine<'_> {
 
     /// Verifies what was received.
     fn take(&mut self, request: &mut Request, received: usize) -> Result<Step, Failure> {
-        self.meter.received(Instant::now(), received);
         self.compose(request.number);
         // What was not sent yet cannot have come back.
         let expected = &self.message[request.verified..request.sent];
-        if !expected.starts_with(self.incoming.first(received)) {
+        let is_right = expected.starts_with(self.incoming.first(received));
+        self.meter.received(Instant::now(), if is_right { received } else { 0 });
+        if !is_right {
             return Err(Failure::Mismatch);
         }
         request.verified += received;

@@ -11,10 +11,12 @@ use serve::serve;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use socketserver_load::{ConnectClose, Errors, Load, Outcome, Target, Window};
 
 /// Echoes until the client is gone, in pieces of at most `chunk` bytes, with `spoil` run over each of them.
@@ -308,6 +310,18 @@ fn a_server_that_never_answers_times_out() {
 }
 
 #[test]
+fn a_backlog_that_stays_full_is_a_time_out() {
+    // Nobody accepts: some connections have room in the backlog, and the others wait for it.
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    let path = PathBuf::from(format!("\0load-test-full-{}", std::process::id()));
+    listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(1).unwrap();
+    let load = Load::new(path).connections(5).requests(5).timeout(Duration::from_millis(100));
+    let outcome = run(load.connect_per_request(ConnectClose::Reset));
+    assert_eq!((outcome.errors.to_string(), outcome.lost, outcome.in_flight), ("5 timeout".into(), 5, 0));
+}
+
+#[test]
 fn a_server_that_never_closes_times_out_a_half_close() {
     let target = serve(|mut stream| {
         let mut buffer = [0; 64];
@@ -331,7 +345,7 @@ fn nobody_listens() {
     assert_eq!(outcome.rate(), 0.0);
     assert!(!outcome.generator_limited());
     let outcome = run(load.connect_per_request(ConnectClose::Reset));
-    assert_eq!(outcome.errors.to_string(), "7 refused");
+    assert_eq!((outcome.errors.to_string(), outcome.lost), ("7 refused".into(), 7));
     // Bounded by time alone, it gives up for want of progress and has not spun.
     let forever = short(Target::Tcp(unused)).duration(Duration::from_secs(60));
     let outcome = run(forever.connect_per_request(ConnectClose::Reset));
@@ -382,8 +396,8 @@ fn a_corrupted_byte_is_seen_on_every_connection() {
     let target = serve(|stream| echo(stream, 4096, |bytes| bytes[0] ^= 1));
     let load = Load::new(target).connections(2).requests(10);
     let outcome = run(load.connect_per_request(ConnectClose::Reset));
-    assert_eq!(outcome.errors.to_string(), "10 mismatch");
-    assert_eq!(outcome.messages, 0);
+    assert_eq!((outcome.errors.to_string(), outcome.lost), ("10 mismatch".into(), 10));
+    assert_eq!((outcome.messages, outcome.bytes), (0, 0));
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn where_nobody_answers_all_is_given_up() {
         let outcome = run(load.clone());
         assert_eq!((outcome.errors.to_string(), outcome.messages, outcome.lost), ("3 timeout".into(), 0, 3));
         let each = run(load.connect_per_request(ConnectClose::Reset).requests(5).duration(Duration::from_secs(60)));
-        assert_eq!((each.errors.to_string(), each.in_flight), ("5 timeout".into(), 0));
+        assert_eq!((each.errors.to_string(), each.in_flight, each.lost), ("5 timeout".into(), 0, 5));
     }
 }
 
