@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Miss when this holds: `p99>5ms`, `rate<10k`, `errors>0`; may be given several times
     ///
     /// A latency (`min`, `mean`, `max`, `p50`, `p99.9`, …, of connecting `connect-p99`, `connect-max`, …), `rate`, `errors`, `timeouts`,
-    /// `lost`, `unsent` or `in-flight`; then `>`, `>=`, `<` or `<=`; then a time or a number.
+    /// `lost`, `unsent` (with --rate) or `in-flight`; then `>`, `>=`, `<` or `<=`; then a time or a number.
     #[arg(long, value_name = "THRESHOLD", help_heading = FOUND)]
     pub(super) fail_if: Vec<Threshold>,
 

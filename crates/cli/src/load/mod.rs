@@ -98,6 +98,8 @@ fn make_room(connections: usize) -> Result<(), Failure> {
 
 /// Puts the load on each server, and tells what came of it.
 fn find(args: &Args) -> Result<Found, Failure> {
+    let is_datagram = args.addresses().any(Endpoint::is_datagram);
+    args.fail_if.iter().try_for_each(|threshold| threshold.check(args.shape.rate.is_some(), is_datagram))?;
     make_room(args.shape.connections)?;
     let stop = stop_on_signals()?;
     let rounds = if args.compare.is_some() { ROUNDS } else { 1 };

@@ -46,6 +46,20 @@ enum Miss {
 }
 
 impl Threshold {
+    /// Whether there is such a figure of that load.
+    ///
+    /// # Errors
+    /// There is none, so that nothing could ever be a miss.
+    pub(super) fn check(&self, is_paced: bool, is_datagram: bool) -> Result<(), String> {
+        match self.figure {
+            Figure::Unsent if !is_paced => {
+                Err(format!("`--fail-if '{self}'`: without `--rate` nothing is due, and nothing is left unsent"))
+            }
+            Figure::Connect(_) if is_datagram => Err(format!("`--fail-if '{self}'`: over UDP no connection is made")),
+            _ => Ok(()),
+        }
+    }
+
     /// What was found, if that is a miss.
     pub(super) fn missed_by(&self, outcome: &Outcome) -> Option<String> {
         let found = self.figure.of(outcome);

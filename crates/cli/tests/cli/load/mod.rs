@@ -289,6 +289,8 @@ fn what_is_typed_wrong_is_named() {
     refused(&[":1", "--rate", "fast"], &["`fast`", "100/s"]);
     refused(&[":1", "--message", ""], &["at least one byte"]);
     refused(&[":1", "--fail-if", "slow"], &["`slow`", "`p99>5ms`"]);
+    refused(&[":1", "--fail-if", "unsent>0"], &["`--fail-if 'unsent>0'`", "`--rate`"]);
+    refused(&["udp://:1", "--fail-if", "connect-p99>5ms"], &["`--fail-if 'connect-p99>5ms'`", "UDP"]);
     refused(&[":1", "--framing", "fixed=16"], &["64", "16"]);
     refused(&["udp://:1", "--framing", "line"], &["`--framing`", "`udp://"]);
     refused(&["ws://:1/", "--framing", "line"], &["`--framing`", "`ws://"]);
