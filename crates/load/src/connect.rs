@@ -43,7 +43,13 @@ pub(crate) fn run<'a>(
     };
     engine.meter.begin();
     let result = engine.rounds();
-    let Engine { meter, active, .. } = engine;
+    let Engine { mut meter, active, slots, .. } = engine;
+    for slot in &slots {
+        match slot {
+            Slot::Waiting(begin) | Slot::Busy(Request { begin, .. }) => meter.unanswered(begin.since, 1),
+            Slot::Idle => {}
+        }
+    }
     let outcome = meter.finish(active);
     result.map(|()| outcome)
 }

@@ -76,6 +76,10 @@ impl Lane for Connection {
         self.waiting
     }
 
+    fn since(&self) -> impl Iterator<Item = (Instant, u64)> {
+        self.in_flight.iter().map(|batch| (batch.since, batch.messages))
+    }
+
     fn start(&mut self, engine: &mut Engine<'_>, room: u64, now: Instant) -> Result<(), Failure> {
         let messages = engine.meter.take(room, now);
         if messages == 0 {

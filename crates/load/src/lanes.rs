@@ -17,6 +17,9 @@ pub(crate) trait Lane: Sized {
     /// How many of its messages are in flight.
     fn waiting(&self) -> u64;
 
+    /// The same by since when their latency counts.
+    fn since(&self) -> impl Iterator<Item = (Instant, u64)>;
+
     /// Starts so many messages, as far as they may be started now.
     fn start(&mut self, lanes: &mut Lanes<'_, Self>, room: u64, now: Instant) -> Result<(), Failure>;
 
@@ -73,7 +76,10 @@ impl<'a, L: Lane> Lanes<'a, L> {
         self.meter.begin();
         self.send_first();
         let result = self.rounds();
-        let Self { meter, in_flight, .. } = self;
+        let Self { mut meter, in_flight, lanes, .. } = self;
+        if meter.is_open_loop() {
+            lanes.iter().flatten().flat_map(L::since).for_each(|(since, messages)| meter.unanswered(since, messages));
+        }
         // The window closes before the lanes do.
         let outcome = meter.finish(in_flight);
         result.map(|()| outcome)

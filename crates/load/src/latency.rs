@@ -30,12 +30,15 @@ pub struct Latency(Histogram<u64>);
 impl Latency {
     /// Adds one latency.
     pub fn record(&mut self, latency: Duration) {
-        self.record_many(u64::try_from(latency.as_nanos()).unwrap_or(LONGEST), 1);
+        self.record_many(latency, 1);
     }
 
     /// Adds the same latency a number of times.
-    pub(crate) fn record_many(&mut self, nanos: u64, times: u64) {
-        self.0.saturating_record_n(nanos, times);
+    pub(crate) fn record_many(&mut self, latency: Duration, times: u64) {
+        // Of what was recorded no times the ends would move all the same.
+        if times > 0 {
+            self.0.saturating_record_n(u64::try_from(latency.as_nanos()).unwrap_or(LONGEST), times);
+        }
     }
 
     /// The latency that `percent` of all replies did not exceed; 0 to 100.
@@ -104,5 +107,23 @@ impl fmt::Debug for Latency {
             .field("p99", &self.percentile(99.0))
             .field("max", &self.max())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_no_times_moves_nothing() {
+        let mut latency = Latency::default();
+        latency.record(Duration::from_millis(2));
+        for nothing in [Duration::from_millis(1), Duration::from_millis(3)] {
+            latency.record_many(nothing, 0);
+        }
+        assert_eq!(
+            (latency.len(), latency.min(), latency.max()),
+            (1, latency.percentile(0.0), latency.percentile(100.0))
+        );
     }
 }

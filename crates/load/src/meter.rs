@@ -126,7 +126,7 @@ impl<'a> Meter<'a> {
         }
         self.outcome.in_flight = in_flight;
         let unsent = self.due(now);
-        self.outcome.open_loop = self.schedule.map(|schedule| schedule.kept(unsent));
+        self.outcome.open_loop = self.schedule.map(|schedule| schedule.kept(now, unsent));
         self.outcome
     }
 
@@ -199,11 +199,11 @@ impl<'a> Meter<'a> {
         }
         let wanted = self.plan.requests.map_or(u64::MAX, |n| n.saturating_sub(self.outcome.messages));
         let counted = messages.min(wanted);
-        let nanos = u64::try_from((now - since).as_nanos()).unwrap_or(u64::MAX);
+        let latency = now - since;
         self.outcome.messages += counted;
-        self.outcome.latency.record_many(nanos, counted);
+        self.outcome.latency.record_many(latency, counted);
         if let Some(interval) = &mut self.interval {
-            interval.completed(nanos, counted);
+            interval.completed(latency, counted);
         }
     }
 
@@ -214,6 +214,16 @@ impl<'a> Meter<'a> {
     /// Messages that nobody will answer any more.
     pub(crate) fn lost(&mut self, messages: u64) {
         self.outcome.lost += messages;
+        if let (Phase::Open { .. }, Some(schedule)) = (self.phase, &mut self.schedule) {
+            schedule.unanswered(Duration::MAX, messages);
+        }
+    }
+
+    /// Messages are still in flight at the end, whose latency would have counted since then: of interest in an open loop.
+    pub(crate) fn unanswered(&mut self, since: Instant, messages: u64) {
+        if let Some(schedule) = &mut self.schedule {
+            schedule.unanswered(since.elapsed(), messages);
+        }
     }
 
     /// Nothing came for so long that the run is to be given up. Where each message has a limit of its own that is enough.

@@ -94,10 +94,10 @@ impl Outcome {
         self.in_flight += other.in_flight;
         self.lost += other.lost;
         self.cpu += other.cpu;
-        self.open_loop = match (self.open_loop.take(), &other.open_loop) {
-            (Some(one), Some(other)) => Some(one.merged(other)),
-            (one, other) => one.or_else(|| other.clone()),
-        };
+        match (&mut self.open_loop, &other.open_loop) {
+            (Some(one), Some(other)) => one.merge(other),
+            (one, other) => *one = one.take().or_else(|| other.clone()),
+        }
     }
 }
 

@@ -69,6 +69,10 @@ impl Lane for Flow {
         self.waiting.len() as u64
     }
 
+    fn since(&self) -> impl Iterator<Item = (Instant, u64)> {
+        self.waiting.iter().map(|packet| (packet.since, 1))
+    }
+
     /// In whole trains, if they go in trains.
     fn start(&mut self, engine: &mut Engine<'_>, room: u64, now: Instant) -> Result<(), Failure> {
         let train = engine.plan.trains.unwrap_or(1) as u64;

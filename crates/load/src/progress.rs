@@ -87,9 +87,9 @@ impl Interval {
         Self { every, began: now, messages: 0, latency: Latency::default() }
     }
 
-    pub(crate) fn completed(&mut self, nanos: u64, messages: u64) {
+    pub(crate) fn completed(&mut self, latency: Duration, messages: u64) {
         self.messages += messages;
-        self.latency.record_many(nanos, messages);
+        self.latency.record_many(latency, messages);
     }
 
     /// When it ends, if ever.

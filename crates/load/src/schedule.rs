@@ -4,8 +4,14 @@ use std::time::{Duration, Instant};
 
 use socketserver_proto::Rate;
 
+use crate::Latency;
+
 /// What leaves later than this after its time is late.
 const TOLERANCE: Duration = Duration::from_millis(1);
+
+/// In how many groups at most the messages are told how long they waited that never left: a server that stands still may leave
+/// any number of them.
+const GROUPS: u64 = 1000;
 
 /// How well an open loop has kept its schedule; [`Load::rate`](crate::Load::rate) makes one.
 ///
@@ -33,18 +39,21 @@ pub struct OpenLoop {
     pub held: u64,
     /// Messages that left more than 1 ms after their time though there was room for them: the generator did not keep up.
     pub late: u64,
-    /// Messages whose time had come and that had not left when the window closed. They are in no other figure.
+    /// Messages whose time had come and that had not left when the window closed. They are in no other figure but the next.
     pub unsent: u64,
+    /// How long those had waited that had no answer when the window closed, since their time: those in flight, and those that
+    /// never left. One that was lost in the window counts as two minutes, the longest that is told. What an answer would have
+    /// taken is at least that, so that with the [latency](crate::Outcome::latency) of those that have one it bounds the
+    /// percentiles of all from below.
+    pub unanswered: Latency,
 }
 
 impl OpenLoop {
-    pub(crate) fn merged(self, other: &Self) -> Self {
-        Self {
-            rate: self.rate,
-            held: self.held + other.held,
-            late: self.late + other.late,
-            unsent: self.unsent + other.unsent,
-        }
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.held += other.held;
+        self.late += other.late;
+        self.unsent += other.unsent;
+        self.unanswered.merge(&other.unanswered);
     }
 }
 
@@ -61,7 +70,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub(crate) fn new(rate: Rate) -> Self {
-        let kept = OpenLoop { rate, held: 0, late: 0, unsent: 0 };
+        let kept = OpenLoop { rate, held: 0, late: 0, unsent: 0, unanswered: Latency::default() };
         Self { kept, began: Instant::now(), left: 0, full_until: None }
     }
 
@@ -105,9 +114,21 @@ impl Schedule {
         time
     }
 
-    /// How it was kept, up to now.
-    pub(crate) fn kept(&self, unsent: u64) -> OpenLoop {
-        OpenLoop { unsent, ..self.kept.clone() }
+    /// So many messages have left, and are not answered.
+    pub(crate) fn unanswered(&mut self, waited: Duration, messages: u64) {
+        self.kept.unanswered.record_many(waited, messages);
+    }
+
+    /// How it was kept, up to now, when so many have not left whose time had come.
+    pub(crate) fn kept(mut self, now: Instant, unsent: u64) -> OpenLoop {
+        let group = unsent.div_ceil(GROUPS).max(1);
+        for first in (0..unsent).step_by(usize::try_from(group).unwrap_or(usize::MAX)) {
+            // Of a group no more is said than that each has waited for as long as its last one.
+            let end = unsent.min(first + group);
+            let time = self.began + self.after(self.left + end - 1);
+            self.unanswered(now.saturating_duration_since(time), end - first);
+        }
+        OpenLoop { unsent, ..self.kept }
     }
 
     /// How long after the first one message `number` leaves.
@@ -165,10 +186,26 @@ mod tests {
         for _ in 0..=10 {
             schedule.leave(begin + 10 * MILLI);
         }
-        let kept = schedule.kept(3);
         // Those of 0 to 4 ms; those of 5 to 8; those of 9 and 10 within what is tolerated.
-        assert_eq!((kept.held, kept.late, kept.unsent), (5, 4, 3));
+        assert_eq!((schedule.kept.held, schedule.kept.late), (5, 4));
         schedule.open();
-        assert_eq!((schedule.kept(0).held, schedule.kept(0).late), (0, 0));
+        assert_eq!((schedule.kept.held, schedule.kept.late), (0, 0));
+    }
+
+    #[test]
+    fn who_never_left_has_waited_since_its_time() {
+        for (rate, unsent) in [("1000/s", 100), ("1000000/s", 100_000), ("1000000000/s", 100_000_000)] {
+            let (mut schedule, begin) = schedule(rate);
+            // One was answered, another is in flight.
+            for _ in 0..2 {
+                schedule.leave(begin);
+            }
+            let now = schedule.began + schedule.after(1 + unsent);
+            schedule.unanswered(now - begin, 1);
+            let kept = schedule.kept(now, unsent);
+            let waited = |percent| kept.unanswered.percentile(percent).as_millis();
+            assert_eq!((kept.unsent, kept.unanswered.len()), (unsent, 1 + unsent), "{rate}");
+            assert!((49..=51).contains(&waited(50.0)) && (99..=101).contains(&waited(100.0)), "{rate} {kept:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::values::{number, time};
 use socketserver_load::{Latency, Outcome};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// A bound on a figure, and on which side of it is the miss.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,17 +64,41 @@ impl Threshold {
     /// What was found, if that is a miss.
     pub(super) fn missed_by(&self, outcome: &Outcome) -> Option<String> {
         let found = self.figure.of(outcome);
-        let missed = match self.miss {
+        if self.is_miss(found) {
+            return Some(match self.figure {
+                Figure::Latency(_) | Figure::Connect(_) => told(Duration::from_secs_f64(found)),
+                Figure::Rate => format!("{}/s", grouped(found.round() as u64)),
+                _ => grouped(found as u64),
+            });
+        }
+        self.missed_by_unanswered(outcome)
+    }
+
+    /// The same of those that had no answer too: in an open loop a server that stands still to the end would pass with the latency
+    /// of those before. So far they have waited no longer than they would have had to, so that what is a miss now stays one.
+    fn missed_by_unanswered(&self, outcome: &Outcome) -> Option<String> {
+        let (Figure::Latency(place @ (Place::Max | Place::Percentile(_))), Miss::Above | Miss::AtLeast) =
+            (self.figure, self.miss)
+        else {
+            return None;
+        };
+        let unanswered = &outcome.open_loop.as_ref()?.unanswered;
+        let mut all = outcome.latency.clone();
+        all.merge(unanswered);
+        let found = place.of(&all);
+        self.is_miss(found).then(|| {
+            let (none, all) = (grouped(unanswered.len()), grouped(all.len()));
+            format!("{} at least, as {none} of {all} messages had no answer", told(Duration::from_secs_f64(found)))
+        })
+    }
+
+    fn is_miss(&self, found: f64) -> bool {
+        match self.miss {
             Miss::Above => found > self.bound,
             Miss::AtLeast => found >= self.bound,
             Miss::Below => found < self.bound,
             Miss::AtMost => found <= self.bound,
-        };
-        missed.then(|| match self.figure {
-            Figure::Latency(_) | Figure::Connect(_) => told(std::time::Duration::from_secs_f64(found)),
-            Figure::Rate => format!("{}/s", grouped(found.round() as u64)),
-            _ => grouped(found as u64),
-        })
+        }
     }
 }
 
@@ -164,7 +189,6 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn outcome() -> Outcome {
         let mut outcome = Outcome::default();

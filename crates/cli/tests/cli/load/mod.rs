@@ -199,6 +199,33 @@ fn a_threshold_that_is_missed_is_status_1() {
 }
 
 #[test]
+fn who_has_no_answer_at_the_end_of_an_open_loop_counts_for_a_threshold_by_how_long_it_waited() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        // It stands still for good after ten messages.
+        for _ in 0..2 {
+            let (mut peer, mut message) = (accept(&listener), [0; 64]);
+            for _ in 0..10 {
+                peer.read_exact(&mut message).unwrap();
+                peer.write_all(&message).unwrap();
+            }
+            let _ = peer.read_to_end(&mut Vec::new());
+        }
+    });
+    let with = |status: i32, more: &[&str]| {
+        load(status, &[&[&*address, "-c", "1", "--rate", "1k", "-d", "1s"], more].concat())
+    };
+    // Nearly all have no answer, and have waited for up to a second; nearly all of them not for so long.
+    let table = with(1, &["--fail-if", "p99>500ms", "--fail-if", "max>=500ms", "--fail-if", "p1>700ms"]);
+    let missed: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("missed")).map(str::trim).collect();
+    assert_eq!(missed.len(), 2, "{table}");
+    assert!(missed[0].starts_with("p99>500ms: it was ") && missed[1].starts_with("max>=500ms: it was "), "{table}");
+    assert!(missed.iter().all(|why| why.ends_with(" messages had no answer")), "{table}");
+    with(0, &["--fail-if", "p1>700ms", "--fail-if", "min>700ms", "--fail-if", "mean>700ms"]);
+}
+
+#[test]
 fn two_servers_are_compared_by_turns() {
     let (one, other) = (echo(":0"), echo(":0"));
     let args = [one.address(), "--compare", other.address(), "-c", "2", "-n", "500"];
