@@ -99,7 +99,12 @@ impl<'a> Meter<'a> {
         }
         self.watch.edge(Window::Opened);
         // Read after the watcher has run, which may take its time.
-        self.phase = Phase::Open { since: Instant::now(), cpu: thread_cpu() };
+        let since = Instant::now();
+        self.phase = Phase::Open { since, cpu: thread_cpu() };
+        if let Some(interval) = &mut self.interval {
+            // What is told of the window is of nothing before it.
+            interval.restart(since);
+        }
     }
 
     /// Tells of the interval that has ended.

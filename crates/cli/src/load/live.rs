@@ -94,7 +94,9 @@ impl Screen {
     }
 
     fn show(&mut self, which: usize, name: &str, progress: Progress) {
-        let is_another = which != self.which || self.recent.back().is_some_and(|last| last.elapsed > progress.elapsed);
+        // Of the warm-up nothing counts.
+        let is_over = |last: &Progress| last.elapsed > progress.elapsed || last.elapsed.is_zero();
+        let is_another = which != self.which || self.recent.back().is_some_and(is_over);
         if is_another {
             (self.which, self.messages) = (which, 0);
             self.recent.clear();
