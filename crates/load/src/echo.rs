@@ -152,12 +152,16 @@ impl Engine<'_> {
         Ok(Connection::new(wire, token, reader.map(Box::new)))
     }
 
-    /// Reads until a read comes back short, or to the end when there is one, or until all has come back that was asked for.
+    /// Reads until a read comes back short, or to the end when there is one, or until the load is over: who never stops sending
+    /// does not keep it going.
     fn read_all(&mut self, connection: &mut Connection, closing: bool) -> Result<(), Failure> {
         while !self.meter.is_done() {
             match self.read(connection)? {
                 Some(received) if received == CHUNK || closing => {}
                 _ => break,
+            }
+            if !self.meter.turn(Instant::now(), self.in_flight) {
+                break;
             }
         }
         Ok(())

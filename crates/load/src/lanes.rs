@@ -9,6 +9,9 @@ use crate::plan::Plan;
 use crate::poller::{Poller, Ready};
 use crate::{LoadError, Outcome};
 
+/// How many messages that are due are sent before it is looked what has come, and whether the time is up.
+const AT_A_TIME: usize = 256;
+
 /// A way there and back: a connection, or a socket for packets. An error loses it.
 pub(crate) trait Lane: Sized {
     /// What all of them use, one after the other.
@@ -121,11 +124,12 @@ impl<'a, L: Lane> Lanes<'a, L> {
         }
     }
 
-    /// In an open loop: sends what is due, each message by the next lane that has room.
+    /// In an open loop: sends what is due, each message by the next lane that has room. What is due beyond some at a time leaves
+    /// in the next round, which waits for nothing: at a rate that cannot be kept there is always more.
     fn send_due(&mut self) {
         let mut now = Instant::now();
-        while self.meter.due(now) > 0 {
-            if !self.has_room() {
+        for _ in 0..AT_A_TIME {
+            if self.meter.due(now) == 0 || !self.has_room() {
                 return;
             }
             let token = self.turn;

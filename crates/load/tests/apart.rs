@@ -1,8 +1,14 @@
 //! Replies that are told apart by a framing, or by WebSocket.
 #![allow(clippy::unwrap_used, reason = "a test's servers and clients fail by panicking")]
 
+#[path = "common/run.rs"]
+mod run;
+
+use run::run;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::thread;
 use std::time::Duration;
 
@@ -126,6 +132,22 @@ fn pings_are_answered_while_nothing_else_is_said() {
     let load = Load::new(target).websocket(host, "/echo").rate("4/1200ms".parse().unwrap()).requests(4);
     assert_clean(&load.run().unwrap(), 4, 64);
     server.stop().unwrap();
+}
+
+#[test]
+fn a_server_that_floods_does_not_keep_the_load_going() {
+    // A Unix socket has as much ready as is read at a time, if its peer is fast.
+    let name = format!("load-test-flood-{}", std::process::id());
+    let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let target = Target::Unix(format!("\0{name}").into());
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        socket2::SockRef::from(&stream).set_send_buffer_size(1 << 20).unwrap();
+        let (mut socket, pongs) = (tungstenite::accept(stream).unwrap(), b"\x8a\x00".repeat(1 << 20));
+        while socket.get_mut().write_all(&pongs).is_ok() {}
+    });
+    let outcome = run(Load::new(target).websocket("localhost", "/").duration(Duration::from_millis(200)));
+    assert_eq!((outcome.messages, outcome.in_flight, outcome.errors.total()), (0, 1, 0));
 }
 
 #[test]

@@ -184,6 +184,32 @@ fn progress_is_told_and_can_end_it() {
 }
 
 #[test]
+fn a_rate_that_cannot_be_kept_does_not_keep_the_load_going() {
+    let mut told = 0;
+    let load = at("1000000000/s", Load::new(silent())).depth(5_000_000);
+    let outcome = load.run_observed(Duration::ZERO, |_| {
+        told += 1;
+        if told < 10 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    // Each time it is looked whether the load is over some have left, and not as many as may be in flight.
+    assert!((1..100_000).contains(&outcome.unwrap().in_flight));
+}
+
+#[test]
+fn what_is_told_of_the_window_is_of_nothing_before_it() {
+    let mut told = Vec::new();
+    // The window opens in the middle of an interval.
+    let load = Load::new(echo()).warmup(Duration::from_millis(150)).duration(Duration::from_millis(150));
+    let outcome = load.run_observed(Duration::from_millis(100), |progress| {
+        told.push((progress.elapsed, progress.interval));
+        ControlFlow::Continue(())
+    });
+    told.retain(|(elapsed, _)| !elapsed.is_zero());
+    assert!(told[0].1 <= told[0].0, "{told:?}");
+    assert_eq!(told.iter().map(|(_, interval)| *interval).sum::<Duration>(), outcome.unwrap().elapsed);
+}
+
+#[test]
 fn what_does_not_go_together_is_refused() {
     let tcp = || Load::new(Target::Tcp("127.0.0.1:1".parse().unwrap()));
     let udp = || Load::new(Target::Udp("127.0.0.1:1".parse().unwrap()));
