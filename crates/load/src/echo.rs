@@ -120,6 +120,9 @@ impl Engine<'_> {
         let mut deadline = Instant::now() + self.plan.connect_within();
         for token in 0..self.plan.connections {
             let begun = Instant::now();
+            if !self.meter.goes_on(begun) {
+                return;
+            }
             let opened = self.open(token, address, tls, deadline);
             if opened.is_ok() {
                 let now = Instant::now();

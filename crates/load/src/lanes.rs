@@ -76,8 +76,10 @@ impl<'a, L: Lane> Lanes<'a, L> {
 
     /// Runs the load until its window closes, all lanes are lost, or nothing moves any more.
     pub(crate) fn run(mut self) -> Result<Outcome, LoadError> {
-        self.meter.begin();
-        self.send_first();
+        if self.meter.goes_on(Instant::now()) {
+            self.meter.begin();
+            self.send_first();
+        }
         let result = self.rounds();
         let Self { mut meter, in_flight, lanes, .. } = self;
         if meter.is_open_loop() {

@@ -198,6 +198,9 @@ impl Load {
     /// the [stall](Self::stall) bound, which does not hold beside it, or, in an open loop, as long as that bound. It is
     /// looked at eight times in that time.
     ///
+    /// Connections are opened one after the other: of those behind one that was not open in time each has to be open at once, until
+    /// one is. So a server that nobody reaches costs this time once, and not once for each of them.
+    ///
     /// A connection of which a message has no reply is given up: it counts as one [time-out](crate::Errors::timeout), and all that it
     /// had in flight as [lost](crate::Outcome::lost). Over UDP the packet is lost, and its socket goes on.
     #[must_use]
@@ -374,8 +377,8 @@ impl Load {
         self.run_with(&mut watch)
     }
 
-    /// The same, and tells `observe` about each so long how it comes along, from when all connections are open, and once more at
-    /// the end. [`Break`](ControlFlow::Break) ends the load early, and the outcome is of what there was so far. It is called
+    /// The same, and tells `observe` about each so long how it comes along, from when connections are opened, and once more at
+    /// the end. While one is being opened nothing is told. [`Break`](ControlFlow::Break) ends the load early, and the outcome is of what there was so far. It is called
     /// on the thread that makes the load: what it takes is missing there.
     ///
     /// # Errors

@@ -54,6 +54,12 @@ impl<'a> Meter<'a> {
         }
     }
 
+    /// Connections are being opened: tells of it when it is time, and whether anybody wants more of them.
+    pub(crate) fn goes_on(&mut self, now: Instant) -> bool {
+        self.tell_when_due(now, 0);
+        !self.stopped
+    }
+
     /// All connections are open: the warm-up begins now.
     pub(crate) fn begin(&mut self) {
         self.started = Instant::now();
@@ -70,12 +76,13 @@ impl<'a> Meter<'a> {
 
     /// Opens or closes the window when its time has come, and tells whether the run goes on.
     pub(crate) fn turn(&mut self, now: Instant, in_flight: u64) -> bool {
+        if self.stopped {
+            return false;
+        }
         if matches!(self.phase, Phase::Warmup) && now >= self.started + self.plan.warmup {
             self.open(in_flight);
         }
-        if self.interval.as_ref().and_then(Interval::end).is_some_and(|end| now >= end) {
-            self.tell(now, in_flight);
-        }
+        self.tell_when_due(now, in_flight);
         let over = match self.phase {
             Phase::Warmup => false,
             Phase::Open { since, .. } => {
@@ -107,6 +114,12 @@ impl<'a> Meter<'a> {
         }
     }
 
+    fn tell_when_due(&mut self, now: Instant, in_flight: u64) {
+        if self.interval.as_ref().and_then(Interval::end).is_some_and(|end| now >= end) {
+            self.tell(now, in_flight);
+        }
+    }
+
     /// Tells of the interval that has ended.
     fn tell(&mut self, now: Instant, in_flight: u64) {
         let elapsed = match self.phase {
@@ -122,6 +135,8 @@ impl<'a> Meter<'a> {
     /// Closes the window and hands out the figures.
     pub(crate) fn finish(mut self, in_flight: u64) -> Outcome {
         let now = Instant::now();
+        // Before the window nothing is amiss: there may have been nobody to send it to yet.
+        let unsent = if matches!(self.phase, Phase::Warmup) { 0 } else { self.due(now) };
         if let Phase::Open { since, cpu } = self.phase {
             self.outcome.elapsed = now.saturating_duration_since(since);
             self.outcome.cpu = thread_cpu().saturating_sub(cpu);
@@ -130,7 +145,6 @@ impl<'a> Meter<'a> {
             self.watch.edge(Window::Closed);
         }
         self.outcome.in_flight = in_flight;
-        let unsent = self.due(now);
         self.outcome.open_loop = self.schedule.map(|schedule| schedule.kept(now, unsent));
         self.outcome
     }

@@ -22,7 +22,7 @@ use crate::{Errors, Latency, Window};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How long the window has been open; zero in the warm-up, of which nothing counts.
+    /// How long the window has been open; zero in the warm-up and before it, of which nothing counts.
     pub elapsed: Duration,
     /// The time that the figures below are of.
     pub interval: Duration,

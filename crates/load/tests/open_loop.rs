@@ -10,7 +10,7 @@ use run::run;
 use serve::serve;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
@@ -181,6 +181,18 @@ fn progress_is_told_and_can_end_it() {
         .unwrap();
     // Those after the break are told at the end.
     assert_eq!((told, messages), (6, outcome.messages));
+}
+
+#[test]
+fn a_load_can_be_ended_while_its_connections_are_opened() {
+    // Nobody shakes hands.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let load = at("1000/s", Load::new(Target::Tcp(listener.local_addr().unwrap())));
+    let load = load.tls().connections(3).timeout(Duration::from_millis(100));
+    let outcome = load.run_observed(Duration::from_millis(1), |_| ControlFlow::Break(())).unwrap();
+    assert!(outcome.errors.timeout <= 1, "no more were tried: {}", outcome.errors);
+    let unsent = outcome.open_loop.unwrap().unsent;
+    assert_eq!((outcome.opened, outcome.in_flight, unsent, outcome.elapsed), (0, 0, 0, Duration::ZERO));
 }
 
 #[test]
