@@ -166,7 +166,7 @@ impl Load {
 
     /// The messages go over WebSocket (RFC 6455), as binary ones, once the server has agreed to speak it at `path`; `host` is
     /// what it is told that it was asked as. Replies may be text or binary, in one frame or several; pings are answered.
-    /// Connections stay, and there are no framings beside it.
+    /// Connections stay, and there are no framings beside it, nor [lines](Self::lines) or [frames](Self::framed): the last said holds.
     ///
     /// ```no_run
     /// use socketserver_load::{Load, Target};
@@ -177,6 +177,7 @@ impl Load {
     /// ```
     #[must_use]
     pub fn websocket(mut self, host: impl Into<String>, path: impl Into<String>) -> Self {
+        self.message.form = Form::Bytes;
         self.plan.replies = Replies::WebSocket(Request { host: host.into(), path: path.into() });
         self
     }

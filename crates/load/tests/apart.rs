@@ -116,6 +116,10 @@ fn messages_over_websocket() {
         assert_clean(&load.clone().websocket(&host, "/echo").run().unwrap(), 200, size as u64);
         let paced = load.clone().rate("2000/s".parse().unwrap());
         assert_clean(&paced.websocket(&host, "/echo").run().unwrap(), 200, size as u64);
+        // Messages are told apart in one way: the last one that was said.
+        for other in [load.clone().lines(), load.clone().framed(), load.clone().framing("netstring".parse().unwrap())] {
+            assert_clean(&other.websocket(&host, "/echo").run().unwrap(), 200, size as u64);
+        }
         // Others, and other places, are turned away.
         assert_eq!(load.clone().websocket(&host, "/other").run().unwrap().errors.to_string(), "3 WebSocket");
         assert_eq!(load.websocket("evil.example", "/echo").run().unwrap().errors.to_string(), "3 WebSocket");
