@@ -6,7 +6,7 @@ use rustix::termios::tcgetwinsize;
 use socketserver_load::{Latency, Progress};
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) struct Told {
     pub(super) progress: Progress,
 }
 
-/// Watches on a thread of its own: a terminal may take its time.
+/// Watches on a thread of its own, which waits for nothing else: what it is told does not pile up.
 pub(super) struct Watcher {
     thread: JoinHandle<Vec<Vec<Point>>>,
 }
@@ -77,8 +77,40 @@ fn watch(names: &[String], goal: Goal, rounds: u32, told: &Receiver<Told>) -> Ve
     all.into_iter().map(Series::finish).collect()
 }
 
+/// Prints lines of which each makes the one before it old, on a thread of its own: a terminal that was stopped takes nothing for as
+/// long as that goes on. What comes meanwhile is passed over, but for one line.
+struct Printer {
+    lines: SyncSender<String>,
+    thread: JoinHandle<()>,
+}
+
+impl Printer {
+    fn start(mut out: impl Write + Send + 'static) -> io::Result<Self> {
+        let (lines, printed) = sync_channel::<String>(1);
+        let thread = std::thread::Builder::new().name("print".into()).spawn(move || {
+            for line in printed {
+                // Who has no terminal any more sees nothing.
+                let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+            }
+        })?;
+        Ok(Self { lines, thread })
+    }
+
+    fn show(&self, line: String) {
+        let _ = self.lines.try_send(line);
+    }
+
+    /// The last one is printed, however long that takes.
+    fn finish(self, line: String) {
+        let _ = self.lines.send(line);
+        drop(self.lines);
+        let _ = self.thread.join();
+    }
+}
+
 /// One line of the terminal at standard error.
 struct Screen {
+    printer: Printer,
     goal: Goal,
     which: usize,
     /// Messages of the load that runs.
@@ -90,7 +122,8 @@ impl Screen {
     fn of_terminal(goal: Goal) -> Option<Self> {
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let is_here = io::stderr().is_terminal() && !is_dumb;
-        is_here.then(|| Self { goal, which: 0, messages: 0, recent: VecDeque::new() })
+        let printer = is_here.then(|| Printer::start(io::stderr()).ok()).flatten()?;
+        Some(Self { printer, goal, which: 0, messages: 0, recent: VecDeque::new() })
     }
 
     fn show(&mut self, which: usize, name: &str, progress: Progress) {
@@ -112,7 +145,7 @@ impl Screen {
         let room = columns - 1;
         let line = name.to_owned() + &self.line(room.saturating_sub(name.len()) >= ROOM_FOR_BAR);
         let line: String = line.chars().take(room).collect();
-        print(&format!("\r\x1b[K{line}"));
+        self.printer.show(format!("\r\x1b[K{line}"));
     }
 
     fn line(&self, with_bar: bool) -> String {
@@ -145,7 +178,7 @@ impl Screen {
     }
 
     fn clear(self) {
-        print("\r\x1b[K");
+        self.printer.finish("\r\x1b[K".into());
     }
 }
 
@@ -159,8 +192,33 @@ fn bar(part: f64) -> String {
     "#".repeat(filled) + &"-".repeat(BAR - filled)
 }
 
-fn print(text: &str) {
-    // Who has no terminal any more sees nothing.
-    let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a write when it may, and tells of it.
+    struct Stopped(Receiver<()>, Sender<Vec<u8>>);
+
+    impl Write for Stopped {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            let _ = self.1.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_is_stopped_piles_up_nothing_and_has_the_last_line_in_the_end() {
+        let ((go, may_go), (taken, lines)) = (channel(), channel());
+        let printer = Printer::start(Stopped(may_go, taken)).unwrap();
+        (0..1000).for_each(|number| printer.show(number.to_string()));
+        drop(go);
+        printer.finish("over".into());
+        let lines: Vec<_> = lines.iter().collect();
+        assert!(lines.len() <= 3 && lines.last().is_some_and(|last| last == b"over"), "{lines:?}");
+    }
 }
