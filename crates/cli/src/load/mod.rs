@@ -45,15 +45,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 fn load(args: &Args) -> Result<u8, Failure> {
-    // If there is no room for what is found, nobody wants to wait for it.
-    let page =
-        args.html.as_deref().map(|path| File::create(path).map_err(|error| unwritten(path, &error))).transpose()?;
+    // If there is no room for what is found, nobody wants to wait for it. An earlier page stays until there is another.
+    let open = |path| File::options().write(true).create(true).truncate(false).open(path);
+    let page = args.html.as_deref().map(|path| open(path).map_err(|error| unwritten(path, &error))).transpose()?;
     let found = find(args)?;
     // Where there is no room for the page the figures are told all the same.
     let written = match (page, &args.html) {
-        (Some(mut page), Some(path)) => {
-            page.write_all(html::page(&found).as_bytes()).map_err(|error| unwritten(path, &error))
-        }
+        (Some(page), Some(path)) => rewrite(page, &html::page(&found)).map_err(|error| unwritten(path, &error)),
         _ => Ok(()),
     };
     let text = if args.json { json::lines(&found) } else { table::table(&found) };
@@ -70,6 +68,15 @@ fn load(args: &Args) -> Result<u8, Failure> {
         false if found.has_missed() => MISSED,
         false => 0,
     })
+}
+
+/// Writes that into the file in place of all that is there.
+fn rewrite(mut file: File, text: &str) -> io::Result<()> {
+    // What is no file, as a pipe, has no length.
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    file.write_all(text.as_bytes())
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> String {

@@ -179,6 +179,22 @@ fn the_table_is_printed_though_there_is_no_room_for_the_page() {
 }
 
 #[test]
+fn an_earlier_page_stays_until_there_is_another() {
+    let server = echo(":0");
+    let page = tempfile::NamedTempFile::new().unwrap();
+    let read = || std::fs::read_to_string(page.path()).unwrap();
+    let earlier = "an earlier page\n".repeat(10_000);
+    std::fs::write(page.path(), &earlier).unwrap();
+    let args = ["load", server.address(), "-c", "1", "-n", "5", "--html", page.path().to_str().unwrap()];
+    run(&[&args[..], &["--message", ""]].concat(), b"").failed(2, &["at least one byte"]);
+    assert!(read() == earlier);
+    assert_eq!(run(&args, b"").status, Some(0));
+    assert!(
+        read().starts_with("<!DOCTYPE html>") && read().ends_with("</html>\n") && !read().contains("an earlier page")
+    );
+}
+
+#[test]
 fn another_answer_is_a_mismatch_and_no_success() {
     let server = Served::start(&["upper", ":0"]);
     let table = load(2, &[server.address(), "-c", "1", "-n", "1", "--message", "hello"]);
