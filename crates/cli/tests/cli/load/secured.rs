@@ -11,9 +11,11 @@ const SERVER: &str = "
 import asyncio, ssl, sys, websockets
 program, certificate, key, path, *more = sys.argv[1:]
 async def answer(socket):
+    # Older versions know the path themselves.
+    path = socket.request.path if getattr(socket, 'request', None) else socket.path
     async for message in socket:
         assert isinstance(message, bytes), message
-        await socket.send(message if socket.path == '/echo' else message.upper())
+        await socket.send(message if path == '/echo' else message.upper())
 async def main():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
