@@ -379,8 +379,8 @@ impl Load {
     }
 
     /// The same, and tells `observe` about each so long how it comes along, from when connections are opened, and once more at
-    /// the end. While one is being opened nothing is told. [`Break`](ControlFlow::Break) ends the load early, and the outcome is of what there was so far. It is called
-    /// on the thread that makes the load: what it takes is missing there.
+    /// the end. While one of them is on its way nothing is told. [`Break`](ControlFlow::Break) ends the load early, and the outcome
+    /// is of what there was so far. It is called on the thread that makes the load: what it takes is missing there.
     ///
     /// # Errors
     ///

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     ///
     /// A latency (`min`, `mean`, `max`, `p50`, `p99.9`, …, of connecting `connect-p99`, `connect-max`, …), `rate`, `errors`, `timeouts`,
     /// `lost`, `unsent` (with --rate) or `in-flight`; then `>`, `>=`, `<` or `<=`; then a time or a number.
-    /// With --rate who has no answer at the end counts for `max` and the percentiles too, by how long it has waited so far.
+    /// With --rate messages without an answer at the end count for `max>` and `p99>` too, by how long they have waited.
     #[arg(long, value_name = "THRESHOLD", help_heading = FOUND)]
     pub(super) fail_if: Vec<Threshold>,
 
