@@ -24,7 +24,7 @@ pub(crate) fn add(suite: &mut Suite) {
 }
 
 fn silent(how: How, endpoint: &str) {
-    let stage = Stage::open("script-idle-long", how, endpoint);
+    let stage = Stage::open("script-idle", how, endpoint);
     let mut silent = stage.connect();
     let mut next = stage.connect();
     next.say("echo me\n");

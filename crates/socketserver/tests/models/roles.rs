@@ -14,7 +14,6 @@ pub(crate) const ALL: &[(&str, Role)] = &[
     ("script", script),
     ("script-two-at-most", script_two_at_most),
     ("script-idle", script_idle),
-    ("script-idle-long", script_idle_long),
     ("hooks", hooks),
     ("verify", verify),
     ("bulk", bulk),
@@ -115,12 +114,8 @@ fn script_two_at_most(cast: &Cast) -> Result<Report> {
     cast.serve(cast.server()?.max_connections(2), Script)
 }
 
-fn script_idle(cast: &Cast) -> Result<Report> {
-    cast.serve(cast.server()?.idle(Duration::from_millis(300)), Script)
-}
-
 /// Long enough for a client that does speak, however busy the machine is.
-fn script_idle_long(cast: &Cast) -> Result<Report> {
+fn script_idle(cast: &Cast) -> Result<Report> {
     cast.serve(cast.server()?.idle(Duration::from_secs(1)), Script)
 }
 
