@@ -100,6 +100,7 @@ impl Place {
         // So that the versions are those that are here already, for nothing is fetched.
         fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
 
+        let target = self.target(name, &page);
         let mut ports = Ports::default();
         let mut terminals: BTreeMap<String, Terminal> = BTreeMap::new();
         for (before, block) in &page.blocks {
@@ -113,7 +114,7 @@ impl Place {
                 terminals.get_mut(terminal).expect("it was used before").typed(&text);
             } else if block.language() == "console" {
                 let terminal = terminals.entry(block.word("terminal").unwrap_or("1").to_owned()).or_default();
-                terminal.show(&text, |command| self.command(command, &folder));
+                terminal.show(&text, |command| self.command(command, &folder, &target));
             } else {
                 assert_eq!(block.info, "text", "what is to be done with it?");
             }
@@ -121,14 +122,22 @@ impl Place {
         terminals.values_mut().for_each(|terminal| terminal.end(false));
     }
 
-    fn command(&self, text: &str, folder: &Path) -> Command {
+    /// Where a page's programs are built: in one place for all, so that what they depend on is built once, and one page waits for
+    /// the other. One whose own program runs cargo, while clients have deadlines, waits for none.
+    fn target(&self, name: &str, page: &Document) -> PathBuf {
+        let runs_cargo = |block: &Block| block.word("file").is_some() && block.text.contains("\"cargo\"");
+        let by_itself = page.blocks.iter().any(|(_, block)| runs_cargo(block));
+        self.0.join(if by_itself { format!("target-{name}") } else { "target".to_owned() })
+    }
+
+    fn command(&self, text: &str, folder: &Path, target: &Path) -> Command {
         let own = Path::new(env!("CARGO_BIN_EXE_socketserver")).parent().unwrap();
         let mut path = OsString::from(own);
         path.push(":");
         path.push(env::var_os("PATH").unwrap_or_default());
         let mut command = Command::new("sh");
         command.args(["-c", text]).current_dir(folder).env("PATH", path);
-        command.env("CARGO_TARGET_DIR", self.0.join("target")).env("CARGO_NET_OFFLINE", "true");
+        command.env("CARGO_TARGET_DIR", target).env("CARGO_NET_OFFLINE", "true");
         command
     }
 }
