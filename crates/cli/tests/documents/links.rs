@@ -12,8 +12,8 @@ pub(crate) fn lead_somewhere() {
     let mut astray = Vec::new();
     for document in folders.iter().flat_map(|folder| documents(&root.join(folder))) {
         for link in read(&document).links() {
-            // The second kind is rustdoc's, which looks for itself.
-            if link.starts_with("https://") || link.contains("::") {
+            // What is rustdoc's alone, `](a::b)`, leads nowhere for who reads a file: [`a::b`] does for both.
+            if link.starts_with("https://") {
                 continue;
             }
             checked += 1;
