@@ -13,7 +13,7 @@ use tokio::task::JoinError;
 
 /// A carrier of bytes keeps to what a server expects of one: what is written arrives, once, whole and in order, in both
 /// directions at a time; whoever waits is woken; who waited and gave up has taken nothing; a reader that does not read
-/// holds up the writer; the end is the end of what was written, of one direction alone; and a read
+/// holds up the writer, before it has taken 64 MiB; the end is the end of what was written, of one direction alone; and a read
 /// from a peer that is gone is an end or an error, and not a wait without end.
 ///
 /// `pair` makes the two ends of a connection, the server's and the client's; it is called again and again, in a runtime of
@@ -173,6 +173,7 @@ async fn in_small_pieces<A: AsyncTransport, B: AsyncTransport>(mut one: A, mut o
 
 /// Nobody reads: then somebody does.
 async fn holds_up(mut one: impl AsyncTransport, mut other: impl AsyncTransport) {
+    // The buffers of the system, and the carrier's own, are taken to hold less.
     const TOO_MUCH: usize = 64 << 20;
     let piece = pattern(64 * 1024, 7);
     let mut sent = 0;

@@ -1,7 +1,7 @@
 //! What the library expects of what you give it, as tests: run your own framing, source or carrier through them.
 //!
-//! Each panics with what is wrong. None has a timing of its own; what hangs counts as wrong after
-//! [`PATIENCE`](crate::PATIENCE).
+//! Each panics with what is wrong; what hangs counts as wrong after [`PATIENCE`](crate::PATIENCE). None has a timing of its own but
+//! [`carrier`], which takes a write for held up after 300 ms.
 //!
 //! | yours | is run through |
 //! |---|---|
