@@ -26,7 +26,7 @@ usage: socketserver-benches [--visits N] [--seconds S] [--cores SERVER,GENERATOR
                  field-relay-idle, field-relay-connect, field-framed-1, field-framed-16, field-udp, field-tls, field-tls-handshakes, field-hub,
                  which compare with what other languages and systems bring
   report         measure everything, faults too, in less than an hour, and write REPORT.md and report/ with pictures and raw
-                 JSON; 9 visits of 0.4 s by default. --only takes faults too: fault-cap, fault-emfile, fault-silence,
+                 JSON; 9 visits of 0.4 s by default. --only wants --out then, and takes faults too: fault-cap, fault-emfile, fault-silence,
                  fault-drain, fault-stall
   --quick        in less than ten minutes: 3 visits of 0.2 s; it comes right behind `report`
   --out FOLDER   where the report goes (default: docs of the project)
@@ -126,6 +126,9 @@ pub(crate) fn parse(given: &[String]) -> Result<Command, String> {
             "--bench" => {}
             _ => return Err(format!("unknown argument {word:?}")),
         }
+    }
+    if is_report && !options.only.is_empty() && options.out == Options::default().out {
+        return Err("--only: a part of the report would take the place of the whole; say --out FOLDER".to_owned());
     }
     Ok(if is_report { Command::Report(options) } else { Command::Measure(options) })
 }
@@ -231,6 +234,7 @@ mod tests {
             "--cores 1,1",
             "--only nothing",
             "report --only nothing",
+            "report --only fault-cap --seconds 1 --out",
             "--out",
             "peer nobody",
             "peer tokio-relay nowhere",

@@ -115,12 +115,12 @@ impl Comparison {
     }
 
     pub(crate) fn verdict(&self, goal: &Goal) -> Verdict {
-        if goal.target == Target::None {
-            return Verdict::Informative;
-        }
         let failed = self.candidates.iter().filter(|visit| visit.failure.is_some()).count();
         if failed > 0 {
             return Verdict::Failed(failed);
+        }
+        if goal.target == Target::None {
+            return Verdict::Informative;
         }
         let judged = self.judged(goal);
         let enough = judged.len() >= self.wanted;
@@ -128,6 +128,12 @@ impl Comparison {
             Some(summary) if enough => judge(goal.target, &summary),
             _ => Verdict::Undecided,
         }
+    }
+
+    /// Why there is nothing to compare with, if each visit to the reference went wrong.
+    pub(crate) fn reference_failed(&self) -> Option<String> {
+        let failures: Option<Vec<&str>> = self.references.iter().map(|visit| visit.failure.as_deref()).collect();
+        Some(format!("each visit to `{}` went wrong: {}", self.plan.reference, failures?.first()?))
     }
 
     /// Whether there is nothing to complain about.
@@ -180,6 +186,7 @@ pub(crate) mod samples {
     pub(crate) fn visit(rate: f64) -> Visit {
         Visit {
             rate,
+            elapsed: Duration::from_secs(1),
             cpu_each: Duration::from_secs_f64(1.0 / rate),
             p50: Duration::ZERO,
             p99: Duration::ZERO,
@@ -239,7 +246,12 @@ mod tests {
         assert_eq!(failed.verdict(goal(&failed)), Verdict::Met);
         failed.candidates[1].failure = Some("1 reset".to_owned());
         assert_eq!(failed.verdict(goal(&failed)), Verdict::Failed(1));
+        let aimless = Goal { measure: Measure::Rate, target: Target::None };
+        assert_eq!(failed.verdict(&aimless), Verdict::Failed(1), "without a target, too");
         assert!(!failed.met());
+        assert_eq!(failed.reference_failed(), None);
+        failed.references.iter_mut().for_each(|visit| visit.failure = Some("3 resets".to_owned()));
+        assert!(failed.reference_failed().unwrap().ends_with("went wrong: 3 resets"));
     }
 
     #[test]

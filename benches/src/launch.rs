@@ -67,7 +67,7 @@ pub(crate) fn launch(peer: Peer, behind: Option<SocketAddr>, descriptors: Option
             let address = listener.local_addr()?;
             tells = Tells::Listening(address);
             let mut command = program("haproxy".as_ref());
-            command.arg("-db").arg("-f").arg(haproxy_configuration(address, behind, limit, tls)?);
+            command.arg("-db").arg("-f").arg(haproxy_configuration(behind, limit, tls)?);
             command.stdin(OwnedFd::from(listener));
             command
         }
@@ -178,19 +178,15 @@ fn certificate() -> io::Result<&'static Path> {
 }
 
 /// As short as its manual allows; the listener is its standard input.
-fn haproxy_configuration(
-    address: SocketAddr,
-    behind: Option<SocketAddr>,
-    limit: usize,
-    tls: bool,
-) -> io::Result<PathBuf> {
+fn haproxy_configuration(behind: Option<SocketAddr>, limit: usize, tls: bool) -> io::Result<PathBuf> {
     let behind = behind.ok_or_else(|| io::Error::other("it has nothing to pass connections on to"))?;
     let bind = if tls { format!("ssl crt {}", certificate()?.display()) } else { String::new() };
     let text = format!(
         "global\n nbthread 1\n maxconn {limit}\ndefaults\n mode tcp\n timeout connect 10s\n timeout client 60s\n \
          timeout server 60s\nlisten relay\n maxconn {limit}\n bind fd@0 {bind}\n server behind {behind}\n"
     );
-    let file = scratch()?.join(format!("haproxy-{}.cfg", address.port()));
+    // It reads it once; the next visit has another.
+    let file = scratch()?.join("haproxy.cfg");
     fs::write(&file, text)?;
     Ok(file)
 }

@@ -1,10 +1,12 @@
 //! A server in a process of its own.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::cores::Placement;
 use crate::launch::{Launch, Tells, launch};
@@ -161,14 +163,25 @@ fn listens(child: &mut Child, tells: Tells) -> io::Result<SocketAddr> {
 }
 
 fn first_line(child: &mut Child) -> io::Result<String> {
-    let Some(output) = child.stdout.take() else {
+    let Some(mut output) = child.stdout.take() else {
         return Err(io::Error::other("it has no standard output"));
     };
-    let mut line = String::new();
-    if BufReader::new(output).read_line(&mut line)? == 0 {
-        return Err(io::Error::other("it ended, and said why on standard error"));
+    let until = Instant::now() + PATIENCE;
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        let mut readable = [PollFd::new(&output, PollFlags::IN)];
+        if rustix::event::poll(&mut readable, Some(&left))? == 0 {
+            return Err(io::Error::other(format!("it said nothing for {PATIENCE:?}")));
+        }
+        let mut byte = [0];
+        if output.read(&mut byte)? == 0 {
+            return Err(io::Error::other("it ended, and said why on standard error"));
+        }
+        line.extend(byte);
     }
-    Ok(line)
+    String::from_utf8(line).map_err(io::Error::other)
 }
 
 /// Whether somebody listens on that port of 127.0.0.1, see proc_net(5).

@@ -18,6 +18,8 @@ use crate::{descriptors, generators};
 pub(crate) struct Visit {
     /// Messages a second.
     pub(crate) rate: f64,
+    /// How long there were any clients left, of the time that it was to be measured.
+    pub(crate) elapsed: Duration,
     /// The server's CPU time a message, from its process clock.
     pub(crate) cpu_each: Duration,
     pub(crate) p50: Duration,
@@ -108,6 +110,7 @@ impl Visit {
         }
         let mut visit = Self {
             rate: outcomes.iter().map(Outcome::rate).sum(),
+            elapsed: outcomes.iter().map(|outcome| outcome.elapsed).max().unwrap_or_default(),
             cpu_each: Duration::ZERO,
             p50: latency.percentile(50.0),
             p99: latency.percentile(99.0),

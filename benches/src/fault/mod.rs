@@ -138,7 +138,7 @@ pub(crate) static FAULTS: &[Fault] = &[
         name: "fault-stall",
         title: "A stalled member of a chat",
         text: "8 members of a chat hear lines of 8,000 bytes, 4 ahead of the slowest of them; then one more joins, and reads nothing. Where \
-               nothing came to anybody for 2 s the rate is 0.",
+               nothing comes to anybody any more the rate is 0.",
         peers: &[Peer::OursTasksHub, Peer::TokioBroadcast, Peer::PythonChat, Peer::AsyncioChat, Peer::GoChat],
         visit: stall::visit,
     },

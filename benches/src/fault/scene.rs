@@ -55,7 +55,13 @@ impl Scene {
     pub(super) fn honest(&self, work: Work, watch: impl FnMut(Window)) -> io::Result<Visit> {
         let loads = work.loads(self.address(), self.duration, 1);
         let loads: Vec<Load> = loads.into_iter().map(|load| load.stall(STALL)).collect();
-        visit::observe(&self.server, &self.fresh, &loads, work, Duration::ZERO, &self.placement, watch)
+        let mut visit =
+            visit::observe(&self.server, &self.fresh, &loads, work, Duration::ZERO, &self.placement, watch)?;
+        if visit.failure.is_some() {
+            // The time for which nobody was left counts as well.
+            visit.rate *= visit.elapsed.div_duration_f64(self.duration).min(1.0);
+        }
+        Ok(visit)
     }
 
     /// The same, and waits until the server has let go of them.

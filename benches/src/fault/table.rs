@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Found, Under, Unit, drain};
 use crate::goal::Measure;
+use crate::peer::Peer;
 use crate::stats::Summary;
 use crate::table::{digits, figure, thousands};
 use crate::visit::Visit;
@@ -53,37 +54,73 @@ pub(crate) fn table(found: &Found) -> String {
     text
 }
 
-/// Where ours keeps less than somebody else, or loses what nobody should.
+/// Where ours keeps less than somebody else, takes more for it, or loses what nobody should.
 pub(crate) fn losses(found: &Found) -> String {
     let mut text = String::new();
-    let kept = |visits: &[Under]| Summary::of(visits.iter().filter_map(Under::kept));
     for (peer, visits) in found.servers.iter().filter(|(peer, _)| peer.is_ours()) {
-        let Some(own) = kept(visits) else { continue };
-        for (other, others) in found.servers.iter().filter(|(other, _)| !other.is_ours()) {
-            if kept(others).is_some_and(|theirs| theirs.q1 > own.q3) {
-                let _ = writeln!(
-                    text,
-                    "- {}: honest clients of `{peer}` keep {} [{}–{}] of their rate, those of `{other}` more.",
-                    found.fault.title,
-                    digits(own.median),
-                    digits(own.q1),
-                    digits(own.q3),
-                );
-            }
-        }
+        text.push_str(&kept_less(found, *peer, visits));
+        text.push_str(&takes_more(found, *peer, visits));
+        text.push_str(&requests_lost(found, *peer, visits));
     }
-    for (peer, visits) in found.servers.iter().filter(|(peer, _)| peer.is_ours()) {
-        let lost: f64 = visits
-            .iter()
-            .flat_map(|under| &under.facts)
-            .filter(|fact| fact.what == drain::LOST)
-            .filter_map(|fact| fact.value)
-            .sum();
-        if lost > 0.0 {
-            let _ = writeln!(text, "- {}: `{peer}` lost {lost} requests; visits: {}.", found.fault.title, visits.len());
+    text
+}
+
+/// The others, each with what `of` finds of its visits.
+fn others(found: &Found, of: impl Fn(&[Under]) -> Option<Summary>) -> Vec<(Peer, Summary)> {
+    let others = found.servers.iter().filter(|(peer, _)| !peer.is_ours());
+    others.filter_map(|(peer, visits)| Some((*peer, of(visits)?))).collect()
+}
+
+fn names(peers: &[(Peer, Summary)], are: impl Fn(&Summary) -> bool) -> Option<String> {
+    let names: Vec<String> =
+        peers.iter().filter(|(_, found)| are(found)).map(|(peer, _)| format!("`{peer}`")).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn kept_less(found: &Found, peer: Peer, visits: &[Under]) -> String {
+    let kept = |visits: &[Under]| Summary::of(visits.iter().filter_map(Under::kept));
+    let Some(own) = kept(visits) else { return String::new() };
+    let [median, q1, q3] = [own.median, own.q1, own.q3].map(digits);
+    names(&others(found, kept), |theirs| theirs.q1 > own.q3).map_or(String::new(), |more| {
+        let title = found.fault.title;
+        format!(
+            "- {title}: honest clients of `{peer}` keep {median} [{q1}–{q3}] of their rate, those of {more} more.\n"
+        )
+    })
+}
+
+fn takes_more(found: &Found, peer: Peer, visits: &[Under]) -> String {
+    let (mut text, title) = (String::new(), found.fault.title);
+    for (place, fact) in visits.first().iter().flat_map(|under| under.facts.iter().enumerate()) {
+        // Of what is counted more may be as good.
+        if matches!(fact.unit, Unit::Count) {
+            continue;
+        }
+        let values = |visits: &[Under]| -> Vec<f64> {
+            visits.iter().filter_map(|under| under.facts.get(place)?.value).collect()
+        };
+        let others = others(found, |visits| Summary::of(values(visits)));
+        let own = values(visits);
+        let (what, never) = (fact.what, visits.len() - own.len());
+        if never > 0 && !others.is_empty() {
+            let _ = writeln!(text, "- {title}: {what}: none in {never} of {} visits to `{peer}`.", visits.len());
+        }
+        let Some(own) = Summary::of(own) else { continue };
+        if let Some(less) = names(&others, |theirs| theirs.q3 < own.q1) {
+            let median = fact.unit.write(own.median);
+            let _ = writeln!(text, "- {title}: {what} is {median} for `{peer}`, and less for {less}.");
         }
     }
     text
+}
+
+fn requests_lost(found: &Found, peer: Peer, visits: &[Under]) -> String {
+    let facts = visits.iter().flat_map(|under| &under.facts);
+    let lost: f64 = facts.filter(|fact| fact.what == drain::LOST).filter_map(|fact| fact.value).sum();
+    if lost == 0.0 {
+        return String::new();
+    }
+    format!("- {}: `{peer}` lost {lost} requests in {} visits.\n", found.fault.title, visits.len())
 }
 
 fn median<'a>(measure: Measure, visits: &'a [Under], which: impl Fn(&'a Under) -> Option<&'a Visit>) -> String {

@@ -16,7 +16,7 @@ use crate::work::Work;
 /// The whole text. `plots` tells which pictures there are.
 pub(crate) fn write(measured: &Measured, plots: &[plots::Plot]) -> String {
     let mut text = format!("# Report\n\n{}\n", measured.head);
-    text.push_str(HOW);
+    text.push_str(&how(measured.visits));
     targets(measured, &mut text);
     text.push_str("\n## Where we lose\n\n");
     text.push_str(&losses::tell(measured));
@@ -28,7 +28,7 @@ pub(crate) fn write(measured: &Measured, plots: &[plots::Plot]) -> String {
         let _ = write!(text, "\n## {}\n\n{}\n", section.title, section.text);
         for group in groups {
             let _ = write!(text, "\n### {}\n\n", capitalized(&group.title));
-            for plot in plots.iter().filter(|plot| plot.about == group.title) {
+            for plot in plots.iter().filter(|plot| plot.about == group.path()) {
                 let _ = write!(text, "{}\n\n", plot.link());
             }
             servers(&group, &mut text);
@@ -43,7 +43,9 @@ pub(crate) fn write(measured: &Measured, plots: &[plots::Plot]) -> String {
     text
 }
 
-const HOW: &str = "
+fn how(visits: usize) -> String {
+    format!(
+        "
 ## How it was measured
 
 One run. Each comparison visits the reference, then the candidate, then the reference again, and so on; each visit starts its server afresh,
@@ -51,11 +53,13 @@ pinned to a core of its own, and puts a closed loop on it from another core (one
 candidate's figure to the mean of its two neighbours'; a visit whose two neighbours differ by more than 8 % does not count. Figures are medians
 [first quartile–third quartile]. A target is met when the median meets it, and met within spread when the median misses it by less than the
 interquartile spread. CPU is the server's own, from its process clock. Where the generator used 0.97 of its core or more, the rate is the
-generator's limit and not the server's, and CPU is the figure to look at: such visits are counted. A comparison ends when nine visits count, or when its share of the
+generator's limit and not the server's, and CPU is the figure to look at: such visits are counted. A comparison ends when {visits} visits count, or when its share of the
 time is used up: those with fewer are marked with *few*.
 
 `raw.json` beside the pictures has every visit.
-";
+"
+    )
+}
 
 fn targets(measured: &Measured, text: &mut String) {
     let _ = write!(text, "\n## Targets\n\n{}\n", table::head());

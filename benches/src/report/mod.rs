@@ -26,11 +26,17 @@ use crate::{Finding, launch, machine};
 const COMPARISONS: f64 = 0.8;
 
 /// A comparison with a target may take so many times as long as one without.
-const WEIGHT: u32 = 3;
+const AIMED: u32 = 3;
+
+/// So many connections take a while to open, and so many times as long as others may a comparison take that has them.
+const MANY: usize = 9_000;
+const CROWDED: u32 = 4;
 
 /// Everything that was found.
 #[derive(Debug, Default)]
 struct Measured {
+    /// How many visits of each comparison are to count.
+    visits: usize,
     /// On what it was measured, and with what command.
     head: String,
     comparisons: Vec<Comparison>,
@@ -62,7 +68,7 @@ pub(crate) fn run(options: &Options, given: &[String]) -> io::Result<Finding> {
         usual.as_secs().div_ceil(60),
         options.limit.as_secs() / 60
     );
-    let mut measured = Measured::default();
+    let mut measured = Measured { visits: options.visits, ..Measured::default() };
     measured.compare(&plans, options, &cores, started);
     for fault in faults {
         measured.expose(fault, rounds, options, &cores, started + options.limit);
@@ -77,19 +83,25 @@ pub(crate) fn run(options: &Options, given: &[String]) -> io::Result<Finding> {
 impl Measured {
     fn compare(&mut self, plans: &[(&'static Row, &'static Plan)], options: &Options, cores: &Cores, started: Instant) {
         let end = started + options.limit.mul_f64(COMPARISONS);
-        let mut left: u32 = plans.iter().map(|(_, plan)| weight(plan)).sum();
+        let mut left: u32 = plans.iter().map(|(row, plan)| weight(row, plan)).sum();
         for (row, plan) in plans {
-            let share = end.saturating_duration_since(Instant::now()) / left.max(1) * weight(plan);
-            left -= weight(plan);
+            let share = end.saturating_duration_since(Instant::now()) / left.max(1) * weight(row, plan);
+            left -= weight(row, plan);
             let absent: Vec<String> =
                 [plan.candidate, plan.reference].into_iter().filter_map(launch::missing).collect();
             let found = match absent.first() {
                 Some(why) => Err(io::Error::other(why.clone())),
                 None => comparison::run(row, plan, options, cores, Some(Instant::now() + share)),
             };
+            let who = format!("`{}` against `{}`", plan.candidate, plan.reference);
             match found {
-                Ok(comparison) => self.comparisons.push(comparison),
-                Err(why) => self.skip(row.name, &format!("`{}` against `{}`", plan.candidate, plan.reference), &why),
+                Ok(comparison) => {
+                    if let Some(why) = comparison.reference_failed() {
+                        self.skip(row.name, &who, &io::Error::other(why));
+                    }
+                    self.comparisons.push(comparison);
+                }
+                Err(why) => self.skip(row.name, &who, &why),
             }
         }
     }
@@ -111,9 +123,7 @@ impl Measured {
                 eprintln!("{}: {peer}: visit {} of {rounds}", fault.name, round + 1);
                 match fault.visit(*peer, options.duration, cores) {
                     Ok(under) => visits.push(under),
-                    Err(why) => {
-                        self.skipped.push((fault.name.to_owned(), format!("`{peer}`, a visit"), why.to_string()))
-                    }
+                    Err(why) => self.skip(fault.name, &format!("`{peer}`, a visit"), &why),
                 }
             }
         }
@@ -142,7 +152,9 @@ impl Measured {
 
     fn skip(&mut self, row: &str, who: &str, why: &io::Error) {
         eprintln!("{row}: {who}: skipped: {why}");
-        self.skipped.push((row.to_owned(), who.to_owned(), why.to_string()));
+        // It is a line of a list there.
+        let why = why.to_string().lines().collect::<Vec<_>>().join("; ");
+        self.skipped.push((row.to_owned(), who.to_owned(), why));
     }
 
     /// Whether that server was measured.
@@ -184,16 +196,20 @@ impl Measured {
     }
 }
 
-fn weight(plan: &Plan) -> u32 {
+/// In what proportion the time is shared out.
+fn weight(row: &Row, plan: &Plan) -> u32 {
     let aims = plan.goals.iter().any(|goal| goal.target != Target::None);
-    if aims { WEIGHT } else { 1 }
+    (if aims { AIMED } else { 1 }) * (if is_crowded(row) { CROWDED } else { 1 })
+}
+
+fn is_crowded(row: &Row) -> bool {
+    row.work.connections().max(row.work.clients()) >= MANY
 }
 
 /// How long it takes when a third of the visits do not count.
 fn estimate(plans: &[(&Row, &Plan)], faults: &[&Fault], rounds: usize, options: &Options) -> Duration {
     let visit = |row: &Row| {
-        let many = row.work.connections().max(row.work.clients()) >= 9_000;
-        let seconds = options.duration.as_secs_f64() + if many { 2.6 } else { 0.45 };
+        let seconds = options.duration.as_secs_f64() + if is_crowded(row) { 2.6 } else { 0.45 };
         seconds + if matches!(row.work, Work::Idle { .. }) { -0.3 } else { 0.0 }
     };
     let visits = (options.visits as f64 * 1.5).ceil() * 2.0 + 1.0;

@@ -18,7 +18,7 @@ const WORTH_IT: usize = 3;
 /// A picture.
 #[derive(Debug)]
 pub(crate) struct Plot {
-    /// The title of what it belongs to.
+    /// What it belongs to: a section, or a group by its [path](Group::path).
     pub(crate) about: String,
     pub(crate) file: String,
     pub(crate) title: String,
@@ -61,18 +61,18 @@ pub(crate) fn draw(measured: &Measured) -> Vec<Plot> {
 }
 
 fn bars(group: &Group<'_>, what: &str, measure: Measure) -> Plot {
-    let title = format!("{}: {what}", group.title);
+    let title = format!("{}: {what}", group.path());
     let bar = |(peer, visits): (Peer, Vec<&Visit>)| {
         let value = Summary::of(visits.into_iter().map(|visit| measure.of(visit)))?;
         Some(Bar { label: peer.to_string(), value, ours: peer.is_ours() })
     };
     let bars: Vec<Bar> = group.servers().into_iter().filter_map(bar).collect();
     let svg = svg::bars(&title, &bars, |value| figure(measure, value));
-    Plot::new(&group.title, title, svg)
+    Plot::new(&group.path(), title, svg)
 }
 
 fn latency(group: &Group<'_>) -> Plot {
-    let title = format!("{}: latency", group.title);
+    let title = format!("{}: latency", group.path());
     let measures = [Measure::P50, Measure::P99, Measure::P999];
     let lines: Vec<_> = group
         .servers()
@@ -80,7 +80,7 @@ fn latency(group: &Group<'_>) -> Plot {
         .map(|(peer, visits)| (peer.to_string(), measures.iter().map(|measure| median(*measure, &visits)).collect()))
         .collect();
     let svg = svg::marks(&title, &["p50", "p99", "p99.9"], &lines, milliseconds);
-    Plot::new(&group.title, title, svg)
+    Plot::new(&group.path(), title, svg)
 }
 
 /// The rate of each server by the number of connections, where a section has several numbers.

@@ -32,14 +32,17 @@ pub(crate) fn take(peer: Peer, row: &'static Row, cores: &Cores) -> io::Result<S
     // The server is gone by now, and so perf ends by itself.
     let ended = perf.map(|perf: io::Result<Child>| perf.and_then(|mut perf| perf.wait()));
     visited?;
-    let Some(Ok(ended)) = ended else {
-        return Err(io::Error::other("perf is not installed (Debian: linux-perf)"));
+    let ended = match ended {
+        Some(Ok(ended)) => ended,
+        Some(Err(_)) => return Err(io::Error::other("perf is not installed (Debian: linux-perf)")),
+        None => return Err(io::Error::other("the load never began")),
     };
     let output = Command::new("perf")
         .args(["report", "--stdio", "--no-children", "-q", "--percent-limit", "1", "--sort", "symbol", "-i"])
         .arg(&file)
         .stdin(Stdio::null())
         .output()?;
+    std::fs::remove_file(&file)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> =
         text.lines().map(|line| line.trim_end_matches([' ', '-'])).filter(|line| !line.is_empty()).take(MOST).collect();

@@ -89,6 +89,7 @@ pub(crate) static SECTIONS: &[Section] = &[
 /// The comparisons at one kind of work.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
+    pub(crate) section: &'static str,
     /// What the work is, in words.
     pub(crate) title: String,
     pub(crate) row: &'static Row,
@@ -96,14 +97,17 @@ pub(crate) struct Group<'a> {
 }
 
 /// The comparisons of a section, those at the same work together.
-pub(crate) fn groups<'a>(section: &Section, comparisons: &'a [Comparison]) -> Vec<Group<'a>> {
+pub(crate) fn groups<'a>(section: &'static Section, comparisons: &'a [Comparison]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for name in section.rows {
         for comparison in comparisons.iter().filter(|comparison| comparison.row.name == *name) {
             let title = table::what(comparison.row, comparison.note.as_deref());
             match groups.iter_mut().find(|group| group.title == title) {
                 Some(group) => group.comparisons.push(comparison),
-                None => groups.push(Group { title, row: comparison.row, comparisons: vec![comparison] }),
+                None => {
+                    let (section, row) = (section.title, comparison.row);
+                    groups.push(Group { section, title, row, comparisons: vec![comparison] });
+                }
             }
         }
     }
@@ -111,6 +115,11 @@ pub(crate) fn groups<'a>(section: &Section, comparisons: &'a [Comparison]) -> Ve
 }
 
 impl<'a> Group<'a> {
+    /// Its title under its section's: other sections have the same work, by other servers.
+    pub(crate) fn path(&self) -> String {
+        format!("{}: {}", self.section, self.title)
+    }
+
     /// Who was a candidate, each once.
     pub(crate) fn candidates(&self) -> Vec<Peer> {
         let mut found = Vec::new();
