@@ -77,8 +77,13 @@ fn names(peers: &[(Peer, Summary)], are: impl Fn(&Summary) -> bool) -> Option<St
     (!names.is_empty()).then(|| names.join(", "))
 }
 
+/// Of several, for what one visit finds says nothing about who is better.
+fn summary(values: Vec<f64>) -> Option<Summary> {
+    if values.len() > 1 { Summary::of(values) } else { None }
+}
+
 fn kept_less(found: &Found, peer: Peer, visits: &[Under]) -> String {
-    let kept = |visits: &[Under]| Summary::of(visits.iter().filter_map(Under::kept));
+    let kept = |visits: &[Under]| summary(visits.iter().filter_map(Under::kept).collect());
     let Some(own) = kept(visits) else { return String::new() };
     let [median, q1, q3] = [own.median, own.q1, own.q3].map(digits);
     names(&others(found, kept), |theirs| theirs.q1 > own.q3).map_or(String::new(), |more| {
@@ -99,15 +104,17 @@ fn takes_more(found: &Found, peer: Peer, visits: &[Under]) -> String {
         let values = |visits: &[Under]| -> Vec<f64> {
             visits.iter().filter_map(|under| under.facts.get(place)?.value).collect()
         };
-        let others = others(found, |visits| Summary::of(values(visits)));
+        let others = others(found, |visits| summary(values(visits)));
         let own = values(visits);
         let (what, never) = (fact.what, visits.len() - own.len());
         if never > 0 && !others.is_empty() {
             let _ = writeln!(text, "- {title}: {what}: none in {never} of {} visits to `{peer}`.", visits.len());
         }
-        let Some(own) = Summary::of(own) else { continue };
-        if let Some(less) = names(&others, |theirs| theirs.q3 < own.q1) {
-            let median = fact.unit.write(own.median);
+        let Some(own) = summary(own) else { continue };
+        let median = fact.unit.write(own.median);
+        // What looks alike is alike.
+        let is_less = |theirs: &Summary| theirs.q3 < own.q1 && fact.unit.write(theirs.median) != median;
+        if let Some(less) = names(&others, is_less) {
             let _ = writeln!(text, "- {title}: {what} is {median} for `{peer}`, and less for {less}.");
         }
     }
