@@ -36,7 +36,8 @@ fn out_of_descriptors(how: How, endpoint: &str) {
     }
     unheard += late;
     let (used, time) = (stage.process().cpu() - cpu, start.elapsed());
-    assert!(used < time / 10, "{used:?} of {time:?}");
+    // One that spins uses all that it can get, which beside others may be half of the time.
+    assert!(used < time / 4, "{used:?} of {time:?}");
     // Those that are in are served all along.
     assert!((80..256).contains(&clients.len()), "{}", clients.len());
     for client in &mut clients {
