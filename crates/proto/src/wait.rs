@@ -183,6 +183,88 @@ impl<W: Word> Wait<'_, W> {
     }
 }
 
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    #[derive(Default)]
+    struct Words([AtomicU64; 2]);
+
+    impl Words {
+        fn wait(&self) -> Wait<'_, AtomicU64> {
+            Wait { state: &self.0[0], flags: &self.0[1] }
+        }
+    }
+
+    type Claim = fn(Wait<'_, AtomicU64>) -> bool;
+
+    /// Who can end a wait, and as what the handler is told.
+    const CLAIMS: [(Claim, Woken); 4] = [
+        (|wait| wait.expire(8), Woken::ByDeadline(Deadline::Idle)),
+        (|wait| wait.expire_first_byte(), Woken::ByDeadline(Deadline::FirstByte)),
+        (|wait| wait.expire_slow(), Woken::ByDeadline(Deadline::MinRate)),
+        (|wait| wait.drain(), Woken::ByDrain),
+    ];
+
+    /// Tells which of the claims succeed on what `prepare` leaves, each on words of its own.
+    fn claimed(prepare: impl Fn(&Wait<'_, AtomicU64>)) -> [bool; 4] {
+        CLAIMS.map(|(claim, woken)| {
+            let words = Words::default();
+            prepare(&words.wait());
+            let is_claimed = claim(words.wait());
+            let waits = !matches!(words.wait().look().0, Doing::Working | Doing::Closing);
+            assert!(!(is_claimed && waits), "what was claimed is no wait any more");
+            // Nobody claims it again.
+            assert!(!is_claimed || CLAIMS.iter().all(|(again, _)| !again(words.wait())));
+            assert_eq!(words.wait().end().0 == woken, is_claimed);
+            is_claimed
+        })
+    }
+
+    #[test]
+    fn a_wait_is_ended_by_those_whom_it_concerns() {
+        assert_eq!(claimed(|_| {}), [false; 4], "it works");
+        assert_eq!(claimed(|wait| wait.close()), [false; 4], "it is through");
+        assert_eq!(claimed(|wait| assert!(!wait.begin(false, 7))), [true, true, false, true]);
+        assert_eq!(claimed(|wait| assert!(!wait.begin(true, 7))), [true, true, true, false]);
+        // It began when the keeper began to look, or never expires.
+        assert_eq!(claimed(|wait| assert!(!wait.begin(false, 8))), [false, true, false, true]);
+        assert_eq!(claimed(|wait| assert!(!wait.begin(true, NEVER))), [false, true, true, false]);
+    }
+
+    #[test]
+    fn what_it_does_and_since_when_is_seen() {
+        let words = Words::default();
+        let wait = words.wait();
+        assert_eq!(wait.look(), (Doing::Working, None));
+        assert!(!wait.begin(false, 7));
+        assert_eq!(wait.look(), (Doing::Waiting, Some(7)));
+        wait.touch(9);
+        assert_eq!(wait.look(), (Doing::Waiting, Some(9)));
+        assert_eq!(wait.end(), (Woken::No, 9));
+        // One that works waits since no time at all.
+        wait.touch(10);
+        assert_eq!(wait.look(), (Doing::Working, None));
+        assert!(!wait.begin(true, NEVER));
+        assert_eq!(wait.look(), (Doing::Halfway, None));
+        wait.close();
+        assert_eq!(wait.look(), (Doing::Closing, None));
+    }
+
+    #[test]
+    fn the_first_cut_says_why_and_a_drain_is_beside_it() {
+        let words = Words::default();
+        let wait = words.wait();
+        assert!(wait.cut(5) && !wait.cut(6));
+        assert!(!wait.drain());
+        assert_eq!(words.0[1].load(SeqCst), 5 << CAUSE | DRAINING | CUT);
+        // Halfway through a request it is served to its end.
+        assert!(wait.begin(false, 7) && !wait.begin(true, 7));
+    }
+}
+
 /// Every order in which threads can come through.
 #[cfg(all(test, loom))]
 mod model {
