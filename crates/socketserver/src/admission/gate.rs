@@ -1,4 +1,4 @@
-use super::rules::{OverLimit, Rules};
+use super::rules::{Door, OverLimit, Rules};
 use super::{Admitted, Place};
 use crate::connection::pipeline::catch;
 use crate::datagram::session::Newcomer;
@@ -62,16 +62,23 @@ pub(crate) enum Tried {
     Rest(Place, Instant),
 }
 
+impl State {
+    /// Has the rules as they are now.
+    fn renew(&mut self, door: &Door) {
+        let version = door.version();
+        if version != self.version {
+            self.rules = door.rules();
+            self.version = version;
+        }
+    }
+}
+
 impl Gate {
     pub(crate) fn new(run: Arc<Run>) -> Self {
+        // In this order: what changes between the two is seen to be new.
+        let version = run.shared.door.version();
         let rules = run.shared.door.rules();
-        let state = State {
-            backoff: Backoff::accept(),
-            spare: spare(),
-            failures: 0,
-            version: run.shared.door.version(),
-            rules,
-        };
+        let state = State { backoff: Backoff::accept(), spare: spare(), failures: 0, rules, version };
         Self { run, state: Mutex::new(state) }
     }
 
@@ -79,11 +86,7 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         // No user's code panics under it: a source of one's own is caught.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.run.shared.door.version();
-        if version != state.version {
-            state.rules = self.run.shared.door.rules();
-            state.version = version;
-        }
+        state.renew(&self.run.shared.door);
         state
     }
 
@@ -192,6 +195,8 @@ impl Gate {
             }
             match self.try_accept(&mut state, listener)? {
                 Try::Accepted(accepted) => {
+                    // It may have come after they were changed, though accept(2) was called before.
+                    state.renew(door);
                     let rules = state.rules.clone();
                     if let Some(now) = paced {
                         door.came(now);
