@@ -2,12 +2,14 @@
 
 use crate::{echo, within};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use socketserver::{Blocking, ErrorKind, Model, Peer, Serial, Server, Threads, blocking};
+use socketserver::{Blocking, ErrorKind, Handle, Model, Peer, Serial, Server, Threads, blocking};
 use socketserver_testkit::{PairConnector, PairListener};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
 
 /// Connects by sequenced-packet sockets: every write of the server is one packet, so a test can count them.
 pub(crate) struct Feed(PairConnector);
@@ -83,6 +85,37 @@ fn a_source_that_failed_is_heard_in_the_next_run() {
 }
 
 /// A model whose worker comes back for more when the run is long over.
+/// Gives what it is fed in the name of a network that is denied while accept is under way.
+struct Denied(PairListener, Arc<OnceLock<Handle>>);
+
+impl AsFd for Denied {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl blocking::Accept for Denied {
+    fn accept(&mut self) -> io::Result<(OwnedFd, Peer)> {
+        let (connection, _) = self.0.accept()?;
+        self.1.get().unwrap().set_deny(["192.0.2.0/24".parse().unwrap()]);
+        Ok((connection, "192.0.2.1:7".parse::<SocketAddr>().unwrap().into()))
+    }
+}
+
+#[test]
+fn a_rule_that_came_before_the_connection_did_holds_for_it() {
+    let (listener, connector) = PairListener::new().unwrap();
+    let handle = Arc::new(OnceLock::new());
+    let server = Server::bind([]).unwrap().accept_from_blocking(Denied(listener, handle.clone())).unwrap();
+    handle.set(server.handle()).unwrap();
+    let server = server.spawn(Threads::new(3), echo).unwrap();
+    let client = Feed(connector).connect();
+    // It is closed without a word.
+    assert_eq!(rustix::net::recv(&client, &mut [0; 100], RecvFlags::empty()).unwrap().0, 0);
+    let report = server.stop().unwrap();
+    assert_eq!((report.served, report.totals.denied), (0, 1));
+}
+
 #[test]
 fn work_that_is_asked_for_after_the_run_is_none() {
     struct Late(Receiver<()>, Sender<bool>);
