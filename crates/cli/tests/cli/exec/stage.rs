@@ -55,8 +55,11 @@ impl Desk {
     pub(super) fn command(&self, uid: u32, args: &[&str]) -> Command {
         let program = self.path("socketserver");
         if !program.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_socketserver"), &program).unwrap();
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+            // By another process: a file that this one writes is open in whatever other tests start meanwhile, and what is open
+            // for writing is not executed (execve(2), ETXTBSY).
+            let copied =
+                Command::new("install").arg(env!("CARGO_BIN_EXE_socketserver")).arg(&program).status().unwrap();
+            assert!(copied.success());
         }
         let mut command = Command::new(program);
         command.args(args).current_dir("/").uid(uid).gid(uid);
