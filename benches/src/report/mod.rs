@@ -22,8 +22,8 @@ use crate::row::{Plan, Row};
 use crate::work::Work;
 use crate::{Finding, launch, machine};
 
-/// Of the time of a run the comparisons have this share; the rest is for faults, profiles and what takes longer than thought.
-const COMPARISONS: f64 = 0.8;
+/// For profiles, and for faults that take longer than thought, so much is kept as a share of what the faults take.
+const RESERVE: f64 = 0.2;
 
 /// A comparison with a target may take so many times as long as one without.
 const AIMED: u32 = 3;
@@ -60,7 +60,9 @@ pub(crate) fn run(options: &Options, given: &[String]) -> io::Result<Finding> {
     let faults: Vec<&'static Fault> = FAULTS.iter().filter(|fault| options.chosen(fault.name)).collect();
     // A visit under a fault is two: in peace, and then.
     let rounds = (options.visits / 2).max(1);
-    let usual = estimate(&plans, &faults, rounds, options);
+    let exposed = exposure(&faults, rounds, options);
+    let comparisons = options.limit.saturating_sub(exposed.mul_f64(1.0 + RESERVE));
+    let usual = estimate(&plans, options).min(comparisons) + exposed;
     eprintln!(
         "{} comparisons and {} faults: about {} minutes, {} at most",
         plans.len(),
@@ -69,7 +71,7 @@ pub(crate) fn run(options: &Options, given: &[String]) -> io::Result<Finding> {
         options.limit.as_secs() / 60
     );
     let mut measured = Measured { visits: options.visits, ..Measured::default() };
-    measured.compare(&plans, options, &cores, started);
+    measured.compare(&plans, options, &cores, started + comparisons);
     for fault in faults {
         measured.expose(fault, rounds, options, &cores, started + options.limit);
     }
@@ -81,8 +83,7 @@ pub(crate) fn run(options: &Options, given: &[String]) -> io::Result<Finding> {
 }
 
 impl Measured {
-    fn compare(&mut self, plans: &[(&'static Row, &'static Plan)], options: &Options, cores: &Cores, started: Instant) {
-        let end = started + options.limit.mul_f64(COMPARISONS);
+    fn compare(&mut self, plans: &[(&'static Row, &'static Plan)], options: &Options, cores: &Cores, end: Instant) {
         let mut left: u32 = plans.iter().map(|(row, plan)| weight(row, plan)).sum();
         for (row, plan) in plans {
             let share = end.saturating_duration_since(Instant::now()) / left.max(1) * weight(row, plan);
@@ -206,15 +207,18 @@ fn is_crowded(row: &Row) -> bool {
     row.work.connections().max(row.work.clients()) >= MANY
 }
 
-/// How long it takes when a third of the visits do not count.
-fn estimate(plans: &[(&Row, &Plan)], faults: &[&Fault], rounds: usize, options: &Options) -> Duration {
+/// How long the comparisons take when a third of the visits do not count.
+fn estimate(plans: &[(&Row, &Plan)], options: &Options) -> Duration {
     let visit = |row: &Row| {
         let seconds = options.duration.as_secs_f64() + if is_crowded(row) { 2.6 } else { 0.45 };
         seconds + if matches!(row.work, Work::Idle { .. }) { -0.3 } else { 0.0 }
     };
     let visits = (options.visits as f64 * 1.5).ceil() * 2.0 + 1.0;
-    let comparisons: f64 = plans.iter().map(|(row, _)| visit(row) * visits).sum();
-    let exposed: f64 = faults.iter().map(|fault| fault.peers().len() as f64).sum::<f64>() * rounds as f64;
-    let comparisons = comparisons.min(options.limit.as_secs_f64() * COMPARISONS);
-    Duration::from_secs_f64(comparisons + exposed * (2.0 * options.duration.as_secs_f64() + 1.5))
+    Duration::from_secs_f64(plans.iter().map(|(row, _)| visit(row) * visits).sum())
+}
+
+/// How long the faults take.
+fn exposure(faults: &[&Fault], rounds: usize, options: &Options) -> Duration {
+    let visits = faults.iter().map(|fault| fault.peers().len() as f64).sum::<f64>() * rounds as f64;
+    Duration::from_secs_f64(visits * (2.0 * options.duration.as_secs_f64() + 1.5))
 }
